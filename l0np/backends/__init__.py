@@ -1,0 +1,46 @@
+"""The backends, and the one place where a device name becomes one of them. Only "auto" chooses, and `name` says what."""
+
+import importlib.util
+import re
+from typing import Any
+
+from l0np.backends.base import Backend
+from l0np.errors import BackendUnavailableError, InputError
+
+DEVICES = ("cpu", "numpy", "numba", "cuda", "cuda:N", "auto")
+
+
+def get_backend(device: Any) -> Backend:
+    """Return the backend for a device name.
+
+    "cpu" is Numba where it is installed, else NumPy; "auto" is CUDA where there is any, else "cpu".
+
+    Raises
+    ------
+    InputError
+        For a name that is none of `DEVICES`.
+    BackendUnavailableError
+        For a device that this machine or this version cannot offer; the message says what is missing.
+
+    Examples
+    --------
+    >>> get_backend("numpy").name
+    'numpy'
+    """
+    if device == "numpy" or (device in ("cpu", "auto") and not _installed("numba")):
+        from l0np.backends.numpy import NumpyBackend
+
+        return NumpyBackend()
+    if device in ("cpu", "auto", "numba"):
+        if not _installed("numba"):
+            raise BackendUnavailableError('device="numba" needs Numba: pip install numba, or use device="numpy"')
+        from l0np.backends.numba import NumbaBackend
+
+        return NumbaBackend()
+    if isinstance(device, str) and re.fullmatch(r"cuda(:\d+)?", device):
+        raise BackendUnavailableError(_why_no_cuda(device))
+    raise InputError(f"device must be one of {', '.join(map(repr, DEVICES))}; got {device!r}")
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

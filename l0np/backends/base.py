@@ -1,0 +1,46 @@
+"""What a backend is: the products with M and the two halves of an epoch in column space."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.matrix import ColumnMatrix
+from l0np.state import Problem, State
+
+
+class Backend(Protocol):
+    """What the training loop and the models need of a backend. Arrays are of the namespace `xp`."""
+
+    name: str
+    xp: Any
+
+    def matrix(self, matrix: ColumnMatrix) -> Any:
+        """Return this backend's form of a matrix; it may hold work space, so each run makes its own."""
+
+    def asarray(self, array: NDArray[Any]) -> Any:
+        """Return a copy of a NumPy array that this backend computes with."""
+
+    def to_numpy(self, array: Any) -> NDArray[Any]:
+        """Return a NumPy copy of one of this backend's arrays."""
+
+    def matvec(self, matrix: Any, columns: Any) -> Any:
+        """Return M @ columns in float64."""
+
+    def rmatvec(self, matrix: Any, rows: Any) -> Any:
+        """Return M.T @ rows in float64."""
+
+    def start(self, problem: Problem, state: State, out: Any) -> None:
+        """Draw the gates of the state's epoch and write M @ (w z) into `out`, float64: the forward half of `step`."""
+
+    def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
+        """Train one epoch, given the loss's gradient by each prediction; leave the next gates and prediction."""
+
+    def repeat(self, body: Callable[[], None], n: int) -> None:
+        """Run `body` n times; a device may capture it once and replay it."""
+
+
+def first_bad_epoch(backend: Backend, state: State) -> int:
+    """Return the first epoch in which a backend saw a number that is not finite, or NEVER. Waits for the device."""
+    return int(np.min(backend.to_numpy(state.first_bad)))

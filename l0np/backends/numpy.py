@@ -1,0 +1,87 @@
+"""The reference: an epoch in plain terms of the formulas. Every other backend is tested against this one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from array_api_compat import numpy as namespace
+from numpy.typing import NDArray
+
+from l0np import noise
+from l0np.matrix import ColumnMatrix
+from l0np.optimizers import adam_update
+from l0np.penalties import l0_penalty, l2_penalty
+from l0np.state import NEVER, Draw, Problem, State
+
+
+class NumpyBackend:
+    """NumPy, and SciPy's products. Complete and readable; the fast backends override `start` and `step`."""
+
+    name = "numpy"
+    xp: Any = namespace
+
+    def matrix(self, matrix: ColumnMatrix) -> Any:
+        """Return a SciPy csc_array in float64, so that sums are float64 too."""
+        return matrix.to_scipy().astype(np.float64)
+
+    def asarray(self, array: NDArray[Any]) -> Any:
+        """Return a copy."""
+        return np.array(array)
+
+    def to_numpy(self, array: Any) -> NDArray[Any]:
+        """Return a copy."""
+        return np.array(array)
+
+    def matvec(self, matrix: Any, columns: Any) -> Any:
+        """Return M @ columns in float64."""
+        return matrix @ columns
+
+    def rmatvec(self, matrix: Any, rows: Any) -> Any:
+        """Return M.T @ rows in float64."""
+        return matrix.T @ rows
+
+    def start(self, problem: Problem, state: State, out: Any) -> None:
+        """Draw the gates of the state's epoch and write M @ (w z) into `out`."""
+        state.first_bad = self.xp.full((1,), NEVER, dtype=self.xp.int64)
+        self._forward(problem, state, out)
+
+    def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
+        """Train one epoch: chain rule, Adam, next gates, next prediction."""
+        xp, theta, log_alpha = self.xp, state.theta, state.log_alpha
+        learning_rate = problem.learning_rate(state.epoch)
+        by_weight = xp.astype(self.rmatvec(problem.matrix, gradient), theta.value.dtype)
+        by_theta = by_weight * state.draw.theta_slope  # type: ignore[union-attr]
+        by_log_alpha = by_weight * state.draw.log_alpha_slope  # type: ignore[union-attr]
+        if problem.lambda_l2:
+            by_theta += problem.lambda_l2 * l2_penalty(theta.value, problem.link)[1]
+        if problem.gates and problem.lambda_l0:
+            by_log_alpha += problem.lambda_l0 * l0_penalty(log_alpha.value, problem.gates(state.epoch))[1]
+        state.adam_step += 1
+        adam_update(theta, by_theta, learning_rate, state.adam_step)
+        if problem.gates:
+            adam_update(log_alpha, by_log_alpha, learning_rate, state.adam_step)
+        state.epoch += 1
+        self._forward(problem, state, out)
+
+    def _forward(self, problem: Problem, state: State, out: Any) -> None:
+        xp = self.xp
+        theta, log_alpha = state.theta.value, state.log_alpha.value
+        weight, slope = problem.link.weight(theta)
+        if problem.gates:
+            u = noise.uniform(xp, state.seed, noise.GATES, state.epoch, problem.column_offset, len(theta))
+            gate, gate_slope = problem.gates(state.epoch).sample(log_alpha, u)
+            out[...] = self.matvec(problem.matrix, weight * gate)
+            open_ = (gate > 0) | (gate_slope != 0)  # so that 0 times an infinite weight is 0: a closed column takes no part
+            state.draw = Draw(xp.where(open_, gate * slope, 0 * gate), xp.where(open_, weight * gate_slope, 0 * gate))
+        else:
+            out[...] = self.matvec(problem.matrix, weight)
+            state.draw = Draw(slope, xp.zeros_like(slope))
+        finite = xp.asarray(True)
+        for array in (out, weight, theta, log_alpha, state.theta.second_moment, state.log_alpha.second_moment):
+            finite = finite & xp.all(xp.isfinite(array))
+        state.first_bad = xp.minimum(state.first_bad, xp.where(finite, xp.asarray(NEVER), xp.asarray(state.epoch)))
+
+    def repeat(self, body: Callable[[], None], n: int) -> None:
+        """Run `body` n times."""
+        for _ in range(n):
+            body()

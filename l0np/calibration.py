@@ -1,0 +1,243 @@
+"""Sparse survey calibration: few records, with non-negative weights, whose weighted totals match population targets."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from l0np import noise, validation
+from l0np.callbacks import Progress, calibration_report
+from l0np.links import ExponentialLink, Link
+from l0np.losses import LOSSES, group_weights, relative_loss
+from l0np.model import GatedModel, resolve_lambda_l0
+from l0np.optimizers import Parameter
+from l0np.penalties import l2_penalty
+from l0np.state import State
+
+SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarithm
+
+
+class SparseCalibrationWeights(GatedModel):
+    """Calibration weights ``exp(log_weight) * gate``, trained until few gates are open and the totals are met.
+
+    The objective is ``sum_i g_i e_i^2 + lambda_l0 E[open gates] + lambda_l2 sum_j exp(log_weight_j)^2`` with errors
+    ``e = (y - M w) / (y + 1)`` (relative) or ``y - M w`` (mse), group weights g, and gates from the Hard Concrete
+    distribution (Louizos, Welling and Kingma 2017, arXiv:1712.01312), minimised by Adam with one draw of gates in each epoch.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of records N, the columns of M.
+    beta : float or callable
+        Temperature of the gates, above 0, or a schedule ``epoch -> beta`` (see `l0np.schedules`).
+    gamma, zeta : float
+        Ends of the interval to which gates are stretched before they are clipped to [0, 1]: gamma < 0, zeta > 1.
+    init_keep_prob : float or array of shape (n_features,)
+        Initial keep probability: its logit is log_alpha. 0 and 1 stand for 1e-6 and 1 - 1e-6.
+    init_weights : float or array of shape (n_features,), optional
+        Initial weights, 0 or more; 1 by default. For a survey, its base weights.
+    log_weight_jitter_sd : float
+        Standard deviation of what is added to log_weight at the first fit.
+    log_alpha_jitter_sd : float
+        Standard deviation of what is added to log_alpha at construction.
+    device : str
+        "cpu" (Numba if it is installed, else NumPy), "numpy", "numba", "cuda", "cuda:1" or "auto".
+    use_gates : bool
+        Without gates all records keep their weight and there is no L0 term.
+    seed : int, optional
+        64-bit seed of all noise; None draws one, kept as `seed_`.
+    dtype : {"float32", "float64"}
+        Of parameters and matrix entries; sums are float64 in any case.
+    test_time_temperature : bool
+        Whether test-time gates are ``sigmoid(log_alpha / beta)`` (the default, closer to 0 and 1) or, as Louizos et al.
+        have it, ``sigmoid(log_alpha)``, both stretched and clipped.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For an argument outside these bounds.
+    BackendUnavailableError
+        For a device that this machine cannot offer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l0np import SparseCalibrationWeights
+    >>> M = np.random.default_rng(0).uniform(size=(3, 50))  # 3 targets, 50 records
+    >>> y = M.sum(axis=1)
+    >>> model = SparseCalibrationWeights(n_features=50, seed=0)
+    >>> model = model.fit(M, y, lambda_l0=2e-3, lr=0.1, epochs=500, loss_type="relative")
+    >>> active = model.get_active_weights()
+    >>> bool(active["count"] < 50 and (active["values"] > 0).all())
+    True
+    >>> bool((abs(model.predict(M) / y - 1) < 0.2).all())
+    True
+    """
+
+    _link: ClassVar[Link] = ExponentialLink()
+    _theta_name: ClassVar[str] = "log_weight"
+
+    def __init__(
+        self,
+        n_features: int,
+        beta: float | Callable[[int], float] = 2 / 3,
+        gamma: float = -0.1,
+        zeta: float = 1.1,
+        init_keep_prob: ArrayLike = 0.5,
+        init_weights: ArrayLike | None = None,
+        log_weight_jitter_sd: float = 0.0,
+        log_alpha_jitter_sd: float = 0.01,
+        device: str = "cpu",
+        use_gates: bool = True,
+        seed: int | None = None,
+        *,
+        dtype: DTypeLike = "float32",
+        test_time_temperature: bool = True,
+    ) -> None:
+        super().__init__(n_features, beta, gamma, zeta, device, seed, dtype, test_time_temperature)
+        self.init_keep_prob = init_keep_prob
+        self.init_weights = init_weights
+        self.log_weight_jitter_sd = validation.real_number("log_weight_jitter_sd", log_weight_jitter_sd, at_least=0.0)
+        self.log_alpha_jitter_sd = validation.real_number("log_alpha_jitter_sd", log_alpha_jitter_sd, at_least=0.0)
+        self.use_gates = validation.flag("use_gates", use_gates)
+        weights = validation.scalar_or_vector(
+            "init_weights", 1.0 if init_weights is None else init_weights, self.n_features, self.dtype, at_least=0.0
+        )
+        log_weight = np.log(weights.astype(np.float64) + SMALLEST_WEIGHT).astype(self.dtype)
+        log_alpha = self._start_log_alpha(init_keep_prob, self.log_alpha_jitter_sd)
+        start = replace(self._start, theta=Parameter.start(log_weight), log_alpha=Parameter.start(log_alpha))
+        self._start = self._state = start
+
+    @property
+    def log_weight(self) -> NDArray[Any]:
+        """Logarithms of the ungated weights, shape (n_features,), read-only."""
+        return self._read_only_theta()
+
+    def fit(
+        self,
+        M: Any,
+        y: ArrayLike,
+        lambda_l0: float | None = None,
+        lambda_l2: float = 0.0,
+        lr: float | Callable[[int], float] = 0.01,
+        epochs: int = 1000,
+        loss_type: str = "mse",
+        verbose: bool = False,
+        verbose_freq: int = 100,
+        target_groups: ArrayLike | None = None,
+        normalize_groups: bool = True,
+        group_multipliers: Mapping[Any, float] | None = None,
+        *,
+        callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+    ) -> Self:
+        """Train `epochs` more epochs, from where the model stands: ten fits of 100 equal one of 1,000, bit for bit.
+
+        Parameters
+        ----------
+        M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, n_features)
+            What each record adds to each target for one unit of weight. Converted at every call, except a `ColumnMatrix`.
+        y : array of shape (Q,)
+            The targets, in the units of M @ weights.
+        lambda_l0 : float, optional
+            Price of one open gate; None means 0.01.
+        lambda_l2 : float
+            Price of one squared unit of ungated weight.
+        lr : float or callable
+            Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
+        epochs : int
+            Epochs to train; 0 does nothing.
+        loss_type : {"mse", "relative"}
+            Errors as they are, or divided by ``y + 1``. Their squares are summed.
+        verbose : bool
+            Print a report at every epoch that is a multiple of `verbose_freq`.
+        verbose_freq : int
+            Epochs between reports: printing, callbacks, the check that all numbers are finite.
+        target_groups : array of shape (Q,), optional
+            A label for each target. Without labels every target has weight 1.
+        normalize_groups : bool
+            Divide each target's weight by the size of its group, so that groups count alike.
+        group_multipliers : mapping from label to float, optional
+            Factors on the weights of whole groups, 0 or more; applied last.
+        callbacks : sequence of callables
+            Each gets a `Progress` at every report; one that returns True stops the fit.
+
+        Returns
+        -------
+        SparseCalibrationWeights
+            The model itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For unusable arguments, before any work; the model stays as it was.
+        DivergenceError
+            When numbers leave their range; the model is at its last finite report or, without one, as before.
+        """
+        settings = {
+            "lambda_l0": resolve_lambda_l0(lambda_l0),
+            "lambda_l2": validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
+            "epochs": validation.whole_number("epochs", epochs, at_least=0),
+            "report_every": validation.whole_number("verbose_freq", verbose_freq, at_least=1),
+            "lr": lr,
+        }
+        loss = validation.one_of("loss_type", loss_type, LOSSES)
+        reports = list(validation.callables("callbacks", callbacks))
+        normalize = validation.flag("normalize_groups", normalize_groups)
+        matrix = self._column_matrix("M", M)
+        n_targets = matrix.shape[0]
+        target = validation.vector("y", y, n_targets, self.dtype, per="row of M")
+        if loss is relative_loss:
+            rule = 'the relative loss divides by y + 1; use loss_type="mse" or leave these targets out'
+            validation.check_elements("y", target, target == -1, rule)
+        groups = None if target_groups is None else validation.labels("target_groups", target_groups, n_targets, per="row of M")
+        multipliers = validation.multipliers("group_multipliers", group_multipliers)
+        weights = group_weights(groups, n_targets, normalize, multipliers)
+        if validation.flag("verbose", verbose):
+            sys.stdout.write(_describe_groups(groups, normalize, multipliers))
+            reports.insert(0, calibration_report(groups))
+        self._train(matrix, target.astype(np.float64), loss, weights, self._first_state(), callbacks=reports, **settings)
+        return self
+
+    def _first_state(self) -> State:
+        """Return the state with the jitter of the first fit."""
+        if not self.log_weight_jitter_sd:
+            return self._state
+        jitter = self.log_weight_jitter_sd * noise.normal(self.seed_, noise.LOG_WEIGHT_JITTER, self.n_features)
+        log_weight = (self._state.theta.value + jitter).astype(self.dtype)
+        return replace(self._state, theta=Parameter.start(log_weight))
+
+    def predict(self, M: Any) -> NDArray[np.float64]:
+        """Return the totals ``M @ weights`` at test time, shape (rows of M,), in float64."""
+        return self._predict("M", M)
+
+    def get_weights(self, deterministic: bool = False) -> NDArray[Any]:
+        """Return the weights, shape (n_features,): test-time weights, or those drawn for the next epoch by default."""
+        if validation.flag("deterministic", deterministic):
+            return self._test_time_weights()
+        weights, gates = np.exp(self.log_weight), self._gates()
+        if gates is None:
+            return weights
+        uniform = noise.uniform(np, self.seed_, noise.GATES, self.epoch_, 0, self.n_features)
+        return np.asarray(weights * gates.sample(self.log_alpha, uniform)[0])
+
+    def get_active_weights(self) -> dict[str, Any]:
+        """Return the records whose test-time weight is not 0: "indices", "values" (arrays) and "count" (int)."""
+        weights = self._test_time_weights()
+        indices = np.flatnonzero(weights)
+        return {"indices": indices, "values": weights[indices], "count": len(indices)}
+
+    def get_l2_penalty(self) -> float:
+        """Return the sum of squared ungated weights."""
+        return np.float64(l2_penalty(self.log_weight, self._link)[0])
+
+
+def _describe_groups(groups: NDArray[Any] | None, normalize: bool, multipliers: Mapping[Any, float] | None) -> str:
+    if groups is None:
+        return "Groups: none (uniform weights)\n"
+    parts = [f"{len(np.unique(groups))} groups", f"normalize={'on' if normalize else 'off'}"]
+    if multipliers is not None:
+        parts.append(f"multipliers={dict(multipliers)}")
+    return f"Groups: {', '.join(parts)}\n"

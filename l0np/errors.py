@@ -1,0 +1,51 @@
+"""The errors that l0np raises.
+
+Every error is an `L0npError`; a wrong value is also a `ValueError`, a wrong kind of object also a `TypeError`, so that
+code that knows nothing of l0np catches what it expects.
+"""
+
+
+class L0npError(Exception):
+    """Base of all errors that l0np raises on purpose."""
+
+
+class InputError(L0npError, ValueError):
+    """An argument has a value, a shape or an element that cannot be used."""
+
+
+class InputTypeError(L0npError, TypeError):
+    """An argument is of a kind that cannot be used (a complex matrix, a text where a number belongs)."""
+
+
+class BackendUnavailableError(L0npError, RuntimeError):
+    """A device was asked for by name and this machine cannot offer it; the message says what is missing."""
+
+
+class DivergenceError(L0npError, ArithmeticError):
+    """Training left the range of its numbers.
+
+    The model stands at its last report of finite numbers or, where there was none, as it was before `fit`.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch in which a number first stopped being finite, counted from 1 as in the printed report.
+    learning_rate : float
+        Learning rate of that epoch.
+    loss : float
+        The loss when the divergence was noticed, usually NaN or infinite.
+    """
+
+    def __init__(self, epoch: int, learning_rate: float, loss: float) -> None:
+        self.epoch = epoch
+        self.learning_rate = learning_rate
+        self.loss = loss
+        super().__init__(
+            f"training diverged in epoch {epoch} (learning rate {learning_rate:g}, loss {loss:g}): a weight, a prediction, "
+            f"the loss or a second moment is no longer finite. The model is as it was at its last finite report. "
+            f"Use a smaller lr, rescale M and y, or use dtype='float64'."
+        )
+
+    def __reduce__(self) -> tuple[type["DivergenceError"], tuple[int, float, float]]:
+        """Rebuild from the attributes, so that the error crosses process borders."""
+        return type(self), (self.epoch, self.learning_rate, self.loss)

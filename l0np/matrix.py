@@ -1,0 +1,279 @@
+"""ColumnMatrix: the one form in which a matrix meets the kernels, checked once when it is made.
+
+SciPy is met here and nowhere else on the way in: it widens row indices to 32 or 64 bits, we keep 16 where they suffice.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from l0np import validation
+from l0np.errors import InputError, InputTypeError
+
+BLOCK = 1 << 20  # entries looked at together by a check, so that its temporaries stay small
+NARROW_ROWS = np.iinfo(np.uint16).max  # up to this many rows a row index fits into 16 bits
+MOST_ROWS = np.iinfo(np.int32).max
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ColumnMatrix:
+    """A sparse matrix stored by columns: 6 bytes for each non-zero where the matrix has up to 65,535 rows.
+
+    Canonical and immutable: within a column the rows ascend strictly, no explicit zeros, no duplicates, all values finite.
+    The arrays are checked here, once, because kernels have no bounds checks. Where they have the right dtype
+    and own their memory they are not copied, and become read-only. Passing a ColumnMatrix to `fit` saves the conversion at every call.
+
+    Parameters
+    ----------
+    data : array of shape (nnz,)
+        The values, float32 or float64.
+    indices : array of shape (nnz,)
+        The row of each value; kept as uint16 up to 65,535 rows, else as int32.
+    indptr : array of shape (n_columns + 1,)
+        Column j holds the entries ``indptr[j]`` to ``indptr[j + 1]``; kept as int64.
+    shape : (int, int)
+        Number of rows (targets, samples) and of columns (records, features).
+
+    Raises
+    ------
+    InputError
+        Where the arrays do not describe a canonical matrix of finite values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l0np import ColumnMatrix
+    >>> M = ColumnMatrix.build(np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 4.0]]))
+    >>> M
+    ColumnMatrix(2 x 3, 4 non-zeros, float32, 24 bytes + column pointers)
+    >>> M.indices
+    array([0, 1, 0, 1], dtype=uint16)
+    >>> M.to_scipy().toarray()
+    array([[1., 0., 2.],
+           [0., 3., 4.]], dtype=float32)
+    """
+
+    data: NDArray[Any]
+    indices: NDArray[Any]
+    indptr: NDArray[np.int64]
+    shape: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """Bring the arrays to their dtypes, check them and lock them."""
+        n_rows, n_columns = (validation.whole_number("shape", n, at_least=1, at_most=2**62) for n in self.shape)
+        if n_rows > MOST_ROWS:
+            raise InputError(f"a matrix may have up to {MOST_ROWS} rows, got {n_rows}")
+        data = validation.numeric_array("data", self.data)
+        if data.dtype not in FLOATS:
+            data = data.astype(np.float32)
+        indices = validation.numeric_array("indices", self.indices)
+        indptr = validation.numeric_array("indptr", self.indptr)
+        _check_compressed("the matrix", data, indices, indptr, n_columns, n_rows)
+        indices = indices.astype(np.uint16 if n_rows <= NARROW_ROWS else np.int32, copy=False)
+        indptr = indptr.astype(np.int64, copy=False)
+        if len(indices) != indptr[-1] or len(data) != indptr[-1]:
+            raise InputError(f"indptr ends at {indptr[-1]}, but there are {len(indices)} indices and {len(data)} values")
+        for start in range(0, len(data), BLOCK):
+            block = indices[start : start + BLOCK + 1]
+            falls = start + 1 + np.flatnonzero(block[1:] <= block[:-1])
+            if (indptr[np.searchsorted(indptr, falls)] != falls).any():  # rows may restart only where a column starts
+                raise InputError("indices must ascend strictly within each column: use ColumnMatrix.build")
+            if not np.isfinite(data[start : start + BLOCK]).all():
+                raise InputError("data must be finite")
+            if not data[start : start + BLOCK].all():
+                raise InputError("data must not hold explicit zeros: use ColumnMatrix.build")
+        for name, array in (("data", data), ("indices", indices), ("indptr", indptr)):
+            array = np.array(array, order="C", copy=None if array.flags.owndata else True)  # nobody else may write to it
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "shape", (n_rows, n_columns))
+
+    @classmethod
+    def build(cls, matrix: Any, dtype: DTypeLike = np.float32, *, name: str = "M") -> "ColumnMatrix":
+        """Make a ColumnMatrix from anything that is a matrix; the input is not changed.
+
+        Parameters
+        ----------
+        matrix : ColumnMatrix, scipy.sparse array or matrix of any format, array, list of lists or DataFrame
+            Explicit zeros are dropped and duplicates summed.
+        dtype : float32 or float64
+            What the values are cast to, after duplicates are summed.
+        name : str
+            What error messages call the matrix.
+
+        Raises
+        ------
+        InputTypeError
+            For masked arrays and for elements that are not real numbers.
+        InputError
+            For an empty matrix, NaN or infinite values, indices out of range or a broken indptr.
+
+        Examples
+        --------
+        >>> from scipy import sparse
+        >>> ColumnMatrix.build(sparse.random_array((4, 6), density=0.5, rng=0), dtype="float64")
+        ColumnMatrix(4 x 6, 12 non-zeros, float64, 120 bytes + column pointers)
+        """
+        wanted = float_dtype(dtype)
+        if isinstance(matrix, cls):
+            return matrix if matrix.dtype == wanted else cls._from_canonical(matrix.to_scipy(), wanted, name)
+        return cls._from_canonical(_canonical_csc(name, matrix, wanted), wanted, name)
+
+    @classmethod
+    def from_coo(
+        cls, rows: ArrayLike, columns: ArrayLike, values: ArrayLike, shape: tuple[int, int], dtype: DTypeLike = np.float32
+    ) -> "ColumnMatrix":
+        """Make a ColumnMatrix from triplets; duplicates are summed.
+
+        Examples
+        --------
+        >>> ColumnMatrix.from_coo([0, 1, 1], [0, 2, 2], [1.0, 2.0, 3.0], shape=(2, 3)).to_scipy().toarray()
+        array([[1., 0., 0.],
+               [0., 0., 5.]], dtype=float32)
+        """
+        from scipy import sparse
+
+        triplet = [validation.numeric_array(n, a) for n, a in (("values", values), ("rows", rows), ("columns", columns))]
+        data, *places = triplet
+        for place, what, size in zip(places, ("rows", "columns"), shape, strict=True):
+            if place.shape != data.shape or data.ndim != 1:
+                raise InputError(f"rows, columns and values must be one-dimensional and of one length, {what} has {place.shape}")
+            _check_indices(what, place, size)
+        return cls.build(sparse.coo_array((data, tuple(places)), shape=shape), dtype)
+
+    @classmethod
+    def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str) -> "ColumnMatrix":
+        """Cast the values of a canonical scipy matrix, name what is not finite, drop what is or became zero."""
+        with np.errstate(over="ignore"):
+            data = csc.data.astype(dtype)
+        wrong = np.flatnonzero(~np.isfinite(data))
+        if wrong.size:
+            row, column = csc.indices[wrong[0]], np.searchsorted(csc.indptr, wrong[0], side="right") - 1
+            cast = f" after the cast of {csc.data[wrong[0]]} to {dtype}" if np.isfinite(csc.data[wrong[0]]) else ""
+            raise InputError(f"{name}[{row}, {column}] is {data[wrong[0]]}{cast} (non-finite entries: {wrong.size})")
+        indices, indptr = csc.indices, csc.indptr
+        if not data.all():
+            kept = data != 0
+            indptr = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[indptr]
+            indices, data = indices[kept], data[kept]
+        narrow = np.uint16 if csc.shape[0] <= NARROW_ROWS else np.int32
+        return cls(data, indices.astype(narrow), indptr.astype(np.int64), csc.shape)
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored values, none of them zero."""
+        return len(self.data)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the values."""
+        return self.data.dtype
+
+    def to_scipy(self) -> Any:
+        """Return a `scipy.sparse.csc_array` of the same values (a copy of the indices, which SciPy keeps wider)."""
+        from scipy import sparse
+
+        wide = np.int32 if max(self.nnz, *self.shape) <= MOST_ROWS else np.int64
+        return sparse.csc_array((self.data, self.indices.astype(wide), self.indptr.astype(wide)), shape=self.shape)
+
+    def __repr__(self) -> str:
+        """Describe size and memory."""
+        size = self.data.nbytes + self.indices.nbytes
+        (n_rows, n_columns), nnz = self.shape, f"{self.nnz:,}"
+        return f"ColumnMatrix({n_rows} x {n_columns}, {nnz} non-zeros, {self.dtype}, {size:,} bytes + column pointers)"
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    wanted = np.dtype(dtype)
+    if wanted not in FLOATS:
+        raise InputError(f"dtype must be float32 or float64, got {wanted}")
+    return wanted
+
+
+def _canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
+    """Return any matrix as a csc_array, sorted and without duplicates; arrays may be shared with the input, unchanged."""
+    from scipy import sparse
+
+    if not sparse.issparse(matrix):
+        dense = validation.numeric_array(name, matrix)
+        _check_shape(name, dense.shape)
+        return sparse.csc_array(_summable(dense, dtype))
+    validation.check_kind(name, matrix.dtype)
+    _check_shape(name, matrix.shape)
+    if matrix.format in ("csr", "csc", "bsr"):
+        _check_scipy_compressed(name, matrix)
+    else:
+        matrix = _checked_coo(name, matrix)
+    matrix = matrix.tocsr(copy=False) if matrix.format == "bsr" else matrix
+    if matrix.format == "coo":
+        data = _summable(matrix.data, dtype)
+        return sparse.coo_array((data, (matrix.row, matrix.col)), shape=matrix.shape).tocsc()
+    # A new object over the same arrays: the flags a user's object carries (sorted, canonical) may be out of date.
+    fresh = sparse.csr_array if matrix.format == "csr" else sparse.csc_array
+    used = slice(matrix.indptr[-1])  # SciPy lets the arrays be longer than what indptr speaks of
+    data, indices = _summable(matrix.data[used], dtype), matrix.indices[used]
+    csc = fresh((data, indices, matrix.indptr), shape=matrix.shape).tocsc()
+    if not csc.has_canonical_format:
+        csc = csc.copy() if matrix.format == "csc" else csc
+        csc.sum_duplicates()
+    return csc
+
+
+def _summable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Cast what must not be summed in its own dtype: booleans saturate, small integers wrap around, SciPy lacks halves."""
+    return values if values.dtype.kind == "f" and values.dtype.itemsize >= 4 else values.astype(dtype)
+
+
+def _check_shape(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 2:
+        raise InputError(f"{name} must have two dimensions (targets x records), it has shape {shape}")
+    if 0 in shape:
+        raise InputError(f"{name} is empty: it has shape {shape}")
+
+
+def _check_scipy_compressed(name: str, matrix: Any) -> None:
+    """Check csr, csc and bsr matrices before SciPy's compiled code reads them."""
+    blocks = (n // b for n, b in zip(matrix.shape, getattr(matrix, "blocksize", (1, 1)), strict=True))
+    rows, columns = blocks
+    n_lists, n_places = (columns, rows) if matrix.format == "csc" else (rows, columns)
+    _check_compressed(name, matrix.data, matrix.indices, matrix.indptr, n_lists, n_places)
+
+
+def _check_compressed(
+    name: str, data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], n_lists: int, n_places: int
+) -> None:
+    """Check that indptr and indices describe `n_lists` lists of places below `n_places`."""
+    if indptr.dtype.kind not in "ui" or indices.dtype.kind not in "ui":
+        raise InputTypeError(f"{name}: indptr and indices must be integers, they are {indptr.dtype} and {indices.dtype}")
+    if indptr.shape != (n_lists + 1,) or indices.ndim != 1:
+        raise InputError(f"{name} is broken: indptr has shape {indptr.shape}, ({n_lists + 1},) wanted")
+    if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
+        raise InputError(f"{name} is broken: indptr must start at 0 and never fall")
+    if indptr[-1] > min(len(indices), len(data)):
+        found = f"{len(indices)} indices and {len(data)} values"
+        raise InputError(f"{name} is broken: indptr ends at {indptr[-1]}, but there are {found}")
+    _check_indices(f"{name}.indices", indices[: indptr[-1]], n_places)
+
+
+def _check_indices(name: str, indices: NDArray[Any], size: int) -> None:
+    if indices.dtype.kind not in "ui":
+        raise InputTypeError(f"{name} must hold integers, its dtype is {indices.dtype}")
+    if indices.size and (indices.min() < 0 or indices.max() >= size):
+        wrong = indices.min() if indices.min() < 0 else indices.max()
+        raise InputError(f"{name} holds {wrong}, which is out of range: 0 to {size - 1} wanted")
+
+
+def _checked_coo(name: str, matrix: Any) -> Any:
+    """Bring the formats without an indptr to coo, and check what comes out before it is sorted by compiled code."""
+    try:
+        coo = matrix.tocoo(copy=False)
+    except (ValueError, TypeError, IndexError) as reason:
+        raise InputError(f"{name} is broken: {reason}") from reason
+    for places, size in ((coo.row, coo.shape[0]), (coo.col, coo.shape[1])):
+        if places.shape != coo.data.shape:
+            raise InputError(f"{name} is broken: {len(places)} indices for {len(coo.data)} values")
+        _check_indices(f"{name}.indices", places, size)
+    return coo

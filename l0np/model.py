@@ -1,0 +1,261 @@
+"""What the two models share: gates over columns, their state, and the way into the training loop."""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from l0np import noise, validation
+from l0np.backends import get_backend
+from l0np.callbacks import Progress
+from l0np.communicator import Serial
+from l0np.errors import InputError
+from l0np.hard_concrete import HardConcrete
+from l0np.links import Link
+from l0np.losses import Loss
+from l0np.matrix import ColumnMatrix, float_dtype
+from l0np.optimizers import Parameter
+from l0np.penalties import l0_penalty
+from l0np.state import Problem, State, test_time_weights
+from l0np.training import train
+
+DEFAULT_LAMBDA_L0 = 0.01
+LARGEST_SEED = 2**64 - 1
+KEEP_PROB_MARGIN = 1e-6  # keep probabilities of 0 and 1 stand for this and 1 minus this: their logits are finite
+
+
+class GatedModel:
+    """Gated weights over the columns of a matrix. Not for use by itself: see the two models.
+
+    The state's arrays are never changed in place: `fit` works on a copy, which becomes the state at each report and at the
+    end. So a fit that is broken off, by whatever, leaves the model at the last report or as it was.
+    """
+
+    _link: ClassVar[Link]
+    _theta_name: ClassVar[str]  # what state_dict calls the free parameter
+
+    def __init__(
+        self,
+        n_features: int,
+        beta: float | Callable[[int], float],
+        gamma: float,
+        zeta: float,
+        device: str,
+        seed: int | None,
+        dtype: DTypeLike,
+        test_time_temperature: bool,
+    ) -> None:
+        self.n_features = validation.whole_number("n_features", n_features, at_least=1)
+        self.beta, self.gamma, self.zeta = beta, gamma, zeta
+        self.test_time_temperature = validation.flag("test_time_temperature", test_time_temperature)
+        self.dtype = float_dtype(dtype)
+        self.seed = None if seed is None else validation.whole_number("seed", seed, at_least=0, at_most=LARGEST_SEED)
+        self.device = device
+        self.use_gates = True
+        self._gate_schedule(0, 1)  # checks beta, gamma and zeta
+        self._backend = get_backend(device)
+        self._start = self._state = State(
+            theta=Parameter.start(np.zeros(self.n_features, self.dtype)),
+            log_alpha=Parameter.start(np.zeros(self.n_features, self.dtype)),
+            intercept=None,
+            epoch=0,
+            adam_step=0,
+            seed=secrets.randbits(63) if self.seed is None else self.seed,
+        )
+
+    # --- what a fitted model tells
+
+    @property
+    def log_alpha(self) -> NDArray[Any]:
+        """Locations of the gates, shape (n_features,), read-only."""
+        return _read_only(self._state.log_alpha.value)
+
+    def _read_only_theta(self) -> NDArray[Any]:
+        return _read_only(self._state.theta.value)
+
+    @property
+    def seed_(self) -> int:
+        """The seed in use: `seed`, or the one drawn from the operating system where that is None."""
+        return self._state.seed
+
+    @property
+    def epoch_(self) -> int:
+        """Epochs trained so far, over all fits."""
+        return self._state.epoch
+
+    @property
+    def backend_(self) -> str:
+        """Name of the backend that was chosen: "numba", "numpy" or "cupy"."""
+        return self._backend.name
+
+    def get_deterministic_gates(self) -> NDArray[Any]:
+        """Return the test-time gates, shape (n_features,), in [0, 1]; all 1 without gates."""
+        gates = self._gates()
+        return np.asarray(gates.test_time_gate(self.log_alpha)) if gates else np.ones(self.n_features, self.dtype)
+
+    def get_sparsity(self) -> float:
+        """Return the share of columns whose test-time weight is 0."""
+        return np.float64(1.0 - np.count_nonzero(self._test_time_weights()) / self.n_features)
+
+    def get_l0_penalty(self) -> float:
+        """Return the expected number of open gates; 0 without gates, where there is no such penalty."""
+        gates = self._gates()
+        return np.float64(l0_penalty(self.log_alpha, gates)[0] if gates else 0.0)
+
+    def _gates(self) -> HardConcrete | None:
+        schedule = self._gate_schedule(self._state.epoch, 1)
+        return schedule(self._state.epoch) if schedule else None
+
+    def _gate_schedule(self, first_epoch: int, n_epochs: int) -> Callable[[int], HardConcrete] | None:
+        """Check the gates' constants; return the gates by epoch, or None without gates."""
+        beta = validation.schedule("beta", self.beta, first_epoch, n_epochs)
+        gamma = validation.real_number("gamma", self.gamma, below=0.0)
+        zeta = validation.real_number("zeta", self.zeta, above=1.0)
+        if not self.use_gates:
+            return None
+        if callable(self.beta):
+            return lambda epoch: HardConcrete(beta(epoch), gamma, zeta, self.test_time_temperature)
+        constant = HardConcrete(beta(first_epoch), gamma, zeta, self.test_time_temperature)
+        return lambda epoch: constant
+
+    def _test_time_weights(self) -> NDArray[Any]:
+        state = self._state
+        return np.asarray(test_time_weights(state.theta.value, state.log_alpha.value, self._link, self._gates()))
+
+    def _predict(self, name: str, M: Any) -> NDArray[np.float64]:
+        """Return M @ test-time weights, in float64."""
+        backend = self._backend
+        matrix = backend.matrix(self._column_matrix(name, M))
+        return backend.to_numpy(backend.matvec(matrix, backend.asarray(self._test_time_weights())))
+
+    # --- the state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is needed to go on elsewhere: copies of parameters and moments, epoch, Adam's step, seed.
+
+        Arrays and whole numbers only, so that ``numpy.savez(path, **model.state_dict())`` keeps it and
+        ``model.load_state_dict(numpy.load(path))`` brings it back; nothing is pickled. Hyper-parameters are the
+        constructor's business.
+        """
+        arrays = {name: np.array(array) for name, array in self._arrays(self._state).items()}
+        return arrays | {"epoch": self._state.epoch, "adam_step": self._state.adam_step, "seed": self._state.seed}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a state that `state_dict` returned, on any backend. On an error the model stays as it was.
+
+        Raises
+        ------
+        InputError
+            For missing or unknown entries, wrong shapes, values that are not finite or impossible.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise validation.wrong_kind("state_dict", "a mapping as state_dict() returns it", state_dict)
+        template = self._arrays(self._state)
+        counters = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}
+        expected, given = set(template) | set(counters), set(state_dict)
+        if expected != given:
+            missing, unknown = sorted(expected - given), sorted(map(str, given - expected))
+            raise InputError(f"state_dict does not fit this model: missing {missing}, unknown {unknown}")
+        arrays = {
+            name: validation.vector(name, state_dict[name], len(array), self.dtype, per="column")
+            for name, array in template.items()
+        }
+        for name, array in arrays.items():
+            if name.endswith("_second_moment"):
+                validation.check_elements(name, array, array < 0, "a second moment cannot be negative")
+        numbers = {
+            name: validation.whole_number(name, state_dict[name], at_least=0, at_most=most) for name, most in counters.items()
+        }
+        values = iter(arrays[name] for name in template)
+        self._state = State(
+            theta=Parameter(next(values), next(values), next(values)),
+            log_alpha=Parameter(next(values), next(values), next(values)),
+            intercept=None if self._state.intercept is None else Parameter(next(values), next(values), next(values)),
+            **numbers,
+        )
+
+    def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
+        """Return the state's arrays by the names that state_dict gives them."""
+        parameters = {self._theta_name: state.theta, "log_alpha": state.log_alpha, "bias": state.intercept}
+        return {
+            name + ending: getattr(parameter, attribute)
+            for name, parameter in parameters.items()
+            if parameter is not None
+            for ending, attribute in (("", "value"), ("_first_moment", "first_moment"), ("_second_moment", "second_moment"))
+        }
+
+    def reset(self) -> None:
+        """Return to the state after construction: same seed, same start, nothing trained."""
+        self._state = self._start
+
+    def _start_log_alpha(self, init_keep_prob: Any, jitter_sd: float) -> NDArray[Any]:
+        probability = validation.scalar_or_vector(
+            "init_keep_prob", init_keep_prob, self.n_features, np.dtype(np.float64), at_least=0.0, at_most=1.0
+        )
+        probability = np.clip(probability, KEEP_PROB_MARGIN, 1.0 - KEEP_PROB_MARGIN)
+        log_alpha = np.log(probability / (1.0 - probability))
+        if jitter_sd:
+            log_alpha += jitter_sd * noise.normal(self.seed_, noise.LOG_ALPHA_JITTER, self.n_features)
+        return log_alpha.astype(self.dtype)
+
+    # --- training
+
+    def _column_matrix(self, name: str, M: Any) -> ColumnMatrix:
+        if not hasattr(M, "shape"):
+            M = validation.numeric_array(name, M)
+        validation.check_columns(name, M.shape, self.n_features)
+        return ColumnMatrix.build(M, self.dtype, name=name)
+
+    def _train(
+        self,
+        matrix: ColumnMatrix,
+        target: NDArray[np.float64],
+        loss: Callable[[Any, Any], Loss],
+        loss_weights: NDArray[np.float64],
+        first_state: State,
+        *,
+        lambda_l0: float,
+        lambda_l2: float,
+        lr: Any,
+        epochs: int,
+        report_every: int,
+        callbacks: Iterable[Callable[[Progress], bool | None]],
+    ) -> None:
+        """Train on from the model's state (from `first_state` at the first fit) and take over what comes out."""
+        state = self._state if self._state.epoch else first_state
+        backend = self._backend
+        problem = Problem(
+            matrix=backend.matrix(matrix),
+            target=target,
+            loss=loss(backend.asarray(target), backend.asarray(loss_weights)),
+            link=self._link,
+            gates=self._gate_schedule(state.epoch, epochs + 1),
+            lambda_l0=lambda_l0,
+            lambda_l2=lambda_l2,
+            learning_rate=validation.schedule("lr", lr, state.epoch, epochs),
+        )
+        stop = state.epoch + epochs
+        state = state.map(backend.asarray)
+
+        def report(data_loss: float) -> bool:
+            self._state = state.map(backend.to_numpy)
+            progress = Progress(backend, problem, self._state, data_loss)
+            return any([callback(progress) for callback in callbacks])  # a list: every callback is called
+
+        train(
+            backend, problem, state, stop, communicator=Serial(), report_every=report_every, report=report
+        )
+        self._state = state.map(backend.to_numpy)
+
+
+def resolve_lambda_l0(lambda_l0: Any) -> float:
+    """Return the L0 penalty's factor: 0.01 where None was given."""
+    return DEFAULT_LAMBDA_L0 if lambda_l0 is None else validation.real_number("lambda_l0", lambda_l0, at_least=0.0)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view

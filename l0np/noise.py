@@ -1,0 +1,68 @@
+"""Random numbers as a pure function of (seed, stream, epoch, column): Philox4x32-10.
+
+J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011). There is no
+generator and no state: every backend, thread and resumed run draws the same numbers. This is part of the file format.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
+ROUNDS = 10
+WORD = 0xFFFFFFFF
+
+GATES, LOG_ALPHA_JITTER, LOG_WEIGHT_JITTER, WEIGHT_START, SELECTION = range(5)  # the streams
+
+
+def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    """Return the four words of each counter: uint64 arrays that hold 32-bit words, in and out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zero = np.zeros(1, dtype=np.uint64)
+    >>> [f"{int(word[0]):08x}" for word in philox4x32((zero, zero, zero, zero), (0, 0))]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
+        c0, c1, c2, c3 = (product1 >> 32) ^ c1 ^ k0, product1 & WORD, (product0 >> 32) ^ c3 ^ k1, product0 & WORD
+        k0, k1 = (k0 + KEY_STEPS[0]) & WORD, (k1 + KEY_STEPS[1]) & WORD
+    return c0, c1, c2, c3
+
+
+def uniform(xp: Any, seed: int, stream: int, epoch: int, first_column: int, n_columns: int) -> Any:
+    """Return one uniform in (0, 1) for each of `n_columns` neighbouring columns: float32, shape (n_columns,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> uniform(np, seed=0, stream=GATES, epoch=0, first_column=0, n_columns=3)
+    array([0.39904648, 0.88052017, 0.7357128 ], dtype=float32)
+    """
+    first, last = first_column // 4, (first_column + n_columns + 3) // 4
+    quads = xp.astype(xp.arange(last - first), xp.uint64) + first  # one counter serves four neighbouring columns
+    zeros = xp.zeros_like(quads)
+    words = philox4x32((quads & WORD, quads >> 32, zeros + (epoch & WORD), zeros + stream), (seed & WORD, seed >> 32))
+    word = xp.reshape(xp.stack(words, axis=-1), (-1,))[first_column - 4 * first :][:n_columns]
+    # 23 bits: with 24 the largest draw rounds to 1.0 in float32
+    return (xp.astype(word >> 9, xp.float32) + 0.5) * 2.0**-23
+
+
+def normal(seed: int, stream: int, n_columns: int) -> NDArray[np.float64]:
+    """Return one standard normal for each column, in float64: the quantiles of the epoch-0 uniforms.
+
+    Examples
+    --------
+    >>> normal(seed=0, stream=LOG_ALPHA_JITTER, n_columns=2).shape
+    (2,)
+    """
+    from scipy.special import ndtri
+
+    draws = uniform(np, seed, stream, 0, 0, n_columns)
+    return np.asarray(ndtri(draws.astype(np.float64)))

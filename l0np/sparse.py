@@ -1,0 +1,189 @@
+"""Sparse linear regression with gated coefficients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from l0np import noise, validation
+from l0np.callbacks import Progress, regression_report
+from l0np.errors import InputError
+from l0np.links import IdentityLink, Link
+from l0np.losses import squared_loss
+from l0np.model import GatedModel, resolve_lambda_l0
+from l0np.optimizers import Parameter
+from l0np.state import State
+
+WEIGHT_START_SD = 0.1
+LOG_ALPHA_JITTER_SD = 0.01
+
+
+class SparseL0Linear(GatedModel):
+    """Linear regression ``y = X @ (weight * gate) + bias``, trained until few gates are open.
+
+    The objective is ``mean_i (y_i - prediction_i)^2 + lambda_l0 E[open gates]`` with gates from the Hard Concrete
+    distribution (Louizos, Welling and Kingma 2017, arXiv:1712.01312), minimised by Adam with one draw of gates in each epoch.
+    The intercept has no gate.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns of X.
+    fit_intercept : bool
+        Whether there is a bias.
+    beta, gamma, zeta, device, seed, dtype, test_time_temperature
+        As in `SparseCalibrationWeights`.
+    init_keep_prob : float or array of shape (n_features,)
+        Initial keep probability: its logit is log_alpha, up to a jitter of 0.01.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For an argument outside its bounds.
+    BackendUnavailableError
+        For a device that this machine cannot offer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l0np import SparseL0Linear
+    >>> X = np.random.default_rng(0).normal(size=(200, 4))
+    >>> y = 3.0 + X @ np.array([1.0, 0.0, -2.0, 0.0])
+    >>> model = SparseL0Linear(n_features=4, seed=0).fit(X, y, lambda_l0=0.05, lr=0.02, epochs=1000)
+    >>> model.get_selected_features()
+    array([0, 2])
+    >>> bool(np.allclose(model.get_coefficients(), [1, 0, -2, 0], atol=0.05))
+    True
+    """
+
+    _link: ClassVar[Link] = IdentityLink()
+    _theta_name: ClassVar[str] = "weight"
+
+    def __init__(
+        self,
+        n_features: int,
+        fit_intercept: bool = True,
+        beta: float | Callable[[int], float] = 2 / 3,
+        gamma: float = -0.1,
+        zeta: float = 1.1,
+        init_keep_prob: ArrayLike = 0.5,
+        device: str = "cpu",
+        seed: int | None = None,
+        *,
+        dtype: DTypeLike = "float32",
+        test_time_temperature: bool = True,
+    ) -> None:
+        super().__init__(n_features, beta, gamma, zeta, device, seed, dtype, test_time_temperature)
+        self.fit_intercept = validation.flag("fit_intercept", fit_intercept)
+        self.init_keep_prob = init_keep_prob
+        log_alpha = self._start_log_alpha(init_keep_prob, LOG_ALPHA_JITTER_SD)
+        intercept = Parameter.start(np.zeros(1, self.dtype)) if self.fit_intercept else None
+        self._start = self._state = replace(self._start, log_alpha=Parameter.start(log_alpha), intercept=intercept)
+
+    @property
+    def weight(self) -> NDArray[Any]:
+        """Ungated coefficients, shape (n_features,), read-only."""
+        return self._read_only_theta()
+
+    @property
+    def bias(self) -> float | None:
+        """The intercept; None where none is fitted."""
+        intercept = self._state.intercept
+        return None if intercept is None else np.float64(intercept.value[0])
+
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        lambda_l0: float | None = None,
+        lr: float | Callable[[int], float] = 0.01,
+        epochs: int = 1000,
+        verbose: bool = False,
+        verbose_freq: int = 100,
+        *,
+        lambda_reg: float | None = None,
+        callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+    ) -> Self:
+        """Train `epochs` more epochs, from where the model stands.
+
+        At the first fit the coefficients start at 0.1 times normal draws and the bias at the mean of y.
+
+        Parameters
+        ----------
+        X : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (n, n_features)
+            The features. Converted at every call, except a `ColumnMatrix`.
+        y : array of shape (n,)
+            The response.
+        lambda_l0 : float, optional
+            Price of one open gate; None means 0.01.
+        lr : float or callable
+            Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
+        epochs : int
+            Epochs to train; 0 does nothing.
+        verbose : bool
+            Print a report at every epoch that is a multiple of `verbose_freq`.
+        verbose_freq : int
+            Epochs between reports: printing, callbacks, the check that all numbers are finite.
+        lambda_reg : float, optional
+            Old spelling of `lambda_l0`.
+        callbacks : sequence of callables
+            Each gets a `Progress` at every report; one that returns True stops the fit.
+
+        Returns
+        -------
+        SparseL0Linear
+            The model itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For unusable arguments, before any work; the model stays as it was.
+        DivergenceError
+            When numbers leave their range; the model is at its last finite report or, without one, as before.
+        """
+        if lambda_reg is not None:
+            if lambda_l0 is not None:
+                raise InputError("lambda_reg is the old spelling of lambda_l0: give one of them")
+            lambda_l0 = validation.real_number("lambda_reg", lambda_reg, at_least=0.0)
+        settings = {
+            "lambda_l0": resolve_lambda_l0(lambda_l0),
+            "lambda_l2": 0.0,
+            "epochs": validation.whole_number("epochs", epochs, at_least=0),
+            "report_every": validation.whole_number("verbose_freq", verbose_freq, at_least=1),
+            "lr": lr,
+        }
+        reports = list(validation.callables("callbacks", callbacks))
+        if validation.flag("verbose", verbose):
+            reports.insert(0, regression_report)
+        matrix = self._column_matrix("X", X)
+        n = matrix.shape[0]
+        target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
+        self._train(
+            matrix, target, squared_loss, np.full(n, 1.0 / n), self._first_state(target), callbacks=reports, **settings
+        )
+        return self
+
+    def _first_state(self, target: NDArray[np.float64]) -> State:
+        """Return the state in which the first fit starts."""
+        weight = WEIGHT_START_SD * noise.normal(self.seed_, noise.WEIGHT_START, self.n_features)
+        intercept = Parameter.start(np.full(1, target.mean(), self.dtype)) if self.fit_intercept else None
+        return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the predictions at test time, shape (rows of X,), in float64."""
+        return self._predict("X", X) + (self.bias or 0.0)
+
+    def get_coefficients(self, threshold: float = 0.01) -> NDArray[Any]:
+        """Return the gated coefficients, shape (n_features,); 0 where the test-time gate is below `threshold`."""
+        return np.where(self._selected(threshold), self._test_time_weights(), self.dtype.type(0))
+
+    def get_selected_features(self, threshold: float = 0.01) -> NDArray[np.int64]:
+        """Return the indices of the features whose test-time gate is open and at least `threshold`."""
+        return np.flatnonzero(self._selected(threshold))
+
+    def _selected(self, threshold: float) -> NDArray[np.bool_]:
+        least = validation.real_number("threshold", threshold, at_least=0.0, at_most=1.0)
+        gates = self.get_deterministic_gates()
+        return np.asarray((gates > 0) & (gates >= least))

@@ -1,0 +1,76 @@
+"""What training works on: `Problem` does not change during a fit, `State` is all that changes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.hard_concrete import HardConcrete
+from l0np.links import Link
+from l0np.losses import Loss
+from l0np.optimizers import Parameter
+
+NEVER = np.iinfo(np.int64).max  # the first epoch with a number that is not finite, while there is none
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How the effective weight w z of each column moves, given the gates z of the current epoch.
+
+    A function of the state's parameters, epoch and seed, so no checkpoint holds it. A column whose two slopes are 0 has a
+    closed gate: it takes no part in this epoch's prediction and gets no gradient from the data.
+    """
+
+    theta_slope: Any  # z dw/dtheta
+    log_alpha_slope: Any  # w dz/dlog_alpha
+
+
+@dataclass
+class State:
+    """Parameters, moments and counters: all that a checkpoint needs."""
+
+    theta: Parameter  # log_weight in calibration, weight in regression
+    log_alpha: Parameter
+    intercept: Parameter | None  # one element; row space, the same on every rank
+    epoch: int  # epochs trained; the next gates are those of this epoch
+    adam_step: int
+    seed: int
+    draw: Draw | None = None  # set by Backend.start and Backend.step
+    first_bad: Any = None  # int64: epochs in which something first stopped being finite, NEVER where all is well
+
+    def map(self, function: Callable[[Any], Any]) -> "State":
+        """Return a state of the same numbers whose arrays went through `function` (a copy, a move to a device)."""
+
+        def mapped(parameter: Parameter) -> Parameter:
+            return Parameter(*(function(a) for a in (parameter.value, parameter.first_moment, parameter.second_moment)))
+
+        intercept = None if self.intercept is None else mapped(self.intercept)
+        return replace(
+            self, theta=mapped(self.theta), log_alpha=mapped(self.log_alpha), intercept=intercept, draw=None, first_bad=None
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a fit minimises: loss(M @ (w z)) + lambda_l0 E[open gates] + lambda_l2 |w|^2."""
+
+    matrix: Any  # the backend's own form of M, from Backend.matrix
+    target: NDArray[np.float64]  # row space, on the host, for reports
+    loss: Loss
+    link: Link
+    gates: Callable[[int], HardConcrete] | None  # by epoch, for beta may follow a schedule; None: all gates are 1
+    lambda_l0: float
+    lambda_l2: float
+    learning_rate: Callable[[int], float]
+    column_offset: int = 0  # number of the first column of this rank, for the noise
+
+
+def test_time_weights(theta: Any, log_alpha: Any, link: Link, gates: HardConcrete | None) -> Any:
+    """Return the weights that count after training: w times the test-time gate, w itself without gates."""
+    weight, _ = link.weight(theta)
+    return weight if gates is None else weight * gates.test_time_gate(log_alpha)
+
+
+test_time_weights.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name

@@ -1,0 +1,78 @@
+"""The one loop. Whatever trains gates, on any device and over any number of ranks, passes through `train`."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from l0np.backends.base import Backend, first_bad_epoch
+from l0np.communicator import Communicator
+from l0np.errors import DivergenceError
+from l0np.optimizers import adam_update
+from l0np.state import NEVER, Problem, State
+
+
+def train(
+    backend: Backend,
+    problem: Problem,
+    state: State,
+    stop: int,
+    *,
+    communicator: Communicator,
+    report_every: int,
+    report: Callable[[float], bool],
+) -> None:
+    """Train `state`, in place, up to epoch `stop`.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where the arrays of `problem` and `state` live.
+    stop : int
+        The epoch count to reach; the state goes on from its own.
+    report_every : int
+        `report` is called with the current data loss at every multiple of it, once all numbers are known to be finite. Only
+        there, and at the end, is the device waited for. It returns True to stop.
+
+    Raises
+    ------
+    DivergenceError
+        When a number was not finite at a report or at the end.
+    """
+    xp = backend.xp
+    prediction = xp.empty(problem.target.shape, dtype=xp.float64)
+    gradient = xp.empty_like(prediction)
+    shifted = None if state.intercept is None else xp.empty_like(prediction)
+
+    def total() -> Any:
+        summed = communicator.allreduce(prediction)
+        if state.intercept is None:
+            return summed
+        shifted[...] = summed
+        shifted[...] += state.intercept.value  # type: ignore[index]
+        return shifted
+
+    def epoch() -> None:
+        problem.loss.gradient(total(), out=gradient)
+        if state.intercept is not None:
+            by_intercept = xp.astype(xp.sum(gradient, keepdims=True), state.intercept.value.dtype)
+            adam_update(state.intercept, by_intercept, problem.learning_rate(state.epoch), state.adam_step + 1)
+        backend.step(problem, state, gradient, out=prediction)
+
+    def finite_data_loss() -> float:
+        bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total()))
+        if bad != NEVER or not math.isfinite(loss):
+            bad = min(bad, state.epoch)
+            raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
+        return loss
+
+    with np.errstate(all="ignore"):
+        backend.start(problem, state, out=prediction)
+    while state.epoch < stop:
+        until_report = report_every - state.epoch % report_every
+        with np.errstate(all="ignore"):  # what overflows is told once, by finite_data_loss
+            backend.repeat(epoch, min(until_report, stop - state.epoch))
+            loss = finite_data_loss()
+        if state.epoch % report_every == 0 and report(loss):
+            break

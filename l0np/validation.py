@@ -1,0 +1,220 @@
+"""The door: every argument is checked here once, before any work, and trusted afterwards.
+
+Each function takes the argument's name and value, and returns the value in the form the house uses or raises one error
+that says what it got, what it wanted, and where. What is allowed (names, bounds) is told by the caller.
+"""
+
+import math
+import numbers
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.errors import InputError, InputTypeError
+
+T = TypeVar("T")
+
+SHOWN = 5  # offending elements named in a message
+
+
+def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+    """Return `value` as an int within the bounds; floats that are whole numbers are accepted."""
+    if isinstance(value, bool | np.bool_) or not _is_scalar_number(value):
+        raise wrong_kind(name, "a whole number", value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        if not math.isfinite(value) or value != math.floor(value):
+            raise InputError(f"{name} must be a whole number, got {value}") from None
+        number = int(value)
+    if number < at_least:
+        raise InputError(f"{name} must be at least {at_least}, got {number}")
+    if at_most is not None and number > at_most:
+        raise InputError(f"{name} must be at most {at_most}, got {number}")
+    return number
+
+
+def real_number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> float:
+    """Return `value` as a finite float within the bounds; numbers of any kind are accepted."""
+    if isinstance(value, bool | np.bool_) or not _is_scalar_number(value):
+        raise wrong_kind(name, "a number", value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise InputError(f"{name} must be finite, got {number}")
+    bounds = (
+        (above, operator.gt, "above"),
+        (below, operator.lt, "below"),
+        (at_least, operator.ge, "at least"),
+        (at_most, operator.le, "at most"),
+    )
+    for bound, holds, words in bounds:
+        if bound is not None and not holds(number, bound):
+            raise InputError(f"{name} must be {words} {bound:g}, got {number:g}")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise wrong_kind(name, "True or False", value)
+    return bool(value)
+
+
+def one_of(name: str, value: Any, choices: Mapping[str, T]) -> T:
+    """Return what `choices` holds under the name `value`."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}; got {_describe(value)}")
+    return choices[value]
+
+
+def schedule(name: str, value: Any, first_epoch: int, n_epochs: int) -> Callable[[int], float]:
+    """Return `epoch -> value` for the epochs of a run, from a positive number or from a callable, checked at each epoch."""
+    if not callable(value):
+        number = real_number(name, value, above=0.0)
+        return lambda epoch: number
+    values = [real_number(f"{name}({e})", value(e), above=0.0) for e in range(first_epoch, first_epoch + n_epochs)]
+    return lambda epoch: values[epoch - first_epoch]
+
+
+def numeric_array(name: str, value: Any) -> NDArray[Any]:
+    """Return `value` as a NumPy array of booleans, integers or floats, as it is: not copied, not cast."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputTypeError(f"{name} is a masked array: fill or drop the masked entries first, for instance with .filled(0)")
+    if value is None or isinstance(value, str | bytes | Mapping):
+        raise wrong_kind(name, "an array of numbers", value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as reason:
+        raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
+    check_kind(name, array.dtype)
+    return array
+
+
+def check_kind(name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse elements that are not real numbers."""
+    if dtype.kind not in "buif":
+        raise InputTypeError(f"{name} must hold real numbers, its dtype is {dtype}")
+
+
+def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a finite copy of `array` in `dtype`; what is finite but too large for `dtype` is named as infinite."""
+    with np.errstate(over="ignore"):
+        result = array.astype(dtype)
+    finite = np.isfinite(result)
+    if not finite.all():
+        positions = np.argwhere(~finite)
+        first = tuple(int(i) for i in positions[0])
+        what = f"{name}[{', '.join(map(str, first))}] is {result[first]}" if first else f"{name} is {result[()]}"
+        raise InputError(f"{what}{_and_more(len(positions))}{_too_large(array[first], dtype)}")
+    return result
+
+
+def _too_large(value: Any, dtype: np.dtype[Any]) -> str:
+    return f" after the cast of {value} to {dtype}" if np.isfinite(value) else ""
+
+
+def vector(name: str, value: Any, length: int, dtype: np.dtype[Any], *, per: str) -> NDArray[Any]:
+    """Return `value` as a finite one-dimensional copy of `length` elements; `per` says what each element stands for."""
+    array = numeric_array(name, value)
+    if array.ndim > 1:
+        raise InputError(f"{name} must be one-dimensional, it has shape {array.shape}: ravel it, as in {name}.ravel()")
+    _check_length(name, array, length, "value", per)
+    return cast(name, array, dtype)
+
+
+def _check_length(name: str, array: NDArray[Any], length: int, what: str, per: str) -> None:
+    if array.shape != (length,):
+        raise InputError(f"{name} must have one {what} for each {per}: {length} wanted, {name} has shape {array.shape}")
+
+
+def check_columns(name: str, shape: tuple[int, ...], n_columns: int) -> None:
+    """Refuse a matrix whose number of columns is not the model's; guess where it is transposed."""
+    if len(shape) == 2 and shape[1] != n_columns:
+        guess = f" It looks transposed: pass {name}.T." if shape[0] == n_columns else ""
+        raise InputError(f"{name} must have n_features = {n_columns} columns, it has shape {shape}.{guess}")
+
+
+def scalar_or_vector(
+    name: str, value: Any, length: int, dtype: np.dtype[Any], *, at_least: float, at_most: float | None = None
+) -> NDArray[Any]:
+    """Return a vector of `length` finite elements within the bounds, from one number or from an array."""
+    if np.ndim(numeric_array(name, value)) == 0:
+        number = real_number(name, np.asarray(value)[()], at_least=at_least, at_most=at_most)
+        return cast(name, np.full(length, number), dtype)
+    result = vector(name, value, length, dtype, per="column of M")
+    check_elements(name, result, result < at_least, f"must be at least {at_least:g}")
+    if at_most is not None:
+        check_elements(name, result, result > at_most, f"must be at most {at_most:g}")
+    return result
+
+
+def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rule: str) -> None:
+    """Raise one error that names the elements where `wrong` holds: how many, and the first few by index."""
+    positions = np.flatnonzero(wrong)
+    if positions.size:
+        shown = ", ".join(f"{name}[{i}] = {array[i]:g}" for i in positions[:SHOWN])
+        raise InputError(f"{shown}{_and_more(len(positions), SHOWN)}: {rule}")
+
+
+def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
+    """Return group labels (integers or texts) as a one-dimensional array of `length`."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputTypeError(f"{name} is a masked array: give every {per} a label")
+    array = np.asarray(value)
+    if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind not in "buifUS":
+        raise InputTypeError(f"{name} must hold numbers or texts, its dtype is {array.dtype}")
+    _check_length(name, array, length, "label", per)
+    if array.dtype.kind == "f":
+        check_elements(name, array, ~np.isfinite(array), "a label must not be missing")
+    return array
+
+
+def multipliers(name: str, value: Any) -> dict[Any, float] | None:
+    """Return a dict from label to a factor of at least 0."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise wrong_kind(name, "a mapping from group to number", value)
+    return {label: real_number(f"{name}[{label!r}]", number, at_least=0.0) for label, number in value.items()}
+
+
+def wrong_kind(name: str, wanted: str, value: Any) -> InputTypeError:
+    """Return the error for an argument of the wrong kind."""
+    return InputTypeError(f"{name} must be {wanted}, got {_describe(value)}")
+
+
+def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
+    """Return a tuple of callables."""
+    if callable(value) or not isinstance(value, Iterable):
+        raise InputTypeError(f"{name} must be a sequence of callables, got {_describe(value)}: put it in a list")
+    result = tuple(value)
+    for position, item in enumerate(result):
+        if not callable(item):
+            raise InputTypeError(f"{name}[{position}] must be callable, got {_describe(item)}")
+    return result
+
+
+def _is_scalar_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) or (np.ndim(value) == 0 and np.asarray(value).dtype.kind in "uif")
+
+
+def _describe(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
+
+
+def _and_more(count: int, shown: int = 1) -> str:
+    return f" (and {count - shown} more)" if count > shown else ""

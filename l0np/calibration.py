@@ -12,7 +12,7 @@ from l0np import noise, validation
 from l0np.callbacks import Progress, calibration_report
 from l0np.links import ExponentialLink, Link
 from l0np.losses import LOSSES, group_weights, relative_loss
-from l0np.model import GatedModel, resolve_lambda_l0
+from l0np.model import GatedModel
 from l0np.optimizers import Parameter
 from l0np.penalties import l2_penalty
 from l0np.state import State
@@ -176,15 +176,11 @@ class SparseCalibrationWeights(GatedModel):
         DivergenceError
             When numbers leave their range; the model is at its last finite report or, without one, as before.
         """
-        settings = {
-            "lambda_l0": resolve_lambda_l0(lambda_l0),
-            "lambda_l2": validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
-            "epochs": validation.whole_number("epochs", epochs, at_least=0),
-            "report_every": validation.whole_number("verbose_freq", verbose_freq, at_least=1),
-            "lr": lr,
-        }
+        settings = self._settings(
+            lambda_l0=lambda_l0, lambda_l2=lambda_l2, lr=lr, epochs=epochs, verbose_freq=verbose_freq, callbacks=callbacks
+        )
         loss = validation.one_of("loss_type", loss_type, LOSSES)
-        reports = list(validation.callables("callbacks", callbacks))
+        show = validation.flag("verbose", verbose)
         normalize = validation.flag("normalize_groups", normalize_groups)
         matrix = self._column_matrix("M", M)
         n_targets = matrix.shape[0]
@@ -195,13 +191,13 @@ class SparseCalibrationWeights(GatedModel):
         groups = None if target_groups is None else validation.labels("target_groups", target_groups, n_targets, per="row of M")
         multipliers = validation.multipliers("group_multipliers", group_multipliers)
         weights = group_weights(groups, n_targets, normalize, multipliers)
-        if validation.flag("verbose", verbose):
+        if show:
             sys.stdout.write(_describe_groups(groups, normalize, multipliers))
-            reports.insert(0, calibration_report(groups))
-        self._train(matrix, target.astype(np.float64), loss, weights, self._first_state(), callbacks=reports, **settings)
+            settings = replace(settings, callbacks=(calibration_report(groups), *settings.callbacks))
+        self._train(matrix, target.astype(np.float64), loss, weights, settings)
         return self
 
-    def _first_state(self) -> State:
+    def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state with the jitter of the first fit."""
         if not self.log_weight_jitter_sd:
             return self._state
@@ -217,7 +213,7 @@ class SparseCalibrationWeights(GatedModel):
         """Return the weights, shape (n_features,): test-time weights, or those drawn for the next epoch by default."""
         if validation.flag("deterministic", deterministic):
             return self._test_time_weights()
-        weights, gates = np.exp(self.log_weight), self._gates()
+        weights, gates = np.asarray(np.exp(self.log_weight)), self._gates()
         if gates is None:
             return weights
         uniform = noise.uniform(np, self.seed_, noise.GATES, self.epoch_, 0, self.n_features)

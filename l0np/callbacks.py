@@ -59,7 +59,8 @@ class Progress:
     def estimates(self) -> NDArray[np.float64]:
         """What the test-time weights predict for each row, shape (n_rows,)."""
         backend = self._backend
-        estimates = backend.to_numpy(backend.matvec(self._problem.matrix, backend.asarray(self.weights)))
+        with backend.active():
+            estimates = backend.to_numpy(backend.matvec(self._problem.matrix, backend.asarray(self.weights)))
         return estimates if self._state.intercept is None else estimates + self._state.intercept.value
 
     @cached_property

@@ -24,7 +24,8 @@ class ColumnMatrix:
 
     Canonical and immutable: within a column the rows ascend strictly, no explicit zeros, no duplicates, all values finite.
     The arrays are checked here, once, because kernels have no bounds checks. Where they have the right dtype
-    and own their memory they are not copied, and become read-only. Passing a ColumnMatrix to `fit` saves the conversion at every call.
+    and own their memory they are not copied, and become read-only. Passing a ColumnMatrix to `fit` saves the conversion at
+    every call.
 
     Parameters
     ----------
@@ -140,7 +141,9 @@ class ColumnMatrix:
         data, *places = triplet
         for place, what, size in zip(places, ("rows", "columns"), shape, strict=True):
             if place.shape != data.shape or data.ndim != 1:
-                raise InputError(f"rows, columns and values must be one-dimensional and of one length, {what} has {place.shape}")
+                raise InputError(
+                    f"rows, columns and values must be one-dimensional and of one length, {what} has {place.shape}"
+                )
             _check_indices(what, place, size)
         return cls.build(sparse.coo_array((data, tuple(places)), shape=shape), dtype)
 
@@ -187,9 +190,13 @@ class ColumnMatrix:
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    wanted = np.dtype(dtype)
-    if wanted not in FLOATS:
-        raise InputError(f"dtype must be float32 or float64, got {wanted}")
+    """Return the dtype of a run, float32 or float64."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        wanted = None
+    if dtype is None or wanted not in FLOATS:
+        raise InputError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return wanted
 
 

@@ -1,7 +1,8 @@
 """What the two models share: gates over columns, their state, and the way into the training loop."""
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,19 @@ from l0np.training import train
 DEFAULT_LAMBDA_L0 = 0.01
 LARGEST_SEED = 2**64 - 1
 KEEP_PROB_MARGIN = 1e-6  # keep probabilities of 0 and 1 stand for this and 1 minus this: their logits are finite
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What both models' `fit` are told about training, checked."""
+
+    lambda_l0: float
+    lambda_l2: float
+    learning_rate: Callable[[int], float]
+    gates: Callable[[int], HardConcrete] | None
+    epochs: int
+    report_every: int
+    callbacks: tuple[Callable[[Progress], bool | None], ...]
 
 
 class GatedModel:
@@ -126,9 +140,10 @@ class GatedModel:
 
     def _predict(self, name: str, M: Any) -> NDArray[np.float64]:
         """Return M @ test-time weights, in float64."""
-        backend = self._backend
-        matrix = backend.matrix(self._column_matrix(name, M))
-        return backend.to_numpy(backend.matvec(matrix, backend.asarray(self._test_time_weights())))
+        backend, matrix = self._backend, self._column_matrix(name, M)
+        with backend.active():
+            weights = backend.asarray(self._test_time_weights())
+            return backend.to_numpy(backend.matvec(backend.matrix(matrix), weights))
 
     # --- the state
 
@@ -173,7 +188,9 @@ class GatedModel:
             theta=Parameter(next(values), next(values), next(values)),
             log_alpha=Parameter(next(values), next(values), next(values)),
             intercept=None if self._state.intercept is None else Parameter(next(values), next(values), next(values)),
-            **numbers,
+            epoch=numbers["epoch"],
+            adam_step=numbers["adam_step"],
+            seed=numbers["seed"],
         )
 
     def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
@@ -198,9 +215,24 @@ class GatedModel:
         log_alpha = np.log(probability / (1.0 - probability))
         if jitter_sd:
             log_alpha += jitter_sd * noise.normal(self.seed_, noise.LOG_ALPHA_JITTER, self.n_features)
-        return log_alpha.astype(self.dtype)
+        return np.asarray(log_alpha, self.dtype)
 
     # --- training
+
+    def _settings(
+        self, *, lambda_l0: Any, lambda_l2: Any, lr: Any, epochs: Any, verbose_freq: Any, callbacks: Any
+    ) -> FitSettings:
+        """Check what both models' `fit` takes, each argument by its own name; a lambda_l0 of None means 0.01."""
+        epoch, epochs = self.epoch_, validation.whole_number("epochs", epochs, at_least=0)
+        return FitSettings(
+            lambda_l0=DEFAULT_LAMBDA_L0 if lambda_l0 is None else validation.real_number("lambda_l0", lambda_l0, at_least=0.0),
+            lambda_l2=validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
+            learning_rate=validation.schedule("lr", lr, epoch, epochs),
+            gates=self._gate_schedule(epoch, epochs + 1),  # one more: the last step draws the gates of the epoch after it
+            epochs=epochs,
+            report_every=validation.whole_number("verbose_freq", verbose_freq, at_least=1),
+            callbacks=validation.callables("callbacks", callbacks),
+        )
 
     def _column_matrix(self, name: str, M: Any) -> ColumnMatrix:
         if not hasattr(M, "shape"):
@@ -208,51 +240,44 @@ class GatedModel:
         validation.check_columns(name, M.shape, self.n_features)
         return ColumnMatrix.build(M, self.dtype, name=name)
 
+    def _first_state(self, target: NDArray[np.float64]) -> State:
+        """Return the state in which the first fit starts."""
+        raise NotImplementedError
+
     def _train(
         self,
         matrix: ColumnMatrix,
         target: NDArray[np.float64],
         loss: Callable[[Any, Any], Loss],
         loss_weights: NDArray[np.float64],
-        first_state: State,
-        *,
-        lambda_l0: float,
-        lambda_l2: float,
-        lr: Any,
-        epochs: int,
-        report_every: int,
-        callbacks: Iterable[Callable[[Progress], bool | None]],
+        settings: FitSettings,
     ) -> None:
-        """Train on from the model's state (from `first_state` at the first fit) and take over what comes out."""
-        state = self._state if self._state.epoch else first_state
-        backend = self._backend
-        problem = Problem(
-            matrix=backend.matrix(matrix),
-            target=target,
-            loss=loss(backend.asarray(target), backend.asarray(loss_weights)),
-            link=self._link,
-            gates=self._gate_schedule(state.epoch, epochs + 1),
-            lambda_l0=lambda_l0,
-            lambda_l2=lambda_l2,
-            learning_rate=validation.schedule("lr", lr, state.epoch, epochs),
-        )
-        stop = state.epoch + epochs
-        state = state.map(backend.asarray)
+        """Train on from where the model stands and take over what comes out."""
+        if not settings.epochs:
+            return
+        state = self._state if self._state.epoch else self._first_state(target)
+        backend, stop = self._backend, state.epoch + settings.epochs
+        with backend.active():
+            problem = Problem(
+                matrix=backend.matrix(matrix),
+                target=target,
+                loss=loss(backend.asarray(target), backend.asarray(loss_weights)),
+                link=self._link,
+                gates=settings.gates,
+                lambda_l0=settings.lambda_l0,
+                lambda_l2=settings.lambda_l2,
+                learning_rate=settings.learning_rate,
+            )
+            state = state.map(backend.asarray)
 
-        def report(data_loss: float) -> bool:
+            def report(data_loss: float) -> bool:
+                self._state = state.map(backend.to_numpy)
+                progress = Progress(backend, problem, self._state, data_loss)
+                answers = [callback(progress) for callback in settings.callbacks]
+                return any(answers)
+
+            train(backend, problem, state, stop, communicator=Serial(), report_every=settings.report_every, report=report)
             self._state = state.map(backend.to_numpy)
-            progress = Progress(backend, problem, self._state, data_loss)
-            return any([callback(progress) for callback in callbacks])  # a list: every callback is called
-
-        train(
-            backend, problem, state, stop, communicator=Serial(), report_every=report_every, report=report
-        )
-        self._state = state.map(backend.to_numpy)
-
-
-def resolve_lambda_l0(lambda_l0: Any) -> float:
-    """Return the L0 penalty's factor: 0.01 where None was given."""
-    return DEFAULT_LAMBDA_L0 if lambda_l0 is None else validation.real_number("lambda_l0", lambda_l0, at_least=0.0)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

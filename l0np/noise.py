@@ -43,7 +43,7 @@ def uniform(xp: Any, seed: int, stream: int, epoch: int, first_column: int, n_co
     --------
     >>> import numpy as np
     >>> uniform(np, seed=0, stream=GATES, epoch=0, first_column=0, n_columns=3)
-    array([0.39904648, 0.88052017, 0.7357128 ], dtype=float32)
+    array([0.39904648, 0.88052016, 0.7357128 ], dtype=float32)
     """
     first, last = first_column // 4, (first_column + n_columns + 3) // 4
     quads = xp.astype(xp.arange(last - first), xp.uint64) + first  # one counter serves four neighbouring columns

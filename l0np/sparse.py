@@ -12,7 +12,7 @@ from l0np.callbacks import Progress, regression_report
 from l0np.errors import InputError
 from l0np.links import IdentityLink, Link
 from l0np.losses import squared_loss
-from l0np.model import GatedModel, resolve_lambda_l0
+from l0np.model import GatedModel
 from l0np.optimizers import Parameter
 from l0np.state import State
 
@@ -147,22 +147,15 @@ class SparseL0Linear(GatedModel):
             if lambda_l0 is not None:
                 raise InputError("lambda_reg is the old spelling of lambda_l0: give one of them")
             lambda_l0 = validation.real_number("lambda_reg", lambda_reg, at_least=0.0)
-        settings = {
-            "lambda_l0": resolve_lambda_l0(lambda_l0),
-            "lambda_l2": 0.0,
-            "epochs": validation.whole_number("epochs", epochs, at_least=0),
-            "report_every": validation.whole_number("verbose_freq", verbose_freq, at_least=1),
-            "lr": lr,
-        }
-        reports = list(validation.callables("callbacks", callbacks))
+        settings = self._settings(
+            lambda_l0=lambda_l0, lambda_l2=0.0, lr=lr, epochs=epochs, verbose_freq=verbose_freq, callbacks=callbacks
+        )
         if validation.flag("verbose", verbose):
-            reports.insert(0, regression_report)
+            settings = replace(settings, callbacks=(regression_report, *settings.callbacks))
         matrix = self._column_matrix("X", X)
         n = matrix.shape[0]
         target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
-        self._train(
-            matrix, target, squared_loss, np.full(n, 1.0 / n), self._first_state(target), callbacks=reports, **settings
-        )
+        self._train(matrix, target, squared_loss, np.full(n, 1.0 / n), settings)
         return self
 
     def _first_state(self, target: NDArray[np.float64]) -> State:

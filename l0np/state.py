@@ -37,7 +37,7 @@ class State:
     epoch: int  # epochs trained; the next gates are those of this epoch
     adam_step: int
     seed: int
-    draw: Draw | None = None  # set by Backend.start and Backend.step
+    draw: Any = None  # a Draw; set by Backend.start and Backend.step
     first_bad: Any = None  # int64: epochs in which something first stopped being finite, NEVER where all is well
 
     def map(self, function: Callable[[Any], Any]) -> "State":

@@ -43,14 +43,14 @@ def train(
     xp = backend.xp
     prediction = xp.empty(problem.target.shape, dtype=xp.float64)
     gradient = xp.empty_like(prediction)
-    shifted = None if state.intercept is None else xp.empty_like(prediction)
+    shifted: Any = None if state.intercept is None else xp.empty_like(prediction)
 
     def total() -> Any:
         summed = communicator.allreduce(prediction)
         if state.intercept is None:
             return summed
         shifted[...] = summed
-        shifted[...] += state.intercept.value  # type: ignore[index]
+        shifted[...] += state.intercept.value
         return shifted
 
     def epoch() -> None:

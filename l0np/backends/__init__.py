@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 from l0np.backends.base import Backend
+from l0np.backends.cupy import CupyBackend, why_unavailable
+from l0np.backends.numpy import NumpyBackend
 from l0np.errors import BackendUnavailableError, InputError
 
 DEVICES = ("cpu", "numpy", "numba", "cuda", "cuda:N", "auto")
@@ -27,19 +29,17 @@ def get_backend(device: Any) -> Backend:
     >>> get_backend("numpy").name
     'numpy'
     """
-    if device == "numpy" or (device in ("cpu", "auto") and not _installed("numba")):
-        from l0np.backends.numpy import NumpyBackend
-
+    if not isinstance(device, str) or not re.fullmatch(r"cpu|numpy|numba|auto|cuda(:\d+)?", device):
+        raise InputError(f"device must be one of {', '.join(map(repr, DEVICES))}; got {device!r}")
+    if device.startswith("cuda") or (device == "auto" and why_unavailable(0) is None):
+        return CupyBackend(int(device.partition(":")[2] or 0))
+    if device == "numpy" or (device != "numba" and not _installed("numba")):
         return NumpyBackend()
-    if device in ("cpu", "auto", "numba"):
-        if not _installed("numba"):
-            raise BackendUnavailableError('device="numba" needs Numba: pip install numba, or use device="numpy"')
-        from l0np.backends.numba import NumbaBackend
+    if not _installed("numba"):
+        raise BackendUnavailableError('device="numba" needs Numba: pip install numba, or use device="numpy"')
+    from l0np.backends.numba import NumbaBackend
 
-        return NumbaBackend()
-    if isinstance(device, str) and re.fullmatch(r"cuda(:\d+)?", device):
-        raise BackendUnavailableError(_why_no_cuda(device))
-    raise InputError(f"device must be one of {', '.join(map(repr, DEVICES))}; got {device!r}")
+    return NumbaBackend()
 
 
 def _installed(package: str) -> bool:

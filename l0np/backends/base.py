@@ -1,6 +1,7 @@
 """What a backend is: the products with M and the two halves of an epoch in column space."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,9 @@ class Backend(Protocol):
 
     name: str
     xp: Any
+
+    def active(self) -> AbstractContextManager[Any]:
+        """Return a context in which arrays made by `xp` live on this backend's device."""
 
     def matrix(self, matrix: ColumnMatrix) -> Any:
         """Return this backend's form of a matrix; it may hold work space, so each run makes its own."""

@@ -1,6 +1,7 @@
 """The reference: an epoch in plain terms of the formulas. Every other backend is tested against this one."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ class NumpyBackend:
 
     name = "numpy"
     xp: Any = namespace
+
+    def active(self) -> AbstractContextManager[Any]:
+        """Return a context that does nothing: there is one memory."""
+        return nullcontext()
 
     def matrix(self, matrix: ColumnMatrix) -> Any:
         """Return a SciPy csc_array in float64, so that sums are float64 too."""
@@ -50,8 +55,8 @@ class NumpyBackend:
         xp, theta, log_alpha = self.xp, state.theta, state.log_alpha
         learning_rate = problem.learning_rate(state.epoch)
         by_weight = xp.astype(self.rmatvec(problem.matrix, gradient), theta.value.dtype)
-        by_theta = by_weight * state.draw.theta_slope  # type: ignore[union-attr]
-        by_log_alpha = by_weight * state.draw.log_alpha_slope  # type: ignore[union-attr]
+        by_theta = by_weight * state.draw.theta_slope
+        by_log_alpha = by_weight * state.draw.log_alpha_slope
         if problem.lambda_l2:
             by_theta += problem.lambda_l2 * l2_penalty(theta.value, problem.link)[1]
         if problem.gates and problem.lambda_l0:

@@ -87,7 +87,7 @@ class HardConcrete:
         """Return the gate used after training, which is not random (equation 13; with beta, see the class)."""
         xp = array_namespace(log_alpha)
         scale = self.beta if self.test_time_temperature else 1.0
-        s = 1.0 / (1.0 + xp.exp(-self._clip(log_alpha) / scale))
+        s = 1.0 / (1.0 + self._exp(-self._clip(log_alpha) / scale))
         return xp.clip(s * (self.zeta - self.gamma) + self.gamma, 0.0, 1.0)
 
     @staticmethod

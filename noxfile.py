@@ -1,0 +1,72 @@
+"""What continuous integration and developers run; `nox --list` names the sessions."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "without_numba", "coverage"]
+nox.options.default_venv_backend = "venv"
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the whole test suite."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def without_numba(session: nox.Session) -> None:
+    """Run the test suite where Numba is not installed: everything works, on NumPy."""
+    session.install(".[test]")
+    session.run("pip", "uninstall", "--yes", "--quiet", "numba", "llvmlite")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Count the lines that the tests run, kernels included: these run as plain Python, so the slowest tests are left out."""
+    session.install(".[test]", "coverage")
+    session.run("pip", "uninstall", "--yes", "--quiet", "l0np")  # so that the checkout is what is measured
+    environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.getcwd()}
+    session.run("coverage", "run", "-m", "pytest", "-m", "not slow_without_jit", *session.posargs, env=environment)
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install("ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the package's types, strictly."""
+    session.install(".", "mypy")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the examples in docstrings."""
+    session.install(".[test]")
+    session.run("pytest", "--doctest-modules", "l0np")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel and the source archive, install the wheel, and run the tests and the examples against it elsewhere."""
+    session.install("build")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--outdir", folder)
+        (built,) = Path(folder).glob("*.whl")
+        session.install(f"{built}[test]")
+        root = Path.cwd()
+        session.chdir(folder)  # so that the checkout's package cannot be imported
+        session.run("python", "-c", f"import l0np; assert not l0np.__file__.startswith({str(root / 'l0np')!r}), l0np.__file__")
+        session.run("pytest", "-c", str(root / "pyproject.toml"), "--rootdir", str(root), str(root / "tests"))
+        session.chdir(root)

@@ -1,0 +1,27 @@
+"""What several test files share."""
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
+JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
+
+needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
+needs_speed = pytest.mark.skipif(JIT_DISABLED, reason="NUMBA_DISABLE_JIT: kernels run as plain Python, too slow for this test")
+DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
+
+
+def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):
+    """A matrix in csr and targets that some weights meet exactly."""
+    rng = np.random.default_rng(seed)
+    M = sparse.random_array((n_targets, n_records), density=density, format="csr", rng=rng)
+    return M, M @ rng.lognormal(1, 1, size=n_records) + 1.0
+
+
+def same_state(one, other):
+    """Whether two states (from state_dict) are equal bit for bit."""
+    return one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)

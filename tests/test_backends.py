@@ -1,0 +1,289 @@
+"""One conformance suite for every backend, part by part, against the NumPy backend and the naive oracles."""
+
+import dataclasses
+
+import numpy as np
+import oracles
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from support import DEVICES, JIT_DISABLED, needs_numba
+
+from l0np import noise
+from l0np.backends import get_backend
+from l0np.backends.base import first_bad_epoch
+from l0np.hard_concrete import HardConcrete
+from l0np.links import ExponentialLink, IdentityLink
+from l0np.losses import group_weights, relative_loss, squared_loss
+from l0np.matrix import ColumnMatrix
+from l0np.optimizers import BETA1, BETA2, EPSILON, Parameter, step_sizes
+from l0np.state import NEVER, Problem, State
+
+GATES = HardConcrete(beta=0.5)
+EXACT = {"float32": 1e-6, "float64": 1e-14}
+
+
+def random_matrix(n_rows, n_columns, density, rng, dtype):
+    dense = rng.normal(size=(n_rows, n_columns)) * (rng.random((n_rows, n_columns)) < density)
+    if n_rows > 2:
+        dense[0], dense[1] = rng.normal(size=n_columns), 0  # one dense row, one empty
+    dense[:, rng.random(n_columns) < 0.1] = 0  # empty columns
+    return dense.astype(dtype)
+
+
+# name: rows, columns, density. Sizes around blocks of 4, 32 and 128 columns, several chunks, and the empty matrix.
+SHAPES = {
+    "one entry": (1, 1, 1.0),
+    "no entries": (3, 5, None),
+    "one column": (40, 1, 0.5),
+    "31": (7, 31, 0.4),
+    "32": (7, 32, 0.4),
+    "33": (7, 33, 0.4),
+    "128": (5, 128, 0.3),
+    "129": (5, 129, 0.3),
+    "one row": (1, 260, 0.5),
+    "long columns": (3000, 14, 0.6),
+    "many chunks": (23, 2051, 0.5),
+    "wide rows": (70_001, 40, 0.01),
+}
+
+
+@pytest.fixture(params=sorted(SHAPES))
+def shape(request):
+    if JIT_DISABLED and request.param == "wide rows":
+        pytest.skip("NUMBA_DISABLE_JIT: 70,001 rows as plain Python are too slow")
+    return SHAPES[request.param]
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+def dense_matrix(shape, dtype, rng):
+    n_rows, n_columns, density = shape
+    return np.zeros((n_rows, n_columns), dtype) if density is None else random_matrix(n_rows, n_columns, density, rng, dtype)
+
+
+def random_state(n_columns, dtype, rng, seed=5, epoch=3):
+    def parameter(values):
+        first = 0.01 * rng.normal(size=len(values))
+        return Parameter(*(a.astype(dtype) for a in (values, first, 0.01 * rng.random(len(values)))))
+
+    return State(
+        parameter(rng.normal(size=n_columns)), parameter(rng.normal(0, 3, n_columns)), None, epoch, adam_step=epoch, seed=seed
+    )
+
+
+def make_problem(backend, dense, rng, link, gated=True, lambda_l0=0.3, lambda_l2=0.02, loss=squared_loss, column_offset=0):
+    target = rng.normal(size=dense.shape[0]) + 5
+    return Problem(
+        matrix=backend.matrix(ColumnMatrix.build(dense, dense.dtype)),
+        target=target,
+        loss=loss(backend.asarray(target), backend.asarray(rng.random(len(target)))),
+        link=link,
+        gates=(lambda epoch: HardConcrete(beta=0.5 + 0.01 * epoch)) if gated else None,
+        lambda_l0=lambda_l0,
+        lambda_l2=lambda_l2,
+        learning_rate=lambda epoch: 0.1 / (1 + epoch),
+        column_offset=column_offset,
+    )
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_products_and_adjoint(device, shape, dtype):
+    rng = np.random.default_rng(1)
+    dense, backend = dense_matrix(shape, dtype, rng), get_backend(device)
+    matrix = backend.matrix(ColumnMatrix.build(dense, dtype))
+    columns, rows = rng.normal(size=dense.shape[1]), rng.normal(size=dense.shape[0])
+    by_columns = backend.to_numpy(backend.matvec(matrix, backend.asarray(columns)))
+    by_rows = backend.to_numpy(backend.rmatvec(matrix, backend.asarray(rows)))
+    wide = dense.astype(np.float64)
+    np.testing.assert_allclose(by_columns, wide @ columns, rtol=1e-12, atol=1e-10)
+    np.testing.assert_allclose(by_rows, wide.T @ rows, rtol=1e-12, atol=1e-10)
+    assert by_columns @ rows == pytest.approx(columns @ by_rows, rel=1e-10, abs=1e-9)
+
+
+@needs_numba
+@pytest.mark.parametrize("gated", [True, False], ids=["gates", "no gates"])
+@pytest.mark.parametrize("link", [ExponentialLink(), IdentityLink()], ids=["exp", "identity"])
+def test_start_and_step_agree_with_the_reference(shape, dtype, link, gated):
+    results = {}
+    for device in ("numpy", "numba"):
+        rng, backend = np.random.default_rng(2), get_backend(device)
+        dense = dense_matrix(shape, dtype, rng)
+        problem, state = make_problem(backend, dense, rng, link, gated, column_offset=6), random_state(dense.shape[1], dtype, rng)
+        before = state.map(np.array)
+        prediction = np.empty(dense.shape[0])
+        backend.start(problem, state, out=prediction)
+        draw, first = state.draw, prediction.copy()
+        slopes = draw.theta_slope.copy(), draw.log_alpha_slope.copy()
+        row_gradient = np.empty_like(prediction)
+        problem.loss.gradient(first, out=row_gradient)
+        backend.step(problem, state, row_gradient, out=prediction)
+        results[device] = dense, before, slopes, first, row_gradient, state, prediction
+    dense, before, slopes, first, row_gradient, state, prediction = results["numba"]
+    _, _, slopes_, first_, row_gradient_, state_, prediction_ = results["numpy"]
+    exact = EXACT[dtype]
+    magnitude = np.abs(dense).astype(np.float64)
+
+    for ours, reference in zip(slopes, slopes_, strict=True):  # gates: closed in both or in none
+        assert ((ours == 0) == (reference == 0)).all()
+        np.testing.assert_allclose(ours, reference, rtol=8 * exact, atol=8 * exact)
+    weight = np.abs(slopes_[0]) * (1 if link.exponential else np.abs(before.theta.value))
+    assert (np.abs(first - first_) <= 8 * exact * (magnitude @ weight) + 1e-300).all()
+
+    column_scale = magnitude.T @ np.abs(row_gradient_)
+    for name, slope in (("theta", slopes_[0]), ("log_alpha", slopes_[1])):
+        ours, reference, old = getattr(state, name), getattr(state_, name), getattr(before, name)
+        penalty = 0.3 + 0.04 * np.exp(2 * np.abs(before.theta.value))
+        scale = column_scale * np.abs(slope) * 0.1 + penalty + np.abs(old.first_moment)
+        assert (np.abs(ours.first_moment - reference.first_moment) <= 20 * exact * scale).all()
+        if name == "log_alpha" and not gated:
+            assert np.array_equal(ours.value, old.value)
+            continue
+        # Adam given the same moments: the same bits
+        size, factor = (np.dtype(dtype).type(x) for x in step_sizes(0.1 / 4, 4))
+        root = np.sqrt(ours.second_moment) * factor + np.dtype(dtype).type(EPSILON)
+        assert np.array_equal(ours.value, old.value - size * ours.first_moment / root)
+        gradient = (ours.first_moment.astype(np.float64) - BETA1 * old.first_moment) / (1 - BETA1)
+        second = BETA2 * old.second_moment.astype(np.float64) + (1 - BETA2) * gradient**2
+        np.testing.assert_allclose(ours.second_moment, second, rtol=1e-3 if dtype == "float32" else 1e-10, atol=1e-12)
+    assert (state.epoch, state.adam_step) == (state_.epoch, state_.adam_step) == (4, 4)
+    assert first_bad_epoch(get_backend("numba"), state) == NEVER
+
+    # and the prediction that the step leaves is what a start from its result gives, bit for bit
+    backend, rng = get_backend("numba"), np.random.default_rng(2)
+    problem, again = make_problem(backend, dense_matrix(shape, dtype, rng), rng, link, gated, column_offset=6), state.map(np.array)
+    fresh = np.empty_like(prediction)
+    backend.start(problem, again, out=fresh)
+    assert np.array_equal(fresh, prediction)
+    assert np.array_equal(again.draw.log_alpha_slope, state.draw.log_alpha_slope)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("exponential", [True, False], ids=["exp", "identity"])
+@given(data=st.data())
+def test_gradient_of_the_whole_objective(device, exponential, data):
+    """After one step from zero moments the first moment is a tenth of the gradient."""
+    n_rows, n_columns = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 6))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    relative, gated, seed = data.draw(st.booleans()), data.draw(st.booleans()), data.draw(st.integers(0, 2**64 - 1))
+    lambda_l0, lambda_l2 = data.draw(st.sampled_from([0.0, 0.7])), data.draw(st.sampled_from([0.0, 0.3]))
+    groups = data.draw(st.lists(st.integers(0, 2), min_size=n_rows, max_size=n_rows))
+    theta, log_alpha = rng.normal(0, 0.7, n_columns), rng.normal(0, 2, n_columns)
+    dense, y = rng.normal(size=(n_rows, n_columns)), rng.uniform(1, 4, n_rows)
+    constants = GATES.beta, GATES.gamma, GATES.zeta
+    u = noise.uniform(np, seed, noise.GATES, 0, 0, n_columns).tolist()
+    if gated:
+        bars = [oracles.stretched(a, draw, *constants) for a, draw in zip(log_alpha, u, strict=True)]
+        assume(all(min(abs(bar), abs(bar - 1)) > 1e-3 for bar in bars))
+
+    backend = get_backend(device)
+    weights = group_weights(np.array(groups), n_rows, True, {groups[0]: 2.5})
+    problem = Problem(
+        matrix=backend.matrix(ColumnMatrix.build(dense, "float64")),
+        target=y,
+        loss=(relative_loss if relative else squared_loss)(y, weights),
+        link=ExponentialLink() if exponential else IdentityLink(),
+        gates=(lambda epoch: GATES) if gated else None,
+        lambda_l0=lambda_l0,
+        lambda_l2=lambda_l2,
+        learning_rate=lambda epoch: 0.01,
+    )
+    state = State(Parameter.start(theta.copy()), Parameter.start(log_alpha.copy()), None, 0, 0, seed)
+    prediction, row_gradient = np.empty(n_rows), np.empty(n_rows)
+    backend.start(problem, state, out=prediction)
+    problem.loss.gradient(prediction, out=row_gradient)
+    backend.step(problem, state, row_gradient, out=prediction)
+
+    def objective(values):
+        return oracles.objective(
+            values[:n_columns], values[n_columns:], 0.0, u, dense.tolist(), y.tolist(),
+            oracles.group_weights(groups, True, {groups[0]: 2.5}), relative=relative, exponential=exponential,
+            gates=constants if gated else None, lambda_l0=lambda_l0, lambda_l2=lambda_l2,
+        )  # fmt: skip
+
+    gradient = np.concatenate((state.theta.first_moment, state.log_alpha.first_moment)) / (1 - BETA1)
+    values = [*theta, *log_alpha]
+    numeric = np.array([oracles.slope(objective, values, i) for i in range(2 * n_columns)])
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-5 * max(1.0, np.abs(numeric).max()))
+
+
+@needs_numba
+def test_columns_split_over_ranks_add_up():
+    """Two halves, each with its column offset, draw what the whole draws."""
+    rng, backend = np.random.default_rng(4), get_backend("numba")
+    dense = random_matrix(6, 101, 0.5, rng, "float64")
+    whole = random_state(101, "float64", rng)
+    predictions = []
+    for columns, offset in ((slice(None), 0), (slice(0, 37), 0), (slice(37, None), 37)):
+        problem = make_problem(backend, dense[:, columns].copy(), np.random.default_rng(0), ExponentialLink(), column_offset=offset)
+        prediction = np.empty(6)
+        backend.start(problem, whole.map(lambda a, columns=columns: a[columns].copy()), out=prediction)
+        predictions.append(prediction)
+    np.testing.assert_allclose(predictions[0], predictions[1] + predictions[2], rtol=1e-13)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_closed_column_takes_no_part(device):
+    """Its gradient from the data is 0 and the prediction does not know it, whatever its weight and entries are."""
+    rng, backend = np.random.default_rng(5), get_backend(device)
+    dense = random_matrix(6, 50, 0.8, rng, "float64")
+    problem, state = make_problem(backend, dense, rng, ExponentialLink(), lambda_l0=0.0, lambda_l2=0.0), random_state(50, "float64", rng)
+    for moment in (state.theta.first_moment, state.theta.second_moment, state.log_alpha.first_moment):
+        moment[:] = 0
+    prediction = np.empty(6)
+    backend.start(problem, state, out=prediction)
+    closed = (state.draw.theta_slope == 0) & (state.draw.log_alpha_slope == 0)
+    assert 5 < closed.sum() < 45
+    u = noise.uniform(np, state.seed, noise.GATES, state.epoch, 0, 50)
+    assert (closed == problem.gates(state.epoch).is_closed(state.log_alpha.value, u)).all()
+    backend.step(problem, state, np.ones(6), out=np.empty(6))
+    assert (state.theta.first_moment[closed] == 0).all()
+    assert (state.theta.first_moment[~closed & (dense != 0).any(axis=0)] != 0).all()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_is_not_finite_is_noted_with_its_first_epoch(device):
+    rng, backend = np.random.default_rng(6), get_backend(device)
+    dense = random_matrix(6, 300, 0.5, rng, "float32")
+    for place, name in ((7, "theta"), (200, "log_alpha"), (299, "theta")):
+        problem, state = make_problem(backend, dense, rng, ExponentialLink()), random_state(300, "float32", rng, epoch=9)
+        prediction = np.empty(6)
+        backend.start(problem, state, out=prediction)
+        assert first_bad_epoch(backend, state) == NEVER
+        getattr(state, name).second_moment[place] = np.inf
+        for _ in range(3):
+            backend.step(problem, state, np.ones(6), out=prediction)
+        assert first_bad_epoch(backend, state) == 10
+
+
+@needs_numba
+def test_chunks_depend_on_the_matrix_alone_and_cover_it():
+    from l0np.backends.numba import MOST_CHUNKS, chunk_bounds
+
+    rng = np.random.default_rng(7)
+    for shape, least, most in (((3, 10), 1, 1), ((23, 2051), 2, MOST_CHUNKS), ((2000, 20), 2, 2)):
+        bounds = chunk_bounds(ColumnMatrix.build(rng.random(shape))).tolist()
+        assert least <= len(bounds) - 1 <= most
+        assert (bounds[0], bounds[-1]) == (0, shape[1])
+        assert bounds == sorted(bounds)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_records_are_frozen_and_inputs_stay_as_they_were(device):
+    rng, backend = np.random.default_rng(8), get_backend(device)
+    dense = random_matrix(5, 70, 0.5, rng, "float32")
+    matrix = ColumnMatrix.build(dense)
+    kept = [a.copy() for a in (matrix.data, matrix.indices, matrix.indptr)]
+    problem, state = make_problem(backend, dense, rng, ExponentialLink()), random_state(70, "float32", rng)
+    problem = dataclasses.replace(problem, matrix=backend.matrix(matrix))
+    gradient, prediction = rng.normal(size=5), np.empty(5)
+    before = gradient.copy()
+    backend.start(problem, state, out=prediction)
+    backend.step(problem, state, gradient, out=prediction)
+    assert np.array_equal(gradient, before)
+    assert all(np.array_equal(a, b) for a, b in zip(kept, (matrix.data, matrix.indices, matrix.indptr), strict=True))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        matrix.data = None

@@ -1,0 +1,155 @@
+"""The README's code runs and prints what the README shows; so do the examples; the original's README runs too."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import needs_speed
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+OUTPUTS = [text for language, text in BLOCKS if not language]
+NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
+VARYING = ("seconds",)  # lines whose numbers are the machine's
+
+pytestmark = needs_speed
+
+
+def compare(shown, printed, *, relative, absolute):
+    """Compare line by line: the same words, numbers within a tolerance, for noise in the last digit grows over the epochs."""
+    shown, printed = shown.strip().splitlines(), printed.strip().splitlines()
+    assert len(shown) == len(printed), "\n".join(printed)
+    for a, b in zip(shown, printed, strict=True):
+        if a.startswith(VARYING):
+            assert b.startswith(VARYING)
+            continue
+        assert re.sub(r"\s+", " ", NUMBER.sub("#", a)).split() == re.sub(r"\s+", " ", NUMBER.sub("#", b)).split(), (a, b)
+        for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True):
+            x, y = (float(number.replace(",", "")) for number in (x, y))
+            assert y == pytest.approx(x, rel=relative, abs=absolute), (a, b)
+
+
+def run(code, names):
+    output = io.StringIO()
+    with redirect_stdout(output):
+        exec(code, names)
+    return output.getvalue()
+
+
+def example(name):
+    return subprocess.run(
+        [sys.executable, ROOT / "examples" / name], capture_output=True, text=True, check=True, env=os.environ, cwd=ROOT / "tests"
+    ).stdout
+
+
+def test_the_readme_prints_what_it_shows():
+    names = {}
+    calibration, regression = (text for language, text in BLOCKS if language == "python")
+    compare(OUTPUTS[1], run(calibration, names), relative=0.05, absolute=0.5)
+    compare(OUTPUTS[2], run(regression, names), relative=0.01, absolute=0.01)
+
+
+def test_schools_example_prints_the_readmes_table():
+    printed, shown = example("calibrate_schools.py"), OUTPUTS[0]
+    order = [line.split("  ")[0] for line in printed.splitlines()[1:13]]
+    assert [line.split("  ")[0] for line in shown.splitlines()[1:13]] == order
+    compare(shown, printed, relative=0.03, absolute=0.3)
+    count = int(re.search(r"schools selected +(\d+) of 6,194", printed)[1])
+    assert 200 <= count <= 500
+    errors = [abs(float(e)) for e in re.findall(r"([-+][\d.]+)%", printed)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] < 10
+
+
+def test_regression_demo_recovers_the_support():
+    printed = example("sparse_regression_demo.py")
+    compare(OUTPUTS[3], printed, relative=0.01, absolute=0.01)
+    assert "Selected variables:         1, 3\n" in printed
+
+
+def test_the_commands_are_two_and_ci_runs_the_second():
+    commands = [text.strip() for language, text in BLOCKS if language == "sh"]
+    assert len(commands) == 2
+    assert all("\n" not in command for command in commands)
+    pattern = re.search(r"grep -E '(.*?)'", (ROOT / ".ci" / "run").read_text())[1]
+    assert [line for line in README.splitlines() if re.search(pattern, line)] == [commands[1]]
+    (script,) = re.findall(r"examples/\w+\.py", commands[0])
+    assert (ROOT / script).exists()
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+ORIGINAL = """
+import numpy as np
+from scipy import sparse as sp
+from l0np.calibration import SparseCalibrationWeights
+
+# Setup: Q targets, N households
+Q, N = 200, 10000
+M = sp.random(Q, N, density=0.3, format="csr")  # Household characteristics
+y = np.random.uniform(1e6, 1e8, size=Q)          # Population targets
+
+# Initialize model
+model = SparseCalibrationWeights(
+    n_features=N,
+    beta=0.35,
+    gamma=-0.1,
+    zeta=1.1,
+    init_keep_prob=0.5,
+    init_weights=1.0,
+    log_weight_jitter_sd=0.05,
+    device="cpu",
+)
+
+# Train with L0+L2 regularization
+model.fit(
+    M=M,
+    y=y,
+    lambda_l0=1e-6,
+    lambda_l2=1e-8,
+    lr=0.15,
+    epochs=2000,
+    loss_type="relative",
+    verbose=True,
+)
+
+# Get results
+active = model.get_active_weights()
+print(f"Selected {active['count']} of {N} households")
+print(f"Sparsity: {model.get_sparsity():.1%}")
+
+from l0np.sparse import SparseL0Linear
+
+# Sparse design matrix
+X = sp.random(1000, 500, density=0.1, format="csr")
+y = np.random.randn(1000)
+
+model = SparseL0Linear(n_features=500)
+model.fit(X, y, lambda_l0=0.001, epochs=1000)
+
+# Get sparse coefficients
+coef = model.get_coefficients(threshold=0.01)
+"""
+
+
+def test_the_originals_readme_runs_with_only_the_import_changed():
+    names = {}
+    lines = run(ORIGINAL, names).splitlines()
+    assert lines[0] == "Groups: none (uniform weights)"
+    assert len(lines) == 1 + 2 * 20 + 2
+    count = names["active"]["count"]
+    assert lines[-2] == f"Selected {count} of 10000 households"
+    assert lines[-1] == f"Sparsity: {1 - count / 10000:.1%}"
+    assert count > 9000  # at this lambda nearly all stay, as with the original
+    assert names["coef"].shape == (500,)
+    assert 0 < np.count_nonzero(names["coef"]) < 500

@@ -14,7 +14,12 @@ from l0np import SparseCalibrationWeights, schedules
 from l0np.metrics import effective_sample_size
 
 DATA = Path(__file__).parent / "apipop.csv"
-CATEGORIES = {"stype": "type", "sch_wide": "met school-wide target", "comp_imp": "met comparable improvement", "cname": "county"}
+CATEGORIES = {
+    "stype": "type",
+    "sch_wide": "met school-wide target",
+    "comp_imp": "met comparable improvement",
+    "cname": "county",
+}
 SCORES = ("api99", "api00", "meals", "api_stu")
 SHOWN = 12
 
@@ -53,7 +58,9 @@ def main() -> None:
     for i in order[:SHOWN]:
         print(f"{names[i]:<42}{y[i]:>14,.0f}{estimates[i]:>14,.1f}{errors[i]:>+9.2%}")
     rest = np.abs(errors[order[SHOWN:]])
-    print(f"... and {len(rest)} more targets, each within {rest.max():.2%} (mean of all {len(y)}: {np.abs(errors).mean():.2%})\n")
+    print(
+        f"... and {len(rest)} more targets, each within {rest.max():.2%} (mean of all {len(y)}: {np.abs(errors).mean():.2%})\n"
+    )
 
     count = model.get_active_weights()["count"]
     size = effective_sample_size(weights)

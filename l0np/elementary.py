@@ -29,4 +29,5 @@ def exp_float32(x: Any) -> Any:
     result = xp.full_like(r, EXP_TAYLOR[0])
     for coefficient in EXP_TAYLOR[1:]:
         result = result * r + coefficient
-    return result * xp.take(powers, xp.astype(doublings, xp.int64) + (MOST_DOUBLINGS - 1), axis=0)
+    place = xp.where(xp.isnan(x), xp.zeros_like(x), doublings + (MOST_DOUBLINGS - 1))  # NaN stays NaN through the series
+    return result * xp.take(powers, xp.astype(place, xp.int64), axis=0)

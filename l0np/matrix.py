@@ -3,6 +3,7 @@
 SciPy is met here and nowhere else on the way in: it widens row indices to 32 or 64 bits, we keep 16 where they suffice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +65,16 @@ class ColumnMatrix:
 
     def __post_init__(self) -> None:
         """Bring the arrays to their dtypes, check them and lock them."""
-        n_rows, n_columns = (validation.whole_number("shape", n, at_least=1, at_most=2**62) for n in self.shape)
-        if n_rows > MOST_ROWS:
-            raise InputError(f"a matrix may have up to {MOST_ROWS} rows, got {n_rows}")
+        n_rows, n_columns = checked_shape(self.shape)
         data = validation.numeric_array("data", self.data)
         if data.dtype not in FLOATS:
-            data = data.astype(np.float32)
+            with np.errstate(over="ignore"):  # refused below as not finite
+                data = data.astype(np.float32)
         indices = validation.numeric_array("indices", self.indices)
         indptr = validation.numeric_array("indptr", self.indptr)
         _check_compressed("the matrix", data, indices, indptr, n_columns, n_rows)
+        if data.ndim != 1:
+            raise InputError(f"data must be one-dimensional, it has shape {data.shape}")
         indices = indices.astype(np.uint16 if n_rows <= NARROW_ROWS else np.int32, copy=False)
         indptr = indptr.astype(np.int64, copy=False)
         if len(indices) != indptr[-1] or len(data) != indptr[-1]:
@@ -137,8 +139,11 @@ class ColumnMatrix:
         """
         from scipy import sparse
 
-        triplet = [validation.numeric_array(n, a) for n, a in (("values", values), ("rows", rows), ("columns", columns))]
-        data, *places = triplet
+        shape = checked_shape(shape)
+        data = validation.numeric_array("values", values)
+        places = [validation.numeric_array(name, place) for name, place in (("rows", rows), ("columns", columns))]
+        if not data.size:  # an empty list has no dtype of its own
+            places = [place.astype(np.int64) for place in places]
         for place, what, size in zip(places, ("rows", "columns"), shape, strict=True):
             if place.shape != data.shape or data.ndim != 1:
                 raise InputError(
@@ -192,12 +197,22 @@ class ColumnMatrix:
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return the dtype of a run, float32 or float64."""
     try:
-        wanted = np.dtype(dtype)
-    except TypeError:
+        wanted = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError):  # what NumPy raises for texts that name no dtype
         wanted = None
-    if dtype is None or wanted not in FLOATS:
+    if wanted is None or wanted not in FLOATS:  # None would equal float64
         raise InputError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return wanted
+
+
+def checked_shape(shape: Any) -> tuple[int, int]:
+    """Return the shape of a matrix as two whole numbers of at least 1."""
+    if not isinstance(shape, Sequence) or len(shape) != 2:
+        raise InputError(f"shape must be two whole numbers (rows, columns), got {shape!r}")
+    n_rows, n_columns = (validation.whole_number("shape", n, at_least=1, at_most=2**62) for n in shape)
+    if n_rows > MOST_ROWS:
+        raise InputError(f"shape: a matrix may have up to {MOST_ROWS} rows, got {n_rows}")
+    return n_rows, n_columns
 
 
 def _canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
@@ -230,8 +245,11 @@ def _canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _summable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Cast what must not be summed in its own dtype: booleans saturate, small integers wrap around, SciPy lacks halves."""
-    return values if values.dtype.kind == "f" and values.dtype.itemsize >= 4 else values.astype(dtype)
+    """Cast what must not be summed in its own dtype: booleans saturate, integers wrap around, SciPy lacks halves."""
+    values = validation.native(values)
+    if values.dtype.kind == "f" and values.dtype.itemsize >= 4:
+        return values
+    return values.astype(dtype if values.dtype.itemsize <= 2 else np.float64)
 
 
 def _check_shape(name: str, shape: tuple[int, ...]) -> None:
@@ -243,9 +261,14 @@ def _check_shape(name: str, shape: tuple[int, ...]) -> None:
 
 def _check_scipy_compressed(name: str, matrix: Any) -> None:
     """Check csr, csc and bsr matrices before SciPy's compiled code reads them."""
-    blocks = (n // b for n, b in zip(matrix.shape, getattr(matrix, "blocksize", (1, 1)), strict=True))
-    rows, columns = blocks
-    n_lists, n_places = (columns, rows) if matrix.format == "csc" else (rows, columns)
+    n_lists, n_places = reversed(matrix.shape) if matrix.format == "csc" else matrix.shape
+    if matrix.data.ndim != (3 if matrix.format == "bsr" else 1):
+        raise InputError(f"{name} is broken: its data have shape {matrix.data.shape}")
+    if matrix.format == "bsr":
+        height, width = matrix.data.shape[1:]
+        if 0 in (height, width) or n_lists % height or n_places % width:
+            raise InputError(f"{name} is broken: blocks of {height} x {width} do not divide its shape {matrix.shape}")
+        n_lists, n_places = n_lists // height, n_places // width
     _check_compressed(name, matrix.data, matrix.indices, matrix.indptr, n_lists, n_places)
 
 
@@ -255,8 +278,10 @@ def _check_compressed(
     """Check that indptr and indices describe `n_lists` lists of places below `n_places`."""
     if indptr.dtype.kind not in "ui" or indices.dtype.kind not in "ui":
         raise InputTypeError(f"{name}: indptr and indices must be integers, they are {indptr.dtype} and {indices.dtype}")
-    if indptr.shape != (n_lists + 1,) or indices.ndim != 1:
+    if indptr.shape != (n_lists + 1,):
         raise InputError(f"{name} is broken: indptr has shape {indptr.shape}, ({n_lists + 1},) wanted")
+    if indices.ndim != 1 or data.ndim == 0:
+        raise InputError(f"{name} is broken: indices have shape {indices.shape}, data {data.shape}")
     if indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
         raise InputError(f"{name} is broken: indptr must start at 0 and never fall")
     if indptr[-1] > min(len(indices), len(data)):
@@ -275,12 +300,30 @@ def _check_indices(name: str, indices: NDArray[Any], size: int) -> None:
 
 def _checked_coo(name: str, matrix: Any) -> Any:
     """Bring the formats without an indptr to coo, and check what comes out before it is sorted by compiled code."""
+    if matrix.format in ("lil", "dia"):  # compiled code reads their arrays
+        {"lil": _check_lil, "dia": _check_dia}[matrix.format](name, matrix)
     try:
         coo = matrix.tocoo(copy=False)
     except (ValueError, TypeError, IndexError) as reason:
         raise InputError(f"{name} is broken: {reason}") from reason
     for places, size in ((coo.row, coo.shape[0]), (coo.col, coo.shape[1])):
-        if places.shape != coo.data.shape:
-            raise InputError(f"{name} is broken: {len(places)} indices for {len(coo.data)} values")
+        if places.shape != coo.data.shape or places.ndim != 1:
+            raise InputError(f"{name} is broken: indices have shape {places.shape}, data {coo.data.shape}")
         _check_indices(f"{name}.indices", places, size)
     return coo
+
+
+def _check_lil(name: str, matrix: Any) -> None:
+    if matrix.rows.shape != matrix.shape[:1] or matrix.data.shape != matrix.shape[:1]:
+        raise InputError(f"{name} is broken: it has {len(matrix.rows)} lists of places and {len(matrix.data)} lists of values")
+    for places, values in zip(matrix.rows, matrix.data, strict=True):
+        if not isinstance(places, list) or not isinstance(values, list) or len(places) != len(values):
+            raise InputError(f"{name} is broken: each row must be two lists of one length, places and values")
+
+
+def _check_dia(name: str, matrix: Any) -> None:
+    offsets, limit = matrix.offsets, MOST_ROWS
+    if offsets.ndim != 1 or matrix.data.ndim != 2 or len(offsets) != len(matrix.data):
+        raise InputError(f"{name} is broken: offsets have shape {offsets.shape}, data {matrix.data.shape}")
+    if offsets.dtype.kind not in "iu" or (offsets.size and max(-int(offsets.min()), int(offsets.max())) > limit):
+        raise InputError(f"{name} is broken: offsets must be whole numbers up to {limit}, they are {offsets}")

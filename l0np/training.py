@@ -40,7 +40,7 @@ def train(
     DivergenceError
         When a number was not finite at a report or at the end.
     """
-    xp = backend.xp
+    xp, first_epoch = backend.xp, state.epoch + 1
     prediction = xp.empty(problem.target.shape, dtype=xp.float64)
     gradient = xp.empty_like(prediction)
     shifted: Any = None if state.intercept is None else xp.empty_like(prediction)
@@ -58,12 +58,15 @@ def train(
         if state.intercept is not None:
             by_intercept = xp.astype(xp.sum(gradient, keepdims=True), state.intercept.value.dtype)
             adam_update(state.intercept, by_intercept, problem.learning_rate(state.epoch), state.adam_step + 1)
+            finite = xp.isfinite(state.intercept.value) & xp.isfinite(state.intercept.second_moment)
+            noted = xp.where(finite, xp.full((1,), NEVER), xp.full((1,), state.epoch + 1))
+            state.first_bad[:1] = xp.minimum(state.first_bad[:1], noted)
         backend.step(problem, state, gradient, out=prediction)
 
     def finite_data_loss() -> float:
         bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total()))
         if bad != NEVER or not math.isfinite(loss):
-            bad = min(bad, state.epoch)
+            bad = max(min(bad, state.epoch), first_epoch)  # what was infinite from the start shows in the first epoch
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
         return loss
 

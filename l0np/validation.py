@@ -49,7 +49,10 @@ def real_number(
     """Return `value` as a finite float within the bounds; numbers of any kind are accepted."""
     if isinstance(value, bool | np.bool_) or not _is_scalar_number(value):
         raise wrong_kind(name, "a number", value)
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise InputError(f"{name} must be finite, got {number}")
     bounds = (
@@ -98,7 +101,12 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
     except (ValueError, TypeError) as reason:
         raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
     check_kind(name, array.dtype)
-    return array
+    return native(array)
+
+
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array in this machine's byte order, itself where it is already."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def check_kind(name: str, dtype: np.dtype[Any]) -> None:
@@ -171,7 +179,10 @@ def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
     """Return group labels (integers or texts) as a one-dimensional array of `length`."""
     if isinstance(value, np.ma.MaskedArray):
         raise InputTypeError(f"{name} is a masked array: give every {per} a label")
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as reason:
+        raise InputError(f"{name} cannot be read as an array of labels: {reason}") from reason
     if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat):
         array = array.astype(str)
     if array.dtype.kind not in "buifUS":

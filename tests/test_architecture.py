@@ -96,7 +96,11 @@ def test_optional_packages_stay_in_their_files():
 
 def loaded_by(code):
     output = subprocess.run(
-        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"], capture_output=True, text=True, check=True, env=os.environ
+        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
     ).stdout
     return set(output.split())
 
@@ -104,7 +108,17 @@ def loaded_by(code):
 def test_import_is_light():
     loaded = loaded_by("import l0np")
     assert "l0np.calibration" in loaded
-    heavy = {"numba", "cupy", "scipy.sparse", "scipy.sparse.linalg", "scipy.linalg", "scipy.special", "pandas", "torch", "array_api_compat.torch"}
+    heavy = {
+        "numba",
+        "cupy",
+        "scipy.sparse",
+        "scipy.sparse.linalg",
+        "scipy.linalg",
+        "scipy.special",
+        "pandas",
+        "torch",
+        "array_api_compat.torch",
+    }
     assert not loaded & heavy
 
 
@@ -118,5 +132,7 @@ def test_numba_is_loaded_when_a_model_asks_for_it():
 def test_one_loop():
     """Nobody but training and the backends' repeat loops over epochs."""
     for name, tree in MODULES.items():
-        calls = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+        calls = {
+            node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        }
         assert name == "training" or not calls & {"repeat", "step"}, f"{name} runs epochs"

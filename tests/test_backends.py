@@ -112,7 +112,10 @@ def test_start_and_step_agree_with_the_reference(shape, dtype, link, gated):
     for device in ("numpy", "numba"):
         rng, backend = np.random.default_rng(2), get_backend(device)
         dense = dense_matrix(shape, dtype, rng)
-        problem, state = make_problem(backend, dense, rng, link, gated, column_offset=6), random_state(dense.shape[1], dtype, rng)
+        problem, state = (
+            make_problem(backend, dense, rng, link, gated, column_offset=6),
+            random_state(dense.shape[1], dtype, rng),
+        )
         before = state.map(np.array)
         prediction = np.empty(dense.shape[0])
         backend.start(problem, state, out=prediction)
@@ -123,7 +126,7 @@ def test_start_and_step_agree_with_the_reference(shape, dtype, link, gated):
         backend.step(problem, state, row_gradient, out=prediction)
         results[device] = dense, before, slopes, first, row_gradient, state, prediction
     dense, before, slopes, first, row_gradient, state, prediction = results["numba"]
-    _, _, slopes_, first_, row_gradient_, state_, prediction_ = results["numpy"]
+    _, _, slopes_, first_, row_gradient_, state_, _ = results["numpy"]
     exact = EXACT[dtype]
     magnitude = np.abs(dense).astype(np.float64)
 
@@ -154,7 +157,10 @@ def test_start_and_step_agree_with_the_reference(shape, dtype, link, gated):
 
     # and the prediction that the step leaves is what a start from its result gives, bit for bit
     backend, rng = get_backend("numba"), np.random.default_rng(2)
-    problem, again = make_problem(backend, dense_matrix(shape, dtype, rng), rng, link, gated, column_offset=6), state.map(np.array)
+    problem, again = (
+        make_problem(backend, dense_matrix(shape, dtype, rng), rng, link, gated, column_offset=6),
+        state.map(np.array),
+    )
     fresh = np.empty_like(prediction)
     backend.start(problem, again, out=fresh)
     assert np.array_equal(fresh, prediction)
@@ -218,7 +224,9 @@ def test_columns_split_over_ranks_add_up():
     whole = random_state(101, "float64", rng)
     predictions = []
     for columns, offset in ((slice(None), 0), (slice(0, 37), 0), (slice(37, None), 37)):
-        problem = make_problem(backend, dense[:, columns].copy(), np.random.default_rng(0), ExponentialLink(), column_offset=offset)
+        problem = make_problem(
+            backend, dense[:, columns].copy(), np.random.default_rng(0), ExponentialLink(), column_offset=offset
+        )
         prediction = np.empty(6)
         backend.start(problem, whole.map(lambda a, columns=columns: a[columns].copy()), out=prediction)
         predictions.append(prediction)
@@ -230,7 +238,10 @@ def test_a_closed_column_takes_no_part(device):
     """Its gradient from the data is 0 and the prediction does not know it, whatever its weight and entries are."""
     rng, backend = np.random.default_rng(5), get_backend(device)
     dense = random_matrix(6, 50, 0.8, rng, "float64")
-    problem, state = make_problem(backend, dense, rng, ExponentialLink(), lambda_l0=0.0, lambda_l2=0.0), random_state(50, "float64", rng)
+    problem, state = (
+        make_problem(backend, dense, rng, ExponentialLink(), lambda_l0=0.0, lambda_l2=0.0),
+        random_state(50, "float64", rng),
+    )
     for moment in (state.theta.first_moment, state.theta.second_moment, state.log_alpha.first_moment):
         moment[:] = 0
     prediction = np.empty(6)

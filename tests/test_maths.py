@@ -1,5 +1,6 @@
 """Floor 1: values against the naive oracles, derivatives against central differences."""
 
+import itertools
 import math
 
 import numpy as np
@@ -131,7 +132,9 @@ def test_losses_and_their_gradients(data, name):
     y = data.draw(st.lists(st.floats(0, 50), min_size=n, max_size=n))
     loss = LOSSES[name](np.array(y), np.array(weights))
     relative = name == "relative"
-    assert float(loss.value(np.array(prediction))) == pytest.approx(oracles.data_loss(prediction, y, weights, relative), rel=1e-9)
+    assert float(loss.value(np.array(prediction))) == pytest.approx(
+        oracles.data_loss(prediction, y, weights, relative), rel=1e-9
+    )
     gradient = np.empty(n)
     loss.gradient(np.array(prediction), out=gradient)
     for i in range(n):
@@ -164,7 +167,7 @@ def test_schedules_reach_their_ends_and_stay_there():
         values = [schedule(epoch) for epoch in range(15)]
         assert values[0] == 2.0
         assert values[10:] == pytest.approx([0.5] * 5)
-        assert all(a > b for a, b in zip(values[:10], values[1:11], strict=True))
+        assert all(a > b for a, b in itertools.pairwise(values[:11]))
     assert schedules.Linear(2.0, 0.5, epochs=0)(0) == 0.5
 
 

@@ -1,6 +1,7 @@
 """The two models as a user sees them: resuming, threads, noise, callbacks, reports, every kind of matrix."""
 
 import io
+import itertools
 import os
 import pickle
 import subprocess
@@ -301,7 +302,9 @@ def test_a_schedule_that_says_the_same_changes_nothing():
 
 def test_default_lambda_and_its_old_spelling():
     M, y = small_problem()
-    runs = [SparseL0Linear(40, seed=1).fit(M, y, epochs=5, **given) for given in ({}, {"lambda_l0": 0.01}, {"lambda_reg": 0.01})]
+    runs = [
+        SparseL0Linear(40, seed=1).fit(M, y, epochs=5, **given) for given in ({}, {"lambda_l0": 0.01}, {"lambda_reg": 0.01})
+    ]
     assert all(same_state(run.state_dict(), runs[0].state_dict()) for run in runs)
     default, named = calibration().fit(M, y, epochs=5), calibration().fit(M, y, 0.01, epochs=5)
     assert same_state(default.state_dict(), named.state_dict())
@@ -317,7 +320,10 @@ def test_no_epochs_do_nothing(device):
 
 
 def test_test_time_gates_without_temperature():
-    with_, without = calibration(beta=0.3, log_alpha_jitter_sd=1), calibration(beta=0.3, log_alpha_jitter_sd=1, test_time_temperature=False)
+    with_, without = (
+        calibration(beta=0.3, log_alpha_jitter_sd=1),
+        calibration(beta=0.3, log_alpha_jitter_sd=1, test_time_temperature=False),
+    )
     sharp, soft = with_.get_deterministic_gates(), without.get_deterministic_gates()
     np.testing.assert_allclose(soft, np.clip(1.2 / (1 + np.exp(-with_.log_alpha)) - 0.1, 0, 1), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(sharp, np.clip(1.2 / (1 + np.exp(-with_.log_alpha / 0.3)) - 0.1, 0, 1), rtol=1e-5, atol=1e-6)
@@ -406,7 +412,11 @@ def test_verbose_prints_what_the_original_prints():
     model.reset()
     model.fit(M, y, epochs=20, **FIT)
     errors, weights = np.abs(y - model.predict(M)) / (y + 1), model.get_weights(True)
-    loss = ((y - M @ model.get_weights()) ** 2 / (y + 1) ** 2).sum() + 1e-2 * model.get_l0_penalty() + 1e-6 * model.get_l2_penalty()
+    loss = (
+        ((y - M @ model.get_weights()) ** 2 / (y + 1) ** 2).sum()
+        + 1e-2 * model.get_l0_penalty()
+        + 1e-6 * model.get_l2_penalty()
+    )
     count = model.get_active_weights()["count"]
     assert lines[3] == (
         f"Epoch   20: mean_error={errors.mean():.4%}, max_error={errors.max():.1%}, total_loss={loss:.3f}, "
@@ -414,7 +424,7 @@ def test_verbose_prints_what_the_original_prints():
     )
     active = weights[weights > 0]
     limits = [0, 0.01, 0.1, 1, 10, 1000, np.inf]
-    shares = [((active >= a) & (active < b)).mean() for a, b in zip(limits[:-1], limits[1:], strict=True)]
+    shares = [((active >= a) & (active < b)).mean() for a, b in itertools.pairwise(limits)]
     names = ["<0.01", "0.01-0.1", "0.1-1", "1-10", "10-1000", ">1000"]
     assert lines[4].strip() == f"Weight dist: [{', '.join(f'{n}: {s:.1%}' for n, s in zip(names, shares, strict=True))}]"
 
@@ -453,11 +463,11 @@ def test_text_labels_and_series_are_groups_too():
 
 def test_public_names():
     assert l0np.__all__ == ["ColumnMatrix", "SparseCalibrationWeights", "SparseL0Linear", "errors", "schedules"]
-    for kind, names in (
-        (SparseCalibrationWeights, "fit predict get_weights get_deterministic_gates get_active_weights get_sparsity get_l0_penalty "
-         "get_l2_penalty state_dict load_state_dict reset log_weight log_alpha seed_ backend_"),
-        (SparseL0Linear, "fit predict get_coefficients get_selected_features get_sparsity get_deterministic_gates get_l0_penalty "
-         "weight bias log_alpha seed_ backend_ state_dict load_state_dict reset"),
-    ):  # fmt: skip
-        model = kind(3)
-        assert all(hasattr(model, name) for name in names.split())
+    shared = "fit predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"
+    shared += " state_dict load_state_dict reset"
+    own = {
+        SparseCalibrationWeights: "get_weights get_active_weights get_l2_penalty log_weight",
+        SparseL0Linear: "get_coefficients get_selected_features weight bias",
+    }
+    for kind, names in own.items():
+        assert all(hasattr(kind(3), name) for name in f"{shared} {names}".split())

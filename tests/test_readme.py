@@ -45,14 +45,19 @@ def run(code, names):
 
 def example(name):
     return subprocess.run(
-        [sys.executable, ROOT / "examples" / name], capture_output=True, text=True, check=True, env=os.environ, cwd=ROOT / "tests"
+        [sys.executable, ROOT / "examples" / name],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
+        cwd=ROOT / "tests",
     ).stdout
 
 
 def test_the_readme_prints_what_it_shows():
     names = {}
     calibration, regression = (text for language, text in BLOCKS if language == "python")
-    compare(OUTPUTS[1], run(calibration, names), relative=0.05, absolute=0.5)
+    compare(OUTPUTS[1], run(calibration, names), relative=0.05, absolute=0.25)
     compare(OUTPUTS[2], run(regression, names), relative=0.01, absolute=0.01)
 
 

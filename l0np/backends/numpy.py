@@ -55,6 +55,8 @@ class NumpyBackend:
         xp, theta, log_alpha = self.xp, state.theta, state.log_alpha
         learning_rate = problem.learning_rate(state.epoch)
         by_weight = xp.astype(self.rmatvec(problem.matrix, gradient), theta.value.dtype)
+        is_open = (state.draw.theta_slope != 0) | (state.draw.log_alpha_slope != 0)
+        by_weight = xp.where(is_open, by_weight, xp.zeros_like(by_weight))  # not 0 times what may be infinite
         by_theta = by_weight * state.draw.theta_slope
         by_log_alpha = by_weight * state.draw.log_alpha_slope
         if problem.lambda_l2:
@@ -76,8 +78,8 @@ class NumpyBackend:
             u = noise.uniform(xp, state.seed, noise.GATES, state.epoch, problem.column_offset, len(theta))
             gate, gate_slope = problem.gates(state.epoch).sample(log_alpha, u)
             out[...] = self.matvec(problem.matrix, weight * gate)
-            open_ = (gate > 0) | (gate_slope != 0)  # so that 0 times an infinite weight is 0: a closed column takes no part
-            state.draw = Draw(xp.where(open_, gate * slope, 0 * gate), xp.where(open_, weight * gate_slope, 0 * gate))
+            is_open, zero = (gate > 0) | (gate_slope != 0), xp.zeros_like(gate)
+            state.draw = Draw(xp.where(is_open, gate * slope, zero), xp.where(is_open, weight * gate_slope, zero))
         else:
             out[...] = self.matvec(problem.matrix, weight)
             state.draw = Draw(slope, xp.zeros_like(slope))

@@ -107,6 +107,7 @@ class SparseCalibrationWeights(GatedModel):
             "init_weights", 1.0 if init_weights is None else init_weights, self.n_features, self.dtype, at_least=0.0
         )
         log_weight = np.log(weights.astype(np.float64) + SMALLEST_WEIGHT).astype(self.dtype)
+        self._check_theta("init_weights", log_weight)
         log_alpha = self._start_log_alpha(init_keep_prob, self.log_alpha_jitter_sd)
         start = replace(self._start, theta=Parameter.start(log_weight), log_alpha=Parameter.start(log_alpha))
         self._start = self._state = start

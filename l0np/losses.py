@@ -84,11 +84,11 @@ def group_weights(
         return np.ones(n_targets)
     labels, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     weights = 1.0 / sizes[member] if normalize else np.ones(n_targets)
-    numbers = {label: number for number, label in enumerate(labels.tolist())}
     for label, multiplier in (multipliers or {}).items():
-        if label not in numbers:
+        members = groups == label if np.ndim(label) == 0 else np.zeros(1, bool)
+        if not np.any(members):
             raise InputError(f"group_multipliers names the group {label!r}, target_groups has {_listing(labels)}")
-        weights[member == numbers[label]] *= multiplier
+        weights[members] *= multiplier
     return weights
 
 

@@ -68,7 +68,7 @@ class ColumnMatrix:
         n_rows, n_columns = checked_shape(self.shape)
         data = validation.numeric_array("data", self.data)
         if data.dtype not in FLOATS:
-            with np.errstate(over="ignore"):  # refused below as not finite
+            with np.errstate(over="ignore", under="ignore"):  # refused below as not finite
                 data = data.astype(np.float32)
         indices = validation.numeric_array("indices", self.indices)
         indptr = validation.numeric_array("indptr", self.indptr)
@@ -155,7 +155,7 @@ class ColumnMatrix:
     @classmethod
     def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str) -> "ColumnMatrix":
         """Cast the values of a canonical scipy matrix, name what is not finite, drop what is or became zero."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             data = csc.data.astype(dtype)
         wrong = np.flatnonzero(~np.isfinite(data))
         if wrong.size:
@@ -169,6 +169,10 @@ class ColumnMatrix:
             indices, data = indices[kept], data[kept]
         narrow = np.uint16 if csc.shape[0] <= NARROW_ROWS else np.int32
         return cls(data, indices.astype(narrow), indptr.astype(np.int64), csc.shape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild through the constructor, so that what comes out of a pickle is checked and locked too."""
+        return type(self), (self.data, self.indices, self.indptr, self.shape)
 
     @property
     def nnz(self) -> int:
@@ -248,7 +252,7 @@ def _summable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Cast what must not be summed in its own dtype: booleans saturate, integers wrap around, SciPy lacks halves."""
     values = validation.native(values)
     if values.dtype.kind == "f" and values.dtype.itemsize >= 4:
-        return values
+        return values.astype(np.promote_types(values.dtype, dtype), copy=False)
     return values.astype(dtype if values.dtype.itemsize <= 2 else np.float64)
 
 

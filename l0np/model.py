@@ -177,6 +177,7 @@ class GatedModel:
             name: validation.vector(name, state_dict[name], len(array), self.dtype, per="column")
             for name, array in template.items()
         }
+        self._check_theta(self._theta_name, arrays[self._theta_name])
         for name, array in arrays.items():
             if name.endswith("_second_moment"):
                 validation.check_elements(name, array, array < 0, "a second moment cannot be negative")
@@ -206,6 +207,12 @@ class GatedModel:
     def reset(self) -> None:
         """Return to the state after construction: same seed, same start, nothing trained."""
         self._state = self._start
+
+    def _check_theta(self, name: str, theta: NDArray[Any]) -> None:
+        """Refuse parameters whose weights are infinite."""
+        with np.errstate(over="ignore"):
+            weight = self._link.weight(theta)[0]
+        validation.check_elements(name, theta, ~np.isfinite(weight), f"the weight is infinite in {self.dtype}")
 
     def _start_log_alpha(self, init_keep_prob: Any, jitter_sd: float) -> NDArray[Any]:
         probability = validation.scalar_or_vector(

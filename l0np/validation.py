@@ -97,11 +97,18 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
     if value is None or isinstance(value, str | bytes | Mapping):
         raise wrong_kind(name, "an array of numbers", value)
     try:
-        array = np.asarray(value)
+        array = value.to_numpy(np.float64) if _is_frame_of_numbers(value) else np.asarray(value)
     except (ValueError, TypeError) as reason:
         raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
     check_kind(name, array.dtype)
     return native(array)
+
+
+def _is_frame_of_numbers(value: Any) -> bool:
+    """Return whether `value` is a DataFrame of numeric columns; where their dtypes differ, np.asarray would give objects."""
+    return hasattr(value, "to_numpy") and all(
+        getattr(d, "kind", "O") in "buif" for d in np.atleast_1d(getattr(value, "dtypes", "O"))
+    )
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
@@ -117,7 +124,7 @@ def check_kind(name: str, dtype: np.dtype[Any]) -> None:
 
 def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return a finite copy of `array` in `dtype`; what is finite but too large for `dtype` is named as infinite."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         result = array.astype(dtype)
     finite = np.isfinite(result)
     if not finite.all():

@@ -1,4 +1,5 @@
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -526,3 +527,19 @@ def test_triplets_in_any_order_add_up(shape, data):
     np.testing.assert_array_equal(dense_of(matrix), expected)
     coo = sparse.coo_array((values.astype(np.int8), (rows, columns)), shape=shape)
     np.testing.assert_array_equal(dense_of(ColumnMatrix.build(coo)), expected)
+
+
+def test_pickled_matrices_come_back_checked_and_locked():
+    matrix = pickle.loads(pickle.dumps(ColumnMatrix.build(DENSE)))
+    np.testing.assert_array_equal(dense_of(matrix), DENSE)
+    assert not any(array.flags.writeable for array in (matrix.data, matrix.indices, matrix.indptr))
+
+
+def test_float32_duplicates_are_summed_in_the_wanted_dtype():
+    given = sparse.coo_array((np.full(2, 3e38, np.float32), ([0, 0], [0, 0])), shape=(1, 1))
+    assert ColumnMatrix.build(given, "float64").data[0] == pytest.approx(6e38)
+
+
+def test_underflow_that_the_caller_wants_raised_is_none_of_ours():
+    with np.errstate(all="raise"):
+        assert ColumnMatrix.build([[1e-50, 1.0]]).nnz == 1

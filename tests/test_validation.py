@@ -927,15 +927,15 @@ def test_a_closed_column_takes_no_part_whatever_its_entries(device):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("log_alpha", [10.0, -19.0], ids=["open gates", "closed gates"])
-def test_numbers_that_are_infinite_from_the_start_name_an_epoch_of_this_fit(device, log_alpha):
-    model = trained(SparseCalibrationWeights, device)
-    infinite = {"log_weight": np.full(N, 200.0), "log_alpha": np.full(N, log_alpha), "epoch": 5}
-    model.load_state_dict(model.state_dict() | infinite)
+@pytest.mark.parametrize("keep_prob", [1.0, 0.0], ids=["open gates", "closed gates"])
+def test_weights_that_the_jitter_makes_infinite_diverge_in_the_first_epoch(device, keep_prob):
+    model = SparseCalibrationWeights(
+        N, seed=1, device=device, init_keep_prob=keep_prob, init_weights=1e38, log_weight_jitter_sd=9.0
+    )
+    before = bits(model)
     error = diverges(model, M, Y, lr=lambda epoch: 0.1 * (epoch + 1), epochs=3)
-    assert error.epoch == 6
-    assert error.learning_rate == pytest.approx(0.6)
-    assert model.epoch_ == 5
+    assert (error.epoch, error.learning_rate) == (1, 0.1)
+    assert bits(model) == before
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -958,3 +958,37 @@ def test_divergence_error_survives_pickle():
         assert type(copy) is DivergenceError
         assert (copy.epoch, copy.learning_rate, copy.loss) == (7, 0.25, float("inf"))
         assert str(copy) == str(error)
+
+
+# --- found by trying hard
+
+
+def test_labels_of_float32_match_their_multipliers():
+    groups = np.array([0.1, 0.2, 0.2] * 3, np.float32)
+    model = SparseCalibrationWeights(N, seed=1, device="numpy").fit(
+        M, Y, epochs=2, target_groups=groups, group_multipliers={groups[0]: 2}
+    )
+    twin = SparseCalibrationWeights(N, seed=1, device="numpy")
+    assert bits(model) == bits(twin.fit(M, Y, epochs=2, target_groups=[1, 2, 2] * 3, group_multipliers={1: 2}))
+
+
+@pytest.mark.parametrize("columns", [{0: bool}, {0: "Int64", 1: "Float64"}, {0: "Int64", 1: int}, {0: "boolean", 2: "float32"}])
+def test_data_frames_of_different_numbers(columns):
+    pandas = pytest.importorskip("pandas")
+    dense = np.round(10 * np.abs(M)) % 2
+    frame = pandas.DataFrame(dense).astype(columns)
+    assert np.array_equal(l0np.ColumnMatrix.build(frame).to_scipy().toarray(), dense)
+    frame.loc[1, 1] = None if str(frame[1].dtype) == "Float64" else np.nan
+    with pytest.raises(InputError, match="M"):
+        l0np.ColumnMatrix.build(frame)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinite_weights_are_refused(dtype):
+    model = SparseCalibrationWeights(N, seed=1, device="numpy", dtype=dtype)
+    state = model.state_dict() | {"log_weight": np.full(N, 800.0)}
+    assert_refused(lambda: model.load_state_dict(state), InputError, ["log_weight[0] = 800", "infinite"], model)
+    SparseCalibrationWeights(N, init_weights=np.finfo(dtype).max / 2, dtype=dtype)
+    if dtype == "float32":  # rounding its logarithm makes it larger
+        largest = np.finfo(dtype).max
+        assert_refused(lambda: SparseCalibrationWeights(N, init_weights=largest), InputError, ["init_weights", "infinite"])

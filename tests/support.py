@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from l0np.backends.cupy import why_unavailable
+
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
 needs_speed = pytest.mark.skipif(JIT_DISABLED, reason="NUMBA_DISABLE_JIT: kernels run as plain Python, too slow for this test")
-DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
+needs_cuda = pytest.mark.skipif(why_unavailable(0) is not None, reason=f"cupy: {str(why_unavailable(0)).split(':')[0]}")
+CPU_DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
+DEVICES = [*CPU_DEVICES, pytest.param("cuda", marks=needs_cuda)]
 
 
 def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):

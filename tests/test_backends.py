@@ -7,7 +7,7 @@ import oracles
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support import DEVICES, JIT_DISABLED, needs_numba
+from support import CPU_DEVICES, JIT_DISABLED, needs_numba
 
 from l0np import noise
 from l0np.backends import get_backend
@@ -90,7 +90,7 @@ def make_problem(backend, dense, rng, link, gated=True, lambda_l0=0.3, lambda_l2
     )
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", CPU_DEVICES)
 def test_products_and_adjoint(device, shape, dtype):
     rng = np.random.default_rng(1)
     dense, backend = dense_matrix(shape, dtype, rng), get_backend(device)
@@ -167,7 +167,7 @@ def test_start_and_step_agree_with_the_reference(shape, dtype, link, gated):
     assert np.array_equal(again.draw.log_alpha_slope, state.draw.log_alpha_slope)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", CPU_DEVICES)
 @pytest.mark.parametrize("exponential", [True, False], ids=["exp", "identity"])
 @given(data=st.data())
 def test_gradient_of_the_whole_objective(device, exponential, data):
@@ -233,7 +233,7 @@ def test_columns_split_over_ranks_add_up():
     np.testing.assert_allclose(predictions[0], predictions[1] + predictions[2], rtol=1e-13)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", CPU_DEVICES)
 def test_a_closed_column_takes_no_part(device):
     """Its gradient from the data is 0 and the prediction does not know it, whatever its weight and entries are."""
     rng, backend = np.random.default_rng(5), get_backend(device)
@@ -255,7 +255,7 @@ def test_a_closed_column_takes_no_part(device):
     assert (state.theta.first_moment[~closed & (dense != 0).any(axis=0)] != 0).all()
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", CPU_DEVICES)
 def test_what_is_not_finite_is_noted_with_its_first_epoch(device):
     rng, backend = np.random.default_rng(6), get_backend(device)
     dense = random_matrix(6, 300, 0.5, rng, "float32")
@@ -282,7 +282,7 @@ def test_chunks_depend_on_the_matrix_alone_and_cover_it():
         assert bounds == sorted(bounds)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", CPU_DEVICES)
 def test_records_are_frozen_and_inputs_stay_as_they_were(device):
     rng, backend = np.random.default_rng(8), get_backend(device)
     dense = random_matrix(5, 70, 0.5, rng, "float32")
@@ -298,3 +298,32 @@ def test_records_are_frozen_and_inputs_stay_as_they_were(device):
     assert all(np.array_equal(a, b) for a, b in zip(kept, (matrix.data, matrix.indices, matrix.indptr), strict=True))
     with pytest.raises(dataclasses.FrozenInstanceError):
         matrix.data = None
+
+
+@needs_numba
+@pytest.mark.parametrize("beta", [0.35, 10.0])
+def test_gates_at_the_border_and_beyond_the_bound(beta, dtype):
+    """Draws on the closed probability itself, where one bit decides, and log_alpha where gates no longer move."""
+    from l0np.backends import numba_kernels as kernels
+    from l0np.elementary import exp_float32
+
+    gates = HardConcrete(beta=beta)
+    log_alpha = np.concatenate((np.linspace(-25, 25, 401), [20, -20, np.nextafter(20, 30), 21, 25] * 3)).astype(dtype)
+    grown = exp_float32((np.clip(log_alpha, -20, 20) + gates.shift).astype(np.float32))
+    border = np.clip(np.float32(1) / (np.float32(1) + grown), np.float32(1e-6), np.float32(1 - 1e-6))
+    constants = np.zeros(17, dtype)
+    stretch = gates.zeta - gates.gamma
+    constants[[kernels._SHIFT, kernels._BETA, kernels._GAMMA, kernels._STRETCH, kernels._SLOPE, kernels._BOUND]] = (
+        gates.shift, gates.beta, gates.gamma, stretch, stretch / gates.beta, 20.0,
+    )  # fmt: skip
+    for u in (border, np.nextafter(border, np.float32(2)), np.nextafter(border, np.float32(-1)), np.full_like(border, 0.5)):
+        u = np.clip(u, np.float32(1e-6), np.float32(1 - 1e-6))
+        gate, slope = np.empty_like(log_alpha), np.empty_like(log_alpha)
+        kernels._gates(log_alpha, u, constants, gate, slope)
+        expected, expected_slope = gates.sample(log_alpha, u)
+        closed = gates.is_closed(log_alpha, u)
+        assert (gate[closed] == 0).all()
+        assert (slope[closed] == 0).all()
+        assert ((slope == 0) == (expected_slope == 0)).all()
+        np.testing.assert_allclose(gate, expected, atol=20 * EXACT[dtype])
+        np.testing.assert_allclose(slope, expected_slope, rtol=50 * EXACT[dtype], atol=20 * EXACT[dtype])

@@ -3,6 +3,7 @@
 SciPy is met here and nowhere else on the way in: it widens row indices to 32 or 64 bits, we keep 16 where they suffice.
 """
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from l0np.errors import InputError, InputTypeError
 
 BLOCK = 1 << 20  # entries looked at together by a check, so that its temporaries stay small
 NARROW_ROWS = np.iinfo(np.uint16).max  # up to this many rows a row index fits into 16 bits
+LARGE = 1 << 20  # non-zeros from which a conversion without temporaries is worth compiling a kernel
 MOST_ROWS = np.iinfo(np.int32).max
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -75,7 +77,7 @@ class ColumnMatrix:
         _check_compressed("the matrix", data, indices, indptr, n_columns, n_rows)
         if data.ndim != 1:
             raise InputError(f"data must be one-dimensional, it has shape {data.shape}")
-        indices = indices.astype(np.uint16 if n_rows <= NARROW_ROWS else np.int32, copy=False)
+        indices = indices.astype(_index_dtype(n_rows), copy=False)
         indptr = indptr.astype(np.int64, copy=False)
         if len(indices) != indptr[-1] or len(data) != indptr[-1]:
             raise InputError(f"indptr ends at {indptr[-1]}, but there are {len(indices)} indices and {len(data)} values")
@@ -121,9 +123,25 @@ class ColumnMatrix:
         ColumnMatrix(4 x 6, 12 non-zeros, float64, 120 bytes + column pointers)
         """
         wanted = float_dtype(dtype)
+        if getattr(matrix, "format", None) == "csr" and matrix.nnz >= LARGE and importlib.util.find_spec("numba"):
+            _check_sparse(name, matrix)
+            quick = cls._from_large_csr(matrix, wanted)
+            if quick:
+                return quick
         if isinstance(matrix, cls):
             return matrix if matrix.dtype == wanted else cls._from_canonical(matrix.to_scipy(), wanted, name)
         return cls._from_canonical(_canonical_csc(name, matrix, wanted), wanted, name)
+
+    @classmethod
+    def _from_large_csr(cls, csr: Any, dtype: np.dtype[Any]) -> "ColumnMatrix | None":
+        """Return the columns of a checked csr matrix, made without temporaries; None where it is not canonical and finite."""
+        from l0np.matrix_kernels import narrow_columns
+
+        n_rows, n_columns = csr.shape
+        try:
+            return cls(*narrow_columns(csr, dtype, _index_dtype(n_rows)), (n_rows, n_columns))
+        except InputError:  # duplicates, zeros, infinities: the long way sums, drops or names them
+            return None
 
     @classmethod
     def from_coo(
@@ -167,8 +185,7 @@ class ColumnMatrix:
             kept = data != 0
             indptr = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[indptr]
             indices, data = indices[kept], data[kept]
-        narrow = np.uint16 if csc.shape[0] <= NARROW_ROWS else np.int32
-        return cls(data, indices.astype(narrow), indptr.astype(np.int64), csc.shape)
+        return cls(data, indices.astype(_index_dtype(csc.shape[0])), indptr.astype(np.int64), csc.shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild through the constructor, so that what comes out of a pickle is checked and locked too."""
@@ -227,12 +244,7 @@ def _canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
         dense = validation.numeric_array(name, matrix)
         _check_shape(name, dense.shape)
         return sparse.csc_array(_summable(dense, dtype))
-    validation.check_kind(name, matrix.dtype)
-    _check_shape(name, matrix.shape)
-    if matrix.format in ("csr", "csc", "bsr"):
-        _check_scipy_compressed(name, matrix)
-    else:
-        matrix = _checked_coo(name, matrix)
+    matrix = _check_sparse(name, matrix)
     matrix = matrix.tocsr(copy=False) if matrix.format == "bsr" else matrix
     if matrix.format == "coo":
         data = _summable(matrix.data, dtype)
@@ -246,6 +258,20 @@ def _canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
         csc = csc.copy() if matrix.format == "csc" else csc
         csc.sum_duplicates()
     return csc
+
+
+def _check_sparse(name: str, matrix: Any) -> Any:
+    """Check a scipy matrix before compiled code reads it; return it as csr, csc, bsr or coo."""
+    validation.check_kind(name, matrix.dtype)
+    _check_shape(name, matrix.shape)
+    if matrix.format in ("csr", "csc", "bsr"):
+        _check_scipy_compressed(name, matrix)
+        return matrix
+    return _checked_coo(name, matrix)
+
+
+def _index_dtype(n_rows: int) -> type[np.integer[Any]]:
+    return np.uint16 if n_rows <= NARROW_ROWS else np.int32
 
 
 def _summable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import l0np
 
 PACKAGE = Path(l0np.__file__).parent
 FLOORS = [
-    {"errors", "validation", "matrix"},
+    {"errors", "validation", "jit", "matrix", "matrix_kernels"},
     {"elementary", "hard_concrete", "links", "losses", "optimizers", "schedules", "penalties", "noise", "metrics"},
     {
         "state", "training", "callbacks", "communicator", "backends", "backends.base", "backends.numpy", "backends.numba",
@@ -26,7 +26,7 @@ FLOORS = [
 ]  # fmt: skip
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 OPTIONAL = {  # package: the only modules that may import it
-    "numba": {"backends.numba", "backends.numba_kernels"},
+    "numba": {"jit", "backends.numba", "backends.numba_kernels"},
     "cupy": {"backends.cupy"},
     "cupyx": {"backends.cupy"},
     "mpi4py": set(),
@@ -35,7 +35,9 @@ OPTIONAL = {  # package: the only modules that may import it
     "sklearn": set(),
     "torch": set(),
 }
-AT_IMPORT = {"backends.numba": {"numba"}, "backends.numba_kernels": {"numba"}}  # files loaded only where numba is used
+AT_IMPORT = {
+    name: {"numba"} for name in ("jit", "backends.numba", "backends.numba_kernels")
+}  # files loaded only where numba is used
 
 
 def modules():

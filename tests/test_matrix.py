@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
+from support import needs_numba
 
 import l0np.matrix
 from l0np import ColumnMatrix
@@ -543,3 +544,40 @@ def test_float32_duplicates_are_summed_in_the_wanted_dtype():
 def test_underflow_that_the_caller_wants_raised_is_none_of_ours():
     with np.errstate(all="raise"):
         assert ColumnMatrix.build([[1e-50, 1.0]]).nnz == 1
+
+
+@needs_numba
+@pytest.mark.parametrize("result", RESULTS)
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("values", [np.float64, np.float32, np.int8, bool])
+def test_large_csr_matrices_go_the_quick_way_to_the_same_columns(values, index, result, monkeypatch):
+    given = sparse.csr_array(np.round(5 * DENSE).astype(values))
+    given.indices, given.indptr = given.indices.astype(index), given.indptr.astype(index)
+    unsorted = given.copy()
+    for start, stop in zip(given.indptr[:-1], given.indptr[1:], strict=True):
+        unsorted.indices[start:stop], unsorted.data[start:stop] = given.indices[start:stop][::-1], given.data[start:stop][::-1]
+    expected = ColumnMatrix.build(given, result)
+    monkeypatch.setattr(l0np.matrix, "LARGE", 1)
+    from l0np import matrix_kernels
+
+    quick, narrow_columns = [], matrix_kernels.narrow_columns
+    monkeypatch.setattr(matrix_kernels, "narrow_columns", lambda *a: quick.append(1) or narrow_columns(*a))
+    for matrix in (ColumnMatrix.build(given, result), ColumnMatrix.build(unsorted, result)):
+        for ours, reference in zip(arrays_of(matrix), arrays_of(expected), strict=True):
+            assert ours.dtype == reference.dtype
+            assert np.array_equal(ours, reference)
+    assert len(quick) == 2
+
+
+@needs_numba
+@pytest.mark.parametrize(("values", "total"), [([1.0, 2.0], 3.0), ([1.0, -1.0], 0.0), ([0.0, 2.0], 2.0)])
+def test_large_csr_matrices_with_duplicates_and_zeros_go_the_long_way(values, total, monkeypatch):
+    monkeypatch.setattr(l0np.matrix, "LARGE", 1)
+    given = sparse.csr_array((np.array([*values, 5.0]), np.array([1, 1, 2]), np.array([0, 2, 3])), shape=(2, 3))
+    assert dense_of(ColumnMatrix.build(given)).tolist() == [[0.0, total, 0.0], [0.0, 0.0, 5.0]]
+    given.data[2] = np.nan
+    with pytest.raises(InputError, match=r"M\[1, 2\] is nan"):
+        ColumnMatrix.build(given)
+    given.indices[0] = 3
+    with pytest.raises(InputError, match="out of range"):
+        ColumnMatrix.build(given)

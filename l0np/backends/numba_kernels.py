@@ -6,7 +6,6 @@ index, which spares the wrap-around code of negative indices. All of it also run
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numba
@@ -15,18 +14,10 @@ from numba.extending import overload
 
 from l0np import elementary, noise
 from l0np.hard_concrete import SMALLEST_UNIFORM
+from l0np.jit import jit
 
 BLOCK = 128  # columns that go through the stages together; their work space stays in the first cache
 BLOCK_ENTRIES = 1 << 15  # entries of a block, so that the scatter finds them in the second cache
-
-
-def _jit(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile lazily, with the cache where there is a place to write it. No fastmath: it breaks isnan and bit-stability."""
-    options |= {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no writable place for the cache
-        return numba.njit(**options)(function)
 
 
 # --- elementary functions: the twins of floor 1, for one number
@@ -43,31 +34,31 @@ _ROOT_HALF_BITS = np.int32(0x3F3504F3)  # sqrt(1/2) as float32
 _WEIGHT_RANGE = _F(89)  # exp overflows before it
 
 
-@_jit
+@jit
 def _power_of_two(exponent):
     return np.int32((np.int32(exponent) + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float32)
 
 
-@_jit
+@jit
 def _exp_reduced(x):  # exp x = p 2^k
     k = np.floor(x * _LOG2_E + _HALF)
     r = x - k * _LN2_HIGH - k * _LN2_LOW
     return ((((((_E7 * r + _E6) * r + _E5) * r + _E4) * r + _E3) * r + _E2) * r + _E1) * r + _E0, k
 
 
-@_jit
+@jit
 def _exp_float32(x):  # the same operations in the same order as elementary.exp_float32
     p, k = _exp_reduced(min(max(x, -_EXP_RANGE), _EXP_RANGE))
     return p * _power_of_two(k)
 
 
-@_jit
+@jit
 def _exp_weight_float32(x):  # infinite where it overflows, so that the divergence is seen; 2^128 needs two steps
     p, k = _exp_reduced(min(max(x, -_EXP_RANGE), _WEIGHT_RANGE))
     return p * _power_of_two(k - _ONE) * _TWO
 
 
-@_jit
+@jit
 def _log_float32(x):  # x = m 2^k, log m = 2 artanh((m - 1) / (m + 1)); |m - 1| / (m + 1) < 0.172, so five terms suffice
     bits = np.float32(x).view(np.int32)
     k = np.int32((bits - _ROOT_HALF_BITS) >> _MANTISSA_BITS)
@@ -115,12 +106,12 @@ _UNIFORM_STEP = _F(2.0**-23)
 _SMALLEST, _LARGEST = _F(SMALLEST_UNIFORM), _F(1.0 - SMALLEST_UNIFORM)
 
 
-@_jit
+@jit
 def _clipped_uniform(word):
     return min(max((np.float32(np.int32(word >> _9)) + _HALF) * _UNIFORM_STEP, _SMALLEST), _LARGEST)
 
 
-@_jit
+@jit
 def _uniforms(first_quad, n_quads, epoch, seed, out):
     """Write the draws of 4 n_quads columns."""
     for quad in range(n_quads):
@@ -169,19 +160,39 @@ class Columns(NamedTuple):
     log_alpha_slope: Any
 
 
-@_jit
+@jit
+def _dot(data, indices, start, stop, rows):
+    """Return the product of one column with `rows`: eight sums side by side, for one would wait for each addition."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    k = start
+    while k + _U(8) <= stop:
+        s0 += data[k] * rows[indices[k]]
+        s1 += data[k + _1] * rows[indices[k + _1]]
+        s2 += data[k + _U(2)] * rows[indices[k + _U(2)]]
+        s3 += data[k + _U(3)] * rows[indices[k + _U(3)]]
+        s4 += data[k + _4] * rows[indices[k + _4]]
+        s5 += data[k + _U(5)] * rows[indices[k + _U(5)]]
+        s6 += data[k + _U(6)] * rows[indices[k + _U(6)]]
+        s7 += data[k + _U(7)] * rows[indices[k + _U(7)]]
+        k += _U(8)
+    while k < stop:
+        s0 += data[k] * rows[indices[k]]
+        k += _1
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+
+
+@jit
 def _gather(entries, first, stop, rows, theta_slope, log_alpha_slope, out):
     """Write M_j . rows for each column whose gate was open, 0 for the others."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
     for j in range(first, stop):
-        total = 0.0
         if theta_slope[j] != 0 or log_alpha_slope[j] != 0:
-            for k in range(indptr[j], indptr[j + _1]):
-                total += data[k] * rows[indices[k]]
-        out[j - first] = total
+            out[j - first] = _dot(data, indices, indptr[j], indptr[j + _1], rows)
+        else:
+            out[j - first] = 0.0
 
 
-@_jit
+@jit
 def _scatter(entries, first, stop, coefficients, out):
     """Add coefficient_j M_j to `out` for each column whose coefficient is not 0."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
@@ -192,7 +203,7 @@ def _scatter(entries, first, stop, coefficients, out):
                 out[indices[k]] += coefficient * data[k]
 
 
-@_jit
+@jit
 def _chain_theta(gradient, slope, theta, exponential, constants, out):
     lambda_l2 = constants[_LAMBDA_L2]
     for i in range(_U(out.size)):
@@ -204,7 +215,7 @@ def _chain_theta(gradient, slope, theta, exponential, constants, out):
             out[i] += lambda_l2 * (two * weight * weight if exponential else two * weight)
 
 
-@_jit
+@jit
 def _chain_log_alpha(gradient, slope, log_alpha, constants, out):
     lambda_l0, shift, bound = constants[_LAMBDA_L0], constants[_PENALTY_SHIFT], constants[_BOUND]
     one = out.dtype.type(1)
@@ -219,7 +230,7 @@ def _chain_log_alpha(gradient, slope, log_alpha, constants, out):
             out[i] += lambda_l0 * (derivative if abs(a) <= bound else derivative - derivative)
 
 
-@_jit
+@jit
 def _adam(value, first_moment, second_moment, gradient, constants):
     """Update in place (optimizers.adam_update); return how many columns left the range of numbers."""
     decay1, gain1, decay2, gain2 = constants[_DECAY1], constants[_GAIN1], constants[_DECAY2], constants[_GAIN2]
@@ -236,7 +247,7 @@ def _adam(value, first_moment, second_moment, gradient, constants):
     return bad
 
 
-@_jit
+@jit
 def _gates(log_alpha, uniform, constants, gate, gate_slope):
     """Draw gates and their slopes (HardConcrete.sample)."""
     shift, beta, gamma = constants[_SHIFT], constants[_BETA], constants[_GAMMA]
@@ -254,7 +265,7 @@ def _gates(log_alpha, uniform, constants, gate, gate_slope):
         gate_slope[i] = s * (one - s) * slope if moves else zero
 
 
-@_jit
+@jit
 def _weights(theta, exponential, constants, out):
     """Write the weights; return how many are not finite."""
     largest = constants[_LARGEST_NUMBER]
@@ -271,7 +282,7 @@ def _weights(theta, exponential, constants, out):
     return bad
 
 
-@_jit
+@jit
 def _slopes(weight, gate, gate_slope, exponential, theta_slope, log_alpha_slope):
     """Write the two slopes of w z and, in place of the gates, w z itself; 0 where a gate is closed, whatever the weight."""
     zero = gate.dtype.type(0)
@@ -283,7 +294,7 @@ def _slopes(weight, gate, gate_slope, exponential, theta_slope, log_alpha_slope)
         log_alpha_slope[i] = weight[i] * gate_slope[i] if gate_slope[i] != 0 else zero
 
 
-@_jit
+@jit
 def _block_end(indptr, first, last):
     stop = min(first + _U(BLOCK), last)
     while stop > first + _1 and indptr[stop] - indptr[first] > _U(BLOCK_ENTRIES):
@@ -291,7 +302,7 @@ def _block_end(indptr, first, last):
     return stop
 
 
-@_jit
+@jit
 def _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad):
     """Train the chunk's columns (unless this is a start) and add their next w z M_j into the chunk's own sums."""
     backward, exponential, gated = switches
@@ -332,7 +343,7 @@ def _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, colum
         first_bad[chunk] = min(first_bad[chunk], np.int64(epoch))
 
 
-@_jit
+@jit
 def epoch_serial(entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad):
     """Train all chunks in this thread."""
     for chunk in range(len(sums)):
@@ -345,10 +356,10 @@ def _epoch_threads(n_threads, entries, columns, rows, sums, constants, switches,
             _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad)
 
 
-epoch_parallel = _jit(_epoch_threads, parallel=True)
+epoch_parallel = jit(_epoch_threads, parallel=True)
 
 
-@_jit
+@jit
 def add_up(sums, out):
     """Write the sum over chunks, in their order; return whether all of it is finite."""
     out[:] = sums[0]
@@ -361,14 +372,14 @@ def add_up(sums, out):
     return bad == 0
 
 
-@_jit
+@jit
 def matvec(entries, coefficients, out):
     """Write M @ coefficients."""
     out[:] = 0.0
     _scatter(entries, _U(0), _U(coefficients.size), coefficients, out)
 
 
-@_jit
+@jit
 def rmatvec(entries, rows, everywhere, out):
     """Write M.T @ rows; `everywhere` is 1 for every column."""
     _gather(entries, _U(0), _U(out.size), rows, everywhere, everywhere, out)

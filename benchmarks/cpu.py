@@ -1,0 +1,202 @@
+"""Measure an epoch on the CPU against its rivals, side by side, and write the table that the README shows.
+
+Each measurement is a fresh process (rivals.py); the rivals of a problem take turns, round by round; medians over rounds.
+Run it through ``nox -s bench``, which makes the environments. Arguments: names of sections to measure again (default: all).
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from problems import CASES
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+CPUS = len(os.sched_getaffinity(0))
+THREADS = (1, CPUS) if CPUS > 1 else (1,)
+# section: {rival: (thread counts, epochs of one stretch)}
+COMPARED = {
+    "readme": {
+        "ours": (THREADS, 400), "ours-numpy": ((1,), 100), "scipy": ((1,), 100),
+        "torch": (THREADS, 60), "original": (THREADS, 10), "limit": (THREADS, 100),
+    },
+    "readme-fit": {"ours": (THREADS, 2000), "original": (THREADS, 100)},
+    "stress": {
+        "ours": (THREADS, 60), "ours-numpy": ((1,), 10), "scipy": ((1,), 10),
+        "torch": (THREADS, 20), "original": (THREADS, 3), "limit": (THREADS, 30),
+    },
+    "national-500k": {
+        "ours": (THREADS, 30), "ours-numpy": ((1,), 5), "scipy": ((1,), 5),
+        "torch": (THREADS, 5), "original": (THREADS, 2), "limit": (THREADS, 10),
+    },
+    "regression": {"ours": (THREADS, 40), "original": (THREADS, 3)},
+}  # fmt: skip
+ALONE = {
+    "stress-closed": 300, "national-500k-closed": 50,
+    **{f"sized-{e}": min(10 ** (9 - e) // 5, 5000) for e in (4, 5, 6, 7, 8)},
+    **{f"stress-{keep}": 60 for keep in (0.5, 0.2, 0.1, 0.05, 0.02)},
+}  # fmt: skip
+
+
+def call(python: str, *arguments: Any, **environment: str) -> dict[str, Any]:
+    """Run a process that prints a line of JSON last."""
+    command = [python, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, env=os.environ | environment)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def limit(name: str, threads: int, runs: int, folder: Path) -> dict[str, Any]:
+    """Run the C loops on the same problem."""
+    place = folder / name
+    if not place.exists():
+        place.mkdir()
+        case = CASES[name]()
+        for part, array in (("data", case.data), ("indices", case.indices), ("indptr", case.indptr.astype("int64"))):
+            array.tofile(place / part)
+        index = {2: "uint16_t", 4: "int32_t"}[case.indices.itemsize]
+        flags = ["-O3", "-march=native", "-pthread", f"-DINDEX={index}"]
+        subprocess.run(["cc", *flags, str(HERE / "limit.c"), "-o", str(place / "run")], check=True)
+        (place / "rows").write_text(str(case.shape[0]))
+    arguments = [place / "run", place, (place / "rows").read_text(), threads, runs]
+    output = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=True).stdout
+    return {"seconds": [float(line) for line in output.split()][1:]}
+
+
+def compare(name: str, rivals: dict[str, Any], rounds: int, rival_python: str, folder: Path) -> dict[str, Any]:
+    """Let the rivals take turns; return each one's median seconds for an epoch."""
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for turn in range(rounds):
+        for rival, (thread_counts, epochs) in rivals.items():
+            for threads in thread_counts:
+                if rival == "limit":
+                    told = limit(name, threads, epochs, folder)
+                else:
+                    python = sys.executable if rival.startswith("ours") else rival_python
+                    environment = {"OMP_NUM_THREADS": str(threads)} if not rival.startswith("ours") else {}
+                    told = call(python, "rivals.py", rival, name, threads, epochs, 1, **environment)
+                seconds = statistics.median(told["seconds"])
+                runs.setdefault(f"{rival}/{threads}", []).append(told | {"seconds": seconds})
+                print(f"{name}: {rival}, {threads} threads, round {turn + 1}: {1e3 * seconds:.3f} ms", flush=True)
+    return {
+        key: {field: statistics.median(told[field] for told in all_told) for field in all_told[0]}
+        | {"all_seconds": [told["seconds"] for told in all_told]}
+        for key, all_told in runs.items()
+    }
+
+
+START = """
+import time; start = time.perf_counter()
+import l0np; imported = time.perf_counter() - start
+import json, numpy as np
+M = np.random.default_rng(0).random((10, 200))
+start = time.perf_counter()
+l0np.SparseCalibrationWeights(200, seed=0).fit(M, M.sum(axis=1), epochs=10, loss_type="relative")
+print(json.dumps({"import": imported, "first_fit": time.perf_counter() - start}))
+"""
+
+CONVERT = """
+import json, resource, time, numpy as np
+from problems import CASES
+from l0np import ColumnMatrix
+case = CASES["national-500k"]()
+csr = case.csr(); csr.data = csr.data.astype(np.float64)
+ColumnMatrix.build(csr[:50])
+del case
+def peak():
+    return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1])
+def now():
+    return int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1])
+open("/proc/self/clear_refs", "w").write("5")  # the peak starts again from here
+before = now()
+start = time.perf_counter()
+matrix = ColumnMatrix.build(csr)
+seconds = time.perf_counter() - start
+result = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+print(json.dumps({"seconds": seconds, "beyond": (1024 * (peak() - before) - result) / matrix.nnz, "entries": matrix.nnz}))
+"""
+
+WHOLE = """
+import json, resource, sys, time
+from problems import national
+import l0np
+case = national(5_000_000)
+matrix = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
+model = l0np.SparseCalibrationWeights(case.shape[1], **case.model)
+start = time.perf_counter()
+model.fit(matrix, case.y, epochs=int(sys.argv[1]), **case.fit)
+seconds = time.perf_counter() - start
+peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"seconds": seconds, "entries": matrix.nnz, "peak_bytes": peak, "open": model.get_l0_penalty()}))
+"""
+
+
+def starts(rounds: int) -> dict[str, Any]:
+    """Measure import and first fit in fresh processes, without and with the kernel cache."""
+    with tempfile.TemporaryDirectory() as cache:
+        cold = [call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/{turn}") for turn in range(rounds)]
+        warm = [call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/{turn}") for turn in range(rounds)]
+    return {
+        "import": statistics.median(run["import"] for run in warm),
+        "first_fit_cold": statistics.median(run["first_fit"] for run in cold),
+        "first_fit_cached": statistics.median(run["first_fit"] for run in warm),
+    }
+
+
+def machine(rival_python: str) -> dict[str, str]:
+    """Describe the machine and what was measured."""
+    versions = "import importlib.metadata as m, json; print(json.dumps({p: m.version(p) for p in %r}))"
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = next(
+        (line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.processor()
+    )
+    ours = call(sys.executable, "-c", versions % ["l0np", "numpy", "scipy", "numba"])
+    return (
+        {"cpu": f"{model}, {CPUS} threads", "python": platform.python_version()}
+        | ours
+        | call(rival_python, "-c", versions % ["torch", "l0-python"])
+    )
+
+
+def main() -> None:
+    """Measure the sections asked for, keep the others' results, write JSON and Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", help="problems, or: start, convert, national-5m, alone")
+    parser.add_argument("--rival-python", default=os.environ.get("RIVAL_PYTHON", sys.executable))
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    wanted = options.sections or [*COMPARED, "alone", "start", "convert", "national-5m"]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "cpu.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results["machine"] = machine(options.rival_python)
+    with tempfile.TemporaryDirectory() as folder:
+        for section in wanted:
+            if section in COMPARED:
+                results[section] = compare(section, COMPARED[section], options.rounds, options.rival_python, Path(folder))
+            elif section == "alone":
+                for name, epochs in ALONE.items():
+                    results |= {name: compare(name, {"ours": ((CPUS,), epochs)}, options.rounds, "", Path(folder))}
+            elif section == "start":
+                results["start"] = starts(options.rounds)
+            elif section == "convert":
+                turns = [call(sys.executable, "-c", CONVERT) for _ in range(options.rounds)]
+                results["convert"] = {field: statistics.median(turn[field] for turn in turns) for field in turns[0]}
+            elif section == "national-5m":
+                results["national-5m"] = call(sys.executable, "-c", WHOLE, 1000)
+            else:
+                parser.error(f"unknown section {section}")
+            path.write_text(json.dumps(results, indent=1) + "\n")
+    subprocess.run([sys.executable, str(HERE / "cpu_report.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()

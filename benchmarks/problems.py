@@ -1,0 +1,116 @@
+"""The problems that are measured. Needs NumPy and SciPy only, so that every rival's environment can build them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+DISTRICTS, STATES, VARIABLES = 436, 50, 40
+AREAS = DISTRICTS + STATES + 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem by columns, its targets, and the keyword arguments that every rival gets."""
+
+    data: Any
+    indices: Any
+    indptr: Any
+    shape: tuple[int, int]
+    y: Any
+    model: dict[str, Any]
+    fit: dict[str, Any]
+
+    def csr(self) -> Any:
+        """Return the matrix as the original's users have it."""
+        csc = sparse.csc_array((self.data, self.indices.astype(np.int32), self.indptr), shape=self.shape)
+        return csc.tocsr()
+
+
+def _from_csr(matrix: Any, y: Any, model: dict[str, Any], fit: dict[str, Any]) -> Case:
+    csc = matrix.tocsc()
+    return Case(csc.data.astype(np.float32), csc.indices.astype(np.uint16), csc.indptr, csc.shape, y, model, fit)
+
+
+def readme(lambda_l0: float = 1e-9) -> Case:
+    """The README example of the original; with the default lambda its gates stay open."""
+    rng = np.random.default_rng(0)
+    matrix = sparse.random(200, 10_000, density=0.3, format="csr", rng=rng)
+    y = matrix @ (rng.lognormal(2, 1, size=10_000) * (rng.random(10_000) < 0.3))
+    model = {"beta": 0.35, "init_keep_prob": 0.5, "init_weights": 1.0, "log_weight_jitter_sd": 0.05, "seed": 0}
+    return _from_csr(matrix, y, model, {"lambda_l0": lambda_l0, "lambda_l2": 1e-8, "lr": 0.15, "loss_type": "relative"})
+
+
+def stress(keep: float = 0.999) -> Case:
+    """2,000 targets, 20,000 records, 10 % dense, lognormal entries; `keep` decides the share of open gates."""
+    rng = np.random.default_rng(1)
+    matrix = sparse.random(2_000, 20_000, density=0.1, format="csr", rng=rng)
+    matrix.data = rng.lognormal(0, 1, matrix.nnz)
+    y = matrix @ (rng.lognormal(2, 1, size=20_000) * (rng.random(20_000) < 0.3))
+    model = {"beta": 0.66, "init_keep_prob": keep, "init_weights": 1.0, "log_weight_jitter_sd": 0.05, "seed": 0}
+    return _from_csr(matrix, y, model, {"lambda_l0": 1e-9, "lambda_l2": 1e-8, "lr": 0.2, "loss_type": "relative"})
+
+
+def national(n_columns: int, keep: float = 0.999) -> Case:
+    """Records of districts, their states and the nation: each variable that is not zero has a row at all three levels.
+
+    19,480 targets; 40 variables of prevalence 2 to 60 %, half of them counts, half heavy-tailed amounts of money.
+    """
+    rng = np.random.default_rng(2)
+    prevalence = np.linspace(0.02, 0.60, VARIABLES)
+    capacity = int(n_columns * prevalence.sum() * 3 * 1.01) + 10_000
+    data, indices = np.empty(capacity, np.float32), np.empty(capacity, np.uint16)
+    indptr = np.zeros(n_columns + 1, np.int64)
+    y = np.zeros(VARIABLES * AREAS)
+    base, end = np.arange(VARIABLES) * AREAS, 0
+    for first in range(0, n_columns, 50_000):
+        n = min(50_000, n_columns - first)
+        district = rng.integers(DISTRICTS, size=n)
+        record, variable = np.nonzero(rng.random((n, VARIABLES)) < prevalence)
+        amount = np.where(variable % 2, rng.lognormal(8, 1.5, len(record)), rng.integers(1, 6, len(record)))
+        area = np.stack([district, DISTRICTS + district % STATES, np.full(n, AREAS - 1)], axis=1)
+        rows = base[variable][:, None] + area[record]
+        start, end = end, end + rows.size
+        indices[start:end], data[start:end] = rows.ravel(), np.repeat(amount, 3)
+        indptr[first + 1 : first + n + 1] = start + 3 * np.cumsum(np.bincount(record, minlength=n))
+        weight = rng.lognormal(5, 0.5, n)
+        y += np.bincount(rows.ravel(), weights=np.repeat(amount * weight[record], 3), minlength=len(y))
+    model = {"beta": 0.65, "init_keep_prob": keep, "init_weights": 100.0, "log_weight_jitter_sd": 0.05, "seed": 0}
+    fit = {"lambda_l0": 1e-8, "lambda_l2": 1e-12, "lr": 0.15, "loss_type": "relative"}
+    return Case(data[:end].copy(), indices[:end].copy(), indptr, (len(y), n_columns), y, model, fit)
+
+
+def sized(entries: int) -> Case:
+    """A random problem of about `entries` non-zeros, 100 in a column and 2,000 rows."""
+    rng = np.random.default_rng(3)
+    n = max(entries // 100, 1)
+    indices = np.sort(rng.integers(0, 20, size=(n, 100)) + 20 * np.arange(100), axis=1).astype(np.uint16)
+    indptr, data = np.arange(n + 1, dtype=np.int64) * 100, rng.lognormal(0, 1, n * 100).astype(np.float32)
+    y = np.bincount(indices.ravel(), weights=data * 10.0, minlength=2_000) + 1
+    model = {"beta": 0.66, "init_keep_prob": 0.999, "init_weights": 1.0, "seed": 0}
+    return Case(data, indices.ravel(), indptr, (2_000, n), y, model, {"lambda_l0": 1e-9, "lr": 0.1, "loss_type": "relative"})
+
+
+def regression() -> Case:
+    """Sparse regression: 100,000 rows, 50,000 features, 0.1 % dense."""
+    rng = np.random.default_rng(4)
+    matrix = sparse.random(100_000, 50_000, density=1e-3, format="csc", rng=rng)
+    truth = rng.normal(size=50_000) * (rng.random(50_000) < 0.01)
+    y = matrix @ truth + 0.1 * rng.normal(size=100_000)
+    data, indices = matrix.data.astype(np.float32), matrix.indices.astype(np.int32)
+    return Case(data, indices, matrix.indptr, matrix.shape, y, {"seed": 0}, {"lambda_l0": 1e-6, "lr": 0.01})
+
+
+CASES = {
+    "readme": readme,
+    "readme-fit": lambda: readme(lambda_l0=1e-3),
+    "stress": stress,
+    "stress-closed": lambda: stress(keep=0.011),
+    "national-500k": lambda: national(500_000),
+    "national-500k-closed": lambda: national(500_000, keep=0.011),
+    "national-5m": lambda: national(5_000_000),
+    "regression": regression,
+    **{f"sized-{exponent}": lambda exponent=exponent: sized(10**exponent) for exponent in (4, 5, 6, 7, 8)},
+    **{f"stress-{keep}": lambda keep=keep: stress(keep) for keep in (0.5, 0.2, 0.1, 0.05, 0.02)},
+}

@@ -1,0 +1,196 @@
+"""One rival, one problem, one process: prints a line of JSON. Arguments: rival, case, threads, epochs, runs.
+
+Each rival gets one warm-up fit (compilation, conversion) and then `runs` timed stretches of `epochs` epochs.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from problems import CASES, Case
+from scipy import sparse
+
+
+def ours(case: Case, threads: int, device: str = "numba") -> Callable[[int], Any]:
+    """This package."""
+    import numba
+
+    import l0np
+
+    numba.set_num_threads(threads)
+    linear = "init_weights" not in case.model
+    kind = l0np.SparseL0Linear if linear else l0np.SparseCalibrationWeights
+    matrix = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
+    model = kind(case.shape[1], device=device, **case.model)
+
+    def fit(epochs: int) -> dict[str, Any]:
+        model.fit(matrix, case.y, epochs=epochs, verbose_freq=10**6, **case.fit)
+        return {"open": float(model.get_l0_penalty()) / case.shape[1]}
+
+    return fit
+
+
+def numpy_backend(case: Case, threads: int) -> Callable[[int], Any]:
+    """This package without Numba."""
+    return ours(case, threads, "numpy")
+
+
+def original(case: Case, threads: int) -> Callable[[int], Any]:
+    """l0-python, PyTorch on the CPU."""
+    import torch
+
+    torch.set_num_threads(threads)
+    csr = sparse.csr_matrix(case.csr())
+    if "init_weights" in case.model:
+        from l0.calibration import SparseCalibrationWeights
+
+        model, fit = SparseCalibrationWeights(case.shape[1], **case.model), case.fit
+    else:
+        from l0.sparse import SparseL0Linear
+
+        model = SparseL0Linear(case.shape[1], **case.model)
+        fit = {"lambda_reg": case.fit["lambda_l0"], "lr": case.fit["lr"]}
+    return lambda epochs: model.fit(csr, case.y, epochs=epochs, **fit) and {}
+
+
+def scipy_user(case: Case, threads: int) -> Callable[[int], Any]:
+    """What a careful SciPy user writes: two sparse products, the rest vectorised in float32 and in place where it pays."""
+    del threads  # SciPy's products have one
+    M = sparse.csc_array((case.data, case.indices.astype(np.int32), case.indptr.astype(np.int32)), shape=case.shape)
+    MT = M.T  # csr over the same arrays
+    n, beta, gamma, zeta = case.shape[1], np.float32(case.model["beta"]), np.float32(-0.1), np.float32(1.1)
+    rng = np.random.default_rng(0)
+    keep = min(max(case.model["init_keep_prob"], 1e-6), 1 - 1e-6)
+    theta = np.full(n, np.log(case.model["init_weights"]), np.float32)
+    alpha = np.full(n, np.log(keep / (1 - keep)), np.float32)
+    theta += rng.normal(0, case.model.get("log_weight_jitter_sd", 0), n).astype(np.float32)
+    moments = [np.zeros(n, np.float32) for _ in range(4)]
+    shift = np.float32(-beta * np.log(0.1 / 1.1))
+    l0, l2, lr = case.fit["lambda_l0"], case.fit.get("lambda_l2", 0.0), case.fit["lr"]
+    y, scale = case.y.astype(np.float32), (2 / (case.y + 1) ** 2).astype(np.float32)
+    step = 0
+
+    def adam(value: Any, m: Any, v: Any, g: Any) -> None:
+        m *= np.float32(0.9)
+        m += np.float32(0.1) * g
+        v *= np.float32(0.999)
+        g *= g
+        v += np.float32(0.001) * g
+        value -= (
+            np.float32(lr / (1 - 0.9**step)) * m / (np.sqrt(v) * np.float32(1 / np.sqrt(1 - 0.999**step)) + np.float32(1e-8))
+        )
+
+    def epoch() -> None:
+        nonlocal step
+        step += 1
+        u = rng.random(n, dtype=np.float32)
+        np.clip(u, 1e-6, 1 - 1e-6, out=u)
+        a = np.clip(alpha, -20, 20)
+        s = 1 / (1 + np.exp(-(np.log(u / (1 - u)) + a) / beta))
+        bar = s * (zeta - gamma) + gamma
+        z = np.clip(bar, 0, 1)
+        w = np.exp(theta)
+        wz = w * z
+        G = MT @ (scale * (M @ wz - y))
+        p = 1 / (1 + np.exp(-(a + shift)))
+        slope = np.where((bar > 0) & (bar < 1), s * (1 - s), 0) * ((zeta - gamma) / beta)
+        g_alpha = G * w * slope + np.float32(l0) * p * (1 - p)
+        g_theta = G * wz + np.float32(2 * l2) * w * w
+        adam(theta, moments[0], moments[1], g_theta)
+        adam(alpha, moments[2], moments[3], g_alpha)
+
+    def fit(epochs: int) -> dict[str, Any]:
+        for _ in range(epochs):
+            epoch()
+        return {}
+
+    return fit
+
+
+def torch_user(case: Case, threads: int) -> Callable[[int], Any]:
+    """What a careful PyTorch user writes: CSR products both ways, gradients by hand, everything else compiled and fused."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    csr = case.csr()
+
+    def tensor(m: Any) -> Any:
+        parts = (
+            torch.from_numpy(m.indptr.astype(np.int32)),
+            torch.from_numpy(m.indices.astype(np.int32)),
+            torch.from_numpy(m.data),
+        )
+        return torch.sparse_csr_tensor(*parts, size=m.shape)
+
+    M, MT = tensor(csr), tensor(csr.T.tocsr())
+    n, beta = case.shape[1], case.model["beta"]
+    keep = min(max(case.model["init_keep_prob"], 1e-6), 1 - 1e-6)
+    theta = torch.full((n,), float(np.log(case.model["init_weights"])))
+    theta += case.model.get("log_weight_jitter_sd", 0) * torch.randn(n)
+    alpha = torch.full((n,), float(np.log(keep / (1 - keep))))
+    moments = [torch.zeros(n) for _ in range(4)]
+    shift = float(-beta * np.log(0.1 / 1.1))
+    l0, l2, lr = case.fit["lambda_l0"], case.fit.get("lambda_l2", 0.0), case.fit["lr"]
+    y, scale = torch.tensor(case.y, dtype=torch.float32), torch.tensor(2 / (case.y + 1) ** 2, dtype=torch.float32)
+
+    def draw(theta: Any, alpha: Any, u: Any) -> Any:
+        a = alpha.clamp(-20, 20)
+        u = u.clamp(1e-6, 1 - 1e-6)
+        s = torch.sigmoid((torch.log(u / (1 - u)) + a) / beta)
+        bar = s * 1.2 - 0.1
+        w = theta.exp()
+        wz = w * bar.clamp(0, 1)
+        return wz, w, torch.where((bar > 0) & (bar < 1), s * (1 - s), 0.0) * (1.2 / beta)
+
+    def update(G: Any, wz: Any, w: Any, slope: Any, theta: Any, alpha: Any, m1: Any, v1: Any, m2: Any, v2: Any, c: Any) -> Any:
+        p = torch.sigmoid(alpha.clamp(-20, 20) + shift)
+        g1 = G * wz + 2 * l2 * w * w
+        g2 = G * w * slope + l0 * p * (1 - p)
+        m1, v1, m2, v2 = 0.9 * m1 + 0.1 * g1, 0.999 * v1 + 0.001 * g1 * g1, 0.9 * m2 + 0.1 * g2, 0.999 * v2 + 0.001 * g2 * g2
+        theta = theta - c[0] * m1 / (v1.sqrt() * c[1] + 1e-8)
+        alpha = alpha - c[0] * m2 / (v2.sqrt() * c[1] + 1e-8)
+        return theta, alpha, m1, v1, m2, v2
+
+    draw, update = torch.compile(draw), torch.compile(update)
+    step = 0
+
+    def fit(epochs: int) -> dict[str, Any]:
+        nonlocal theta, alpha, moments, step
+        for _ in range(epochs):
+            step += 1
+            wz, w, slope = draw(theta, alpha, torch.rand(n))
+            G = torch.mv(MT, scale * (torch.mv(M, wz) - y))
+            c = torch.tensor([lr / (1 - 0.9**step), 1 / np.sqrt(1 - 0.999**step)])
+            theta, alpha, *moments = update(G, wz, w, slope, theta, alpha, *moments, c)
+        return {}
+
+    return fit
+
+
+RIVALS = {"ours": ours, "ours-numpy": numpy_backend, "original": original, "scipy": scipy_user, "torch": torch_user}
+
+
+def main() -> None:
+    """Measure and print."""
+    rival, name, threads, epochs, runs = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
+    case = CASES[name]()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    fit = RIVALS[rival](case, threads)
+    fit(1)
+    seconds, told = [], {}
+    for _ in range(runs):
+        start = time.perf_counter()
+        told = fit(epochs)
+        seconds.append((time.perf_counter() - start) / epochs)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    entries = int(case.indptr[-1])
+    print(json.dumps({"seconds": seconds, "entries": entries, "peak_kb": peak, "problem_kb": before, **told}))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from l0np import noise, validation
 from l0np.backends import get_backend
+from l0np.backends.base import statistics
 from l0np.callbacks import Progress
 from l0np.communicator import Serial
 from l0np.errors import InputError
@@ -19,7 +20,7 @@ from l0np.losses import Loss
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.optimizers import Parameter
 from l0np.penalties import l0_penalty
-from l0np.state import Problem, State, test_time_weights
+from l0np.state import Problem, State, Statistics, test_time_weights
 from l0np.training import train
 
 DEFAULT_LAMBDA_L0 = 0.01
@@ -70,6 +71,7 @@ class GatedModel:
         self.use_gates = True
         self._gate_schedule(0, 1)  # checks beta, gamma and zeta
         self._backend = get_backend(device)
+        self._statistics: Statistics | None = None
         self._start = self._state = State(
             theta=Parameter.start(np.zeros(self.n_features, self.dtype)),
             log_alpha=Parameter.start(np.zeros(self.n_features, self.dtype)),
@@ -103,6 +105,11 @@ class GatedModel:
     def backend_(self) -> str:
         """Name of the backend that was chosen: "numba", "numpy" or "cupy"."""
         return self._backend.name
+
+    @property
+    def statistics_(self) -> Statistics | None:
+        """What the last finished fit read and skipped, added up over its epochs; None before."""
+        return self._statistics
 
     def get_deterministic_gates(self) -> NDArray[Any]:
         """Return the test-time gates, shape (n_features,), in [0, 1]; all 1 without gates."""
@@ -285,6 +292,7 @@ class GatedModel:
 
             train(backend, problem, state, stop, communicator=Serial(), report_every=settings.report_every, report=report)
             self._state = state.map(backend.to_numpy)
+            self._statistics = statistics(backend, state)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -27,6 +27,15 @@ class Draw:
     log_alpha_slope: Any  # w dz/dlog_alpha
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """What a run did, added up over its epochs and its start."""
+
+    gathered: int  # non-zeros read for gradients
+    scattered: int  # non-zeros read for predictions
+    closed: int  # gates drawn closed; a backend that skips them reads none of their non-zeros
+
+
 @dataclass
 class State:
     """Parameters, moments and counters: all that a checkpoint needs."""
@@ -38,6 +47,7 @@ class State:
     adam_step: int
     seed: int
     draw: Any = None  # a Draw; set by Backend.start and Backend.step
+    counts: Any = None  # int64, rows of (gathered, scattered, closed): see Statistics
     first_bad: Any = None  # int64: epochs in which something first stopped being finite, NEVER where all is well
 
     def map(self, function: Callable[[Any], Any]) -> "State":
@@ -48,7 +58,13 @@ class State:
 
         intercept = None if self.intercept is None else mapped(self.intercept)
         return replace(
-            self, theta=mapped(self.theta), log_alpha=mapped(self.log_alpha), intercept=intercept, draw=None, first_bad=None
+            self,
+            theta=mapped(self.theta),
+            log_alpha=mapped(self.log_alpha),
+            intercept=intercept,
+            draw=None,
+            counts=None,
+            first_bad=None,
         )
 
 

@@ -327,3 +327,50 @@ def test_gates_at_the_border_and_beyond_the_bound(beta, dtype):
         assert ((slope == 0) == (expected_slope == 0)).all()
         np.testing.assert_allclose(gate, expected, atol=20 * EXACT[dtype])
         np.testing.assert_allclose(slope, expected_slope, rtol=50 * EXACT[dtype], atol=20 * EXACT[dtype])
+
+
+@pytest.mark.parametrize("device", CPU_DEVICES)
+def test_counts_are_what_the_gates_say(device):
+    from l0np.backends.base import statistics
+
+    rng, backend = np.random.default_rng(9), get_backend(device)
+    dense = random_matrix(23, 2051, 0.5, rng, "float32")
+    entries = (dense != 0).sum(axis=0)
+    problem, state = make_problem(backend, dense, rng, ExponentialLink()), random_state(2051, "float32", rng)
+    gathered = scattered = closed_gates = 0
+    closed = np.zeros(2051, bool)
+    prediction = np.empty(23)
+    for epoch in range(4):
+        if epoch == 0:
+            backend.start(problem, state, out=prediction)
+        else:
+            gathered += entries.sum() if device == "numpy" else entries[~closed].sum()
+            backend.step(problem, state, np.ones(23), out=prediction)
+        u = noise.uniform(np, state.seed, noise.GATES, state.epoch, 0, 2051)
+        closed = problem.gates(state.epoch).is_closed(state.log_alpha.value, u)
+        assert 0.2 < closed.mean() < 0.8
+        scattered += entries.sum() if device == "numpy" else entries[~closed].sum()
+        closed_gates += closed.sum()
+        told = statistics(backend, state)
+        assert (told.gathered, told.scattered, told.closed) == (gathered, scattered, closed_gates)
+
+
+@needs_numba
+def test_pace_takes_the_faster_way_and_comes_back():
+    from l0np.backends.numba import Pace
+
+    def run(pace, seconds, epochs):
+        used = []
+        for _ in range(epochs):
+            used.append(pace.threads())
+            pace.note(used[-1], seconds[used[-1]])
+        return used
+
+    pace = Pace(4, serial_seconds=1.0)
+    pace.note(pace.threads(), 30.0)  # compiles
+    assert run(pace, {4: 0.3, 1: 1.0}, 50).count(4) == 50  # no trial of one thread before it is cheap
+    assert 4 in run(pace, {4: 0.3, 1: 1.0}, 200)
+    busy = run(pace, {4: 20.0, 1: 1.0}, 400)
+    assert 1 <= busy.count(4) < 15
+    assert run(pace, {4: 0.3, 1: 1.0}, 1000)[-300:].count(4) > 280
+    assert Pace(1, 1.0).threads() == 1

@@ -461,6 +461,20 @@ def test_text_labels_and_series_are_groups_too():
     assert same_state(numbers.state_dict(), texts.state_dict())
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_statistics_of_the_last_fit(device):
+    M, y = small_problem()
+    model = calibration(device=device, init_keep_prob=0.02)
+    assert model.statistics_ is None
+    model.fit(M, y, epochs=10, **FIT)
+    told = model.statistics_
+    assert 300 < told.closed < 11 * 40
+    assert told.gathered <= 10 * M.nnz
+    assert device != "numba" or told.scattered < 0.5 * 11 * M.nnz
+    kept = calibration(device=device, use_gates=False).fit(M, y, epochs=10).statistics_
+    assert (kept.gathered, kept.scattered, kept.closed) == (10 * M.nnz, 11 * M.nnz, 0)
+
+
 def test_public_names():
     assert l0np.__all__ == ["ColumnMatrix", "SparseCalibrationWeights", "SparseL0Linear", "errors", "schedules"]
     shared = "fit predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"

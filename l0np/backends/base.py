@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.matrix import ColumnMatrix
-from l0np.state import Problem, State
+from l0np.state import Problem, State, Statistics
 
 
 class Backend(Protocol):
@@ -48,3 +48,8 @@ class Backend(Protocol):
 def first_bad_epoch(backend: Backend, state: State) -> int:
     """Return the first epoch in which a backend saw a number that is not finite, or NEVER. Waits for the device."""
     return int(np.min(backend.to_numpy(state.first_bad)))
+
+
+def statistics(backend: Backend, state: State) -> Statistics:
+    """Return what a run did so far. Waits for the device."""
+    return Statistics(*(int(count) for count in np.sum(backend.to_numpy(state.counts), axis=0)))

@@ -6,6 +6,7 @@ added in fixed order. So no result depends on the number of threads.
 
 import os
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,9 @@ from l0np.state import NEVER, Draw, Problem, State
 MOST_CHUNKS = 64
 CHUNK_ENTRIES_PER_ROW = 16  # adding up the chunks' predictions then costs little beside the entries
 COLUMN_COST = 8  # what a closed column costs, counted in entries
-PARALLEL_ENTRIES = 1 << 14  # below it, waking threads costs more than they save
+CHUNKED_ENTRIES = 1 << 14  # below it there is one chunk: waking threads costs more than they save
+ENTRY_NANOSECONDS = 1.0  # of one thread, about; only a first guess
+TRIAL_SHARE = 20  # a trial of the slower way may cost a twentieth of the time
 
 _PARALLEL = threading.Lock()  # Numba's workqueue layer aborts the process when two threads enter it
 _PROCESS = os.getpid()  # a forked child must not enter a threading layer that its parent has started
@@ -41,7 +44,7 @@ def chunk_bounds(matrix: ColumnMatrix) -> NDArray[np.uint64]:
     """
     n_rows, n_columns = matrix.shape
     wanted = matrix.nnz // (CHUNK_ENTRIES_PER_ROW * n_rows)
-    n_chunks = 1 if matrix.nnz < PARALLEL_ENTRIES else min(max(wanted, 2), MOST_CHUNKS)
+    n_chunks = 1 if matrix.nnz < CHUNKED_ENTRIES else min(max(wanted, 2), MOST_CHUNKS)
     cost = matrix.indptr + COLUMN_COST * np.arange(n_columns + 1)
     bounds = np.searchsorted(cost, np.linspace(0, cost[-1], n_chunks + 1)[1:-1])
     return np.concatenate(([0], bounds, [n_columns])).astype(np.uint64)
@@ -62,12 +65,44 @@ def _constants(problem: Problem, state: State, dtype: np.dtype[Any]) -> NDArray[
     return np.array(constants, dtype=dtype)
 
 
+class Pace:
+    """How many threads to use for the next epoch: all or one, whichever was faster of late.
+
+    On a busy machine an epoch on all threads waits for the one that is not scheduled, many times the epoch's own length;
+    results do not depend on the choice. What was slower is tried again when a trial costs little beside the time since.
+    """
+
+    def __init__(self, n_threads: int, serial_seconds: float) -> None:
+        # One thread is believed to need `serial_seconds` until it is tried; all threads come first, and their first epoch,
+        # which may have compiled the kernel, counts as nothing.
+        self._seconds = {1: serial_seconds, n_threads: 0.0}
+        self._measured: set[int] = set()
+        self._since = 0.0
+
+    def threads(self) -> int:
+        """Return the number of threads for the next epoch."""
+        fast, slow = min(self._seconds, key=self._seconds.__getitem__), max(self._seconds, key=self._seconds.__getitem__)
+        if self._since > TRIAL_SHARE * self._seconds[slow]:
+            self._since = 0.0
+            return slow
+        return fast
+
+    def note(self, threads: int, seconds: float) -> None:
+        """Take in how long an epoch on so many threads took."""
+        if threads in self._measured:
+            # one good epoch counts, one bad one may be chance
+            self._seconds[threads] = min(seconds, 0.5 * (self._seconds[threads] + seconds))
+            self._since += seconds
+        self._measured.add(threads)
+
+
 @dataclass(frozen=True)
 class NumbaMatrix:
     """A ColumnMatrix cut into chunks, with the work space of one run."""
 
     entries: Entries
     sums: NDArray[np.float64]  # a prediction for each chunk
+    pace: Pace
 
 
 class NumbaBackend(NumpyBackend):
@@ -79,7 +114,9 @@ class NumbaBackend(NumpyBackend):
         """Return the matrix with its chunks; the entries are shared, not copied."""
         bounds = chunk_bounds(matrix)
         entries = Entries(matrix.data, matrix.indices, matrix.indptr.view(np.uint64), bounds)
-        return NumbaMatrix(entries, np.empty((len(bounds) - 1, matrix.shape[0])))
+        n_chunks = len(bounds) - 1
+        pace = Pace(min(_n_threads(), n_chunks), 1e-9 * ENTRY_NANOSECONDS * (matrix.nnz + COLUMN_COST * matrix.shape[1]))
+        return NumbaMatrix(entries, np.empty((n_chunks, matrix.shape[0])), pace)
 
     def matvec(self, matrix: NumbaMatrix, columns: Any) -> Any:
         """Return M @ columns in float64."""
@@ -98,6 +135,7 @@ class NumbaBackend(NumpyBackend):
         theta = state.theta.value
         state.draw = Draw(np.empty_like(theta), np.empty_like(theta))
         state.first_bad = np.full(len(problem.matrix.sums), NEVER)
+        state.counts = np.zeros((len(problem.matrix.sums), 3), np.int64)
         self._epoch(problem, state, out, out, backward=False)
 
     def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
@@ -124,12 +162,14 @@ class NumbaBackend(NumpyBackend):
             np.uint64(state.epoch),
             np.uint64(state.seed),
             state.first_bad,
+            state.counts,
         )  # fmt: skip
-        n_threads = 1 if len(matrix.entries.data) < PARALLEL_ENTRIES else _n_threads()
+        n_threads, start = matrix.pace.threads(), time.perf_counter()
         if n_threads == 1:
             kernels.epoch_serial(*arguments)
         else:
             with _PARALLEL:
                 kernels.epoch_parallel(n_threads, *arguments)
+        matrix.pace.note(n_threads, time.perf_counter() - start)
         if not kernels.add_up(matrix.sums, out):
             state.first_bad[0] = min(state.first_bad[0], state.epoch)

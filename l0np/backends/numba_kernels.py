@@ -183,24 +183,30 @@ def _dot(data, indices, start, stop, rows):
 
 @jit
 def _gather(entries, first, stop, rows, theta_slope, log_alpha_slope, out):
-    """Write M_j . rows for each column whose gate was open, 0 for the others."""
+    """Write M_j . rows for each column whose gate was open, 0 for the others; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
+    read = _U(0)
     for j in range(first, stop):
         if theta_slope[j] != 0 or log_alpha_slope[j] != 0:
             out[j - first] = _dot(data, indices, indptr[j], indptr[j + _1], rows)
+            read += indptr[j + _1] - indptr[j]
         else:
             out[j - first] = 0.0
+    return np.int64(read)
 
 
 @jit
 def _scatter(entries, first, stop, coefficients, out):
-    """Add coefficient_j M_j to `out` for each column whose coefficient is not 0."""
+    """Add coefficient_j M_j to `out` for each column whose coefficient is not 0; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
+    read = _U(0)
     for j in range(first, stop):
         coefficient = np.float64(coefficients[j - first])
         if coefficient != 0:
             for k in range(indptr[j], indptr[j + _1]):
                 out[indices[k]] += coefficient * data[k]
+            read += indptr[j + _1] - indptr[j]
+    return np.int64(read)
 
 
 @jit
@@ -249,7 +255,8 @@ def _adam(value, first_moment, second_moment, gradient, constants):
 
 @jit
 def _gates(log_alpha, uniform, constants, gate, gate_slope):
-    """Draw gates and their slopes (HardConcrete.sample)."""
+    """Draw gates and their slopes (HardConcrete.sample); return how many are closed."""
+    closed = 0
     shift, beta, gamma = constants[_SHIFT], constants[_BETA], constants[_GAMMA]
     stretch, slope, bound = constants[_STRETCH], constants[_SLOPE], constants[_BOUND]
     one, zero = gate.dtype.type(1), gate.dtype.type(0)
@@ -263,6 +270,8 @@ def _gates(log_alpha, uniform, constants, gate, gate_slope):
         gate[i] = min(max(stretched, zero), one) if is_open else zero
         moves = is_open and stretched < one and abs(log_alpha[i]) <= bound
         gate_slope[i] = s * (one - s) * slope if moves else zero
+        closed += 0 if is_open else 1
+    return closed
 
 
 @jit
@@ -303,7 +312,7 @@ def _block_end(indptr, first, last):
 
 
 @jit
-def _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad):
+def _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts):
     """Train the chunk's columns (unless this is a start) and add their next w z M_j into the chunk's own sums."""
     backward, exponential, gated = switches
     dtype = columns.theta.dtype
@@ -320,7 +329,7 @@ def _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, colum
         theta, log_alpha = columns.theta[first:stop], columns.log_alpha[first:stop]
         theta_slope, log_alpha_slope = columns.theta_slope[first:stop], columns.log_alpha_slope[first:stop]
         if backward:
-            _gather(entries, first, stop, rows, columns.theta_slope, columns.log_alpha_slope, gradient)
+            counts[chunk, 0] += _gather(entries, first, stop, rows, columns.theta_slope, columns.log_alpha_slope, gradient)
             first_moment, second_moment = columns.theta_first[first:stop], columns.theta_second[first:stop]
             _chain_theta(gradient, theta_slope, theta, exponential, constants, change[:n])
             bad += _adam(theta, first_moment, second_moment, change, constants)
@@ -333,27 +342,29 @@ def _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, colum
             column = column_offset + first
             quad = column // _4
             _uniforms(quad, (column + n + _U(3)) // _4 - quad, epoch, seed, uniform)
-            _gates(log_alpha, uniform[column - quad * _4 :], constants, gate[:n], gate_slope[:n])
+            counts[chunk, 2] += _gates(log_alpha, uniform[column - quad * _4 :], constants, gate[:n], gate_slope[:n])
         else:
             gate[:n], gate_slope[:n] = 1, 0
         _slopes(weight, gate[:n], gate_slope, exponential, theta_slope, log_alpha_slope)
-        _scatter(entries, first, stop, gate, out)
+        counts[chunk, 1] += _scatter(entries, first, stop, gate, out)
         first = stop
     if bad:
         first_bad[chunk] = min(first_bad[chunk], np.int64(epoch))
 
 
 @jit
-def epoch_serial(entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad):
+def epoch_serial(entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts):
     """Train all chunks in this thread."""
     for chunk in range(len(sums)):
-        _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad)
+        _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts)
 
 
-def _epoch_threads(n_threads, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad):
+def _epoch_threads(n_threads, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts):
     for thread in numba.prange(n_threads):
         for chunk in range(thread, len(sums), n_threads):
-            _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad)
+            _epoch_chunk(
+                chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts
+            )
 
 
 epoch_parallel = jit(_epoch_threads, parallel=True)

@@ -48,12 +48,14 @@ class NumpyBackend:
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of the state's epoch and write M @ (w z) into `out`."""
         state.first_bad = self.xp.full((1,), NEVER, dtype=self.xp.int64)
+        state.counts = self.xp.zeros((1, 3), dtype=self.xp.int64)
         self._forward(problem, state, out)
 
     def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
         """Train one epoch: chain rule, Adam, next gates, next prediction."""
         xp, theta, log_alpha = self.xp, state.theta, state.log_alpha
         learning_rate = problem.learning_rate(state.epoch)
+        state.counts[0, 0] += problem.matrix.nnz
         by_weight = xp.astype(self.rmatvec(problem.matrix, gradient), theta.value.dtype)
         is_open = (state.draw.theta_slope != 0) | (state.draw.log_alpha_slope != 0)
         by_weight = xp.where(is_open, by_weight, xp.zeros_like(by_weight))  # not 0 times what may be infinite
@@ -78,11 +80,13 @@ class NumpyBackend:
             u = noise.uniform(xp, state.seed, noise.GATES, state.epoch, problem.column_offset, len(theta))
             gate, gate_slope = problem.gates(state.epoch).sample(log_alpha, u)
             out[...] = self.matvec(problem.matrix, weight * gate)
+            state.counts[0, 2] += xp.sum(xp.astype(gate == 0, xp.int64))
             is_open, zero = (gate > 0) | (gate_slope != 0), xp.zeros_like(gate)
             state.draw = Draw(xp.where(is_open, gate * slope, zero), xp.where(is_open, weight * gate_slope, zero))
         else:
             out[...] = self.matvec(problem.matrix, weight)
             state.draw = Draw(slope, xp.zeros_like(slope))
+        state.counts[0, 1] += problem.matrix.nnz
         finite = xp.asarray(True)
         for array in (out, weight, theta, log_alpha, state.theta.second_moment, state.log_alpha.second_moment):
             finite = finite & xp.all(xp.isfinite(array))

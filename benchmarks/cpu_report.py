@@ -1,0 +1,143 @@
+"""Turn results/cpu.json into the Markdown table and the plot that the README shows."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+TITLES = {
+    "readme": "README example, 200 x 10,000, gates open",
+    "readme-fit": "the same, whole fit at lambda_l0 = 1e-3",
+    "stress": "stress, 2,000 x 20,000, gates open",
+    "national-500k": "national, 19,480 x 500,000, gates open",
+    "regression": "SparseL0Linear, 100,000 x 50,000",
+}
+COLUMNS = ("problem", "non-zeros", "original", "SciPy", "PyTorch", "C limit", "l0np NumPy", "l0np Numba", "original / l0np")
+
+
+def best(section: dict[str, Any], rival: str) -> dict[str, Any] | None:
+    """Return a rival's fastest thread count."""
+    runs = [run for key, run in section.items() if key.split("/")[0] == rival]
+    return min(runs, key=lambda run: run["seconds"]) if runs else None
+
+
+def milliseconds(run: dict[str, Any] | None) -> str:
+    """Return a time in ms with three digits."""
+    return f"{1e3 * run['seconds']:.3g}" if run else "-"
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the table of milliseconds per epoch."""
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
+    for name, title in TITLES.items():
+        if name not in results:
+            continue
+        section = results[name]
+        ours, original = best(section, "ours"), best(section, "original")
+        assert ours
+        assert original
+        cells = [title, f"{ours['entries'] / 1e6:.1f} M"]
+        cells += [milliseconds(best(section, rival)) for rival in ("original", "scipy", "torch", "limit", "ours-numpy", "ours")]
+        cells.append(f"**{original['seconds'] / ours['seconds']:.0f}**")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def details(results: dict[str, Any]) -> str:
+    """Return what the table has no room for."""
+    lines = ["| measured | figure |", "|---|---:|"]
+
+    def add(what: str, figure: str) -> None:
+        lines.append(f"| {what} | {figure} |")
+
+    for name in ("readme", "stress", "national-500k"):
+        if name not in results:
+            continue
+        section, ours = results[name], best(results[name], "ours")
+        limit, torch, one, plain = (best(section, rival) for rival in ("limit", "torch", "original", "ours-numpy"))
+        assert ours
+        assert limit
+        assert torch
+        assert one
+        assert plain
+        add(f"{name}: l0np / C limit", f"{ours['seconds'] / limit['seconds']:.2f}")
+        add(f"{name}: well-written PyTorch / l0np", f"{torch['seconds'] / ours['seconds']:.2f}")
+        add(f"{name}: original / l0np on NumPy alone", f"{one['seconds'] / plain['seconds']:.1f}")
+        add(f"{name}: ns per open non-zero", f"{1e9 * ours['seconds'] / ours['entries'] / ours['open']:.3f}")
+        threads = sorted((key for key in section if key.startswith("ours/")), key=lambda key: int(key.split("/")[1]))
+        add(f"{name}: threads {threads[0][5:]} -> {threads[-1][5:]}",
+            f"{section[threads[0]]['seconds'] / section[threads[-1]]['seconds']:.2f} times faster")  # fmt: skip
+        add(f"{name}: peak memory, original", f"{one['peak_kb'] / 1e6:.2f} GB")
+        add(f"{name}: peak memory, l0np, problem included", f"{ours['peak_kb'] / 1e6:.2f} GB")
+    for name in ("stress", "national-500k"):
+        if name in results and f"{name}-closed" in results:
+            open_, closed = best(results[name], "ours"), best(results[f"{name}-closed"], "ours")
+            assert open_
+            assert closed
+            share = 1 - closed["open"]
+            add(
+                f"{name}: {share:.1%} of the gates closed, against all open",
+                f"{open_['seconds'] / closed['seconds']:.1f} times faster",
+            )
+    if "start" in results:
+        add("`import l0np`", f"{results['start']['import']:.3f} s")
+        add("first fit of a small problem, no kernel cache", f"{results['start']['first_fit_cold']:.2f} s")
+        add("the same with it", f"{results['start']['first_fit_cached']:.2f} s")
+    if "convert" in results and "national-500k" in results:
+        epoch, run = best(results["national-500k"], "ours"), results["convert"]
+        assert epoch
+        add("national-500k: ColumnMatrix from csr", f"{run['seconds']:.3f} s = {run['seconds'] / epoch['seconds']:.0f} epochs")
+        add("memory beyond input and result", f"{max(run['beyond'], 0):.2f} bytes per non-zero")
+    if "national-5m" in results:
+        run = results["national-5m"]
+        what = f"national, 19,480 x 5,000,000, {run['entries'] / 1e6:.0f} M non-zeros: 1,000 epochs"
+        add(what, f"{run['seconds']:.0f} s, peak memory {run['peak_bytes'] / 1e9:.2f} GB")
+    return "\n".join(lines) + "\n"
+
+
+def plot(results: dict[str, Any]) -> None:
+    """Draw time against size and against the share of closed gates."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), constrained_layout=True)
+    sized = [best(results[name], "ours") for name in results if name.startswith("sized-")]
+    left.loglog([run["entries"] for run in sized], [1e3 * run["seconds"] for run in sized], "o-", label="l0np, all gates open")
+    originals = [best(results[name], "original") for name in ("readme", "stress", "national-500k") if name in results]
+    entries = [best(results[name], "ours")["entries"] for name in ("readme", "stress", "national-500k") if name in results]
+    left.loglog(entries, [1e3 * run["seconds"] for run in originals], "s--", color="tab:gray", label="l0-python (PyTorch)")
+    left.set(xlabel="non-zeros of M", ylabel="milliseconds per epoch", title="Time against size")
+    left.legend(frameon=False)
+    shares = [best(results[name], "ours") for name in results if name.startswith("stress")]
+    points = sorted((100 * (1 - run["open"]), 1e3 * run["seconds"]) for run in shares)
+    right.plot(*zip(*points, strict=True), "o-")
+    right.set(xlabel="closed gates, %", ylabel="milliseconds per epoch", title="Stress example: closed gates cost little")
+    right.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(RESULTS / "cpu.png", dpi=110)
+
+
+def main() -> None:
+    """Write cpu.md and cpu.png."""
+    results = json.loads((RESULTS / "cpu.json").read_text())
+    about = ", ".join(f"{name} {version}" for name, version in results["machine"].items())
+    page = [
+        "# An epoch on the CPU",
+        "Milliseconds per epoch: medians of five fresh processes each, the rivals of a line taking turns; each at its faster",
+        "thread count. Measured with `nox -s bench` on: " + about + ".",
+        "",
+        table(results),
+        details(results),
+        "![Time against size and against closed gates](cpu.png)",
+    ]
+    (RESULTS / "cpu.md").write_text("\n".join(page) + "\n")
+    plot(results)
+    print("\n".join(page))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 """Sparse survey calibration: few records, with non-negative weights, whose weighted totals match population targets."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -185,10 +187,12 @@ class SparseCalibrationWeights(GatedModel):
         normalize = validation.flag("normalize_groups", normalize_groups)
         matrix = self._column_matrix("M", M)
         n_targets = matrix.shape[0]
+        validation.check_order("y", y, "M", M)
         target = validation.vector("y", y, n_targets, self.dtype, per="row of M")
         if loss is relative_loss:
             rule = 'the relative loss divides by y + 1; use loss_type="mse" or leave these targets out'
             validation.check_elements("y", target, target == -1, rule)
+        validation.check_order("target_groups", target_groups, "M", M)
         groups = None if target_groups is None else validation.labels("target_groups", target_groups, n_targets, per="row of M")
         multipliers = validation.multipliers("group_multipliers", group_multipliers)
         weights = group_weights(groups, n_targets, normalize, multipliers)

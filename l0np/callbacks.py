@@ -31,6 +31,10 @@ class Progress:
         self._backend, self._problem, self._state = backend, problem, state
         self._gates = problem.gates(state.epoch) if problem.gates else None
 
+    def __repr__(self) -> str:
+        """Tell epoch, loss and active count."""
+        return f"Progress(epoch={self.epoch}, loss={self.loss:.6g}, active_count={self.active_count})"
+
     @cached_property
     def l0_penalty(self) -> float:
         """Expected number of open gates; 0 without gates."""

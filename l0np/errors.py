@@ -42,8 +42,8 @@ class DivergenceError(L0npError, ArithmeticError):
         self.loss = loss
         super().__init__(
             f"training diverged in epoch {epoch} (learning rate {learning_rate:g}, loss {loss:g}): a weight, a prediction, "
-            f"the loss or a second moment is no longer finite. The model is as it was at its last finite report. "
-            f"Use a smaller lr, rescale M and y, or use dtype='float64'."
+            f"the loss or a second moment is no longer finite. The model is as it was at its last finite report, or "
+            f"before fit. Use a smaller lr, rescale M and y, or use dtype='float64'."
         )
 
     def __reduce__(self) -> tuple[type["DivergenceError"], tuple[int, float, float]]:

@@ -3,6 +3,8 @@
 SciPy is met here and nowhere else on the way in: it widens row indices to 32 or 64 bits, we keep 16 where they suffice.
 """
 
+from __future__ import annotations
+
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,7 +99,7 @@ class ColumnMatrix:
         object.__setattr__(self, "shape", (n_rows, n_columns))
 
     @classmethod
-    def build(cls, matrix: Any, dtype: DTypeLike = np.float32, *, name: str = "M") -> "ColumnMatrix":
+    def build(cls, matrix: Any, dtype: DTypeLike = np.float32, *, name: str = "M") -> ColumnMatrix:
         """Make a ColumnMatrix from anything that is a matrix; the input is not changed.
 
         Parameters
@@ -123,7 +125,7 @@ class ColumnMatrix:
         ColumnMatrix(4 x 6, 12 non-zeros, float64, 120 bytes + column pointers)
         """
         wanted = float_dtype(dtype)
-        if getattr(matrix, "format", None) == "csr" and matrix.nnz >= LARGE and importlib.util.find_spec("numba"):
+        if getattr(matrix, "format", None) == "csr" and matrix.data.size >= LARGE and importlib.util.find_spec("numba"):
             _check_sparse(name, matrix)
             quick = cls._from_large_csr(matrix, wanted)
             if quick:
@@ -133,7 +135,7 @@ class ColumnMatrix:
         return cls._from_canonical(_canonical_csc(name, matrix, wanted), wanted, name)
 
     @classmethod
-    def _from_large_csr(cls, csr: Any, dtype: np.dtype[Any]) -> "ColumnMatrix | None":
+    def _from_large_csr(cls, csr: Any, dtype: np.dtype[Any]) -> ColumnMatrix | None:
         """Return the columns of a checked csr matrix, made without temporaries; None where it is not canonical and finite."""
         from l0np.matrix_kernels import narrow_columns
 
@@ -146,7 +148,7 @@ class ColumnMatrix:
     @classmethod
     def from_coo(
         cls, rows: ArrayLike, columns: ArrayLike, values: ArrayLike, shape: tuple[int, int], dtype: DTypeLike = np.float32
-    ) -> "ColumnMatrix":
+    ) -> ColumnMatrix:
         """Make a ColumnMatrix from triplets; duplicates are summed.
 
         Examples
@@ -171,7 +173,7 @@ class ColumnMatrix:
         return cls.build(sparse.coo_array((data, tuple(places)), shape=shape), dtype)
 
     @classmethod
-    def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str) -> "ColumnMatrix":
+    def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str) -> ColumnMatrix:
         """Cast the values of a canonical scipy matrix, name what is not finite, drop what is or became zero."""
         with np.errstate(over="ignore", under="ignore"):
             data = csc.data.astype(dtype)

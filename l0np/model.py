@@ -1,5 +1,7 @@
 """What the two models share: gates over columns, their state, and the way into the training loop."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,7 +64,7 @@ class GatedModel:
         dtype: DTypeLike,
         test_time_temperature: bool,
     ) -> None:
-        self.n_features = validation.whole_number("n_features", n_features, at_least=1)
+        self._n_features = validation.whole_number("n_features", n_features, at_least=1)
         self.beta, self.gamma, self.zeta = beta, gamma, zeta
         self.test_time_temperature = validation.flag("test_time_temperature", test_time_temperature)
         self.dtype = float_dtype(dtype)
@@ -81,7 +83,18 @@ class GatedModel:
             seed=secrets.randbits(63) if self.seed is None else self.seed,
         )
 
+    def __repr__(self) -> str:
+        """Tell where the model stands."""
+        active = np.count_nonzero(self._test_time_weights())
+        name = type(self).__name__
+        return f"{name}(n_features={self.n_features}, epoch={self.epoch_}, active={active}, backend={self.backend_!r})"
+
     # --- what a fitted model tells
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns of the matrix; fixed at construction."""
+        return self._n_features
 
     @property
     def log_alpha(self) -> NDArray[Any]:
@@ -157,9 +170,9 @@ class GatedModel:
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to go on elsewhere: copies of parameters and moments, epoch, Adam's step, seed.
 
-        Arrays and whole numbers only, so that ``numpy.savez(path, **model.state_dict())`` keeps it and
-        ``model.load_state_dict(numpy.load(path))`` brings it back; nothing is pickled. Hyper-parameters are the
-        constructor's business.
+        Arrays and whole numbers only, so that ``numpy.savez("run.npz", **model.state_dict())`` keeps it and
+        ``model.load_state_dict(numpy.load("run.npz"))`` brings it back; nothing is pickled. Hyper-parameters are not in it:
+        construct the model that loads it with the same arguments.
         """
         arrays = {name: np.array(array) for name, array in self._arrays(self._state).items()}
         return arrays | {"epoch": self._state.epoch, "adam_step": self._state.adam_step, "seed": self._state.seed}

@@ -1,5 +1,7 @@
 """Sparse linear regression with gated coefficients."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -154,6 +156,7 @@ class SparseL0Linear(GatedModel):
             settings = replace(settings, callbacks=(regression_report, *settings.callbacks))
         matrix = self._column_matrix("X", X)
         n = matrix.shape[0]
+        validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
         self._train(matrix, target, squared_loss, np.full(n, 1.0 / n), settings)
         return self

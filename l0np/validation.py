@@ -68,8 +68,8 @@ def real_number(
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return `value` as a bool."""
-    if not isinstance(value, bool | np.bool_):
+    """Return `value`, True or False or 1 or 0, as a bool."""
+    if not isinstance(value, bool | np.bool_ | numbers.Integral) or value not in (0, 1):
         raise wrong_kind(name, "True or False", value)
     return bool(value)
 
@@ -97,18 +97,35 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
     if value is None or isinstance(value, str | bytes | Mapping):
         raise wrong_kind(name, "an array of numbers", value)
     try:
-        array = value.to_numpy(np.float64) if _is_frame_of_numbers(value) else np.asarray(value)
+        array = _from_pandas(value) if _is_pandas(value) else np.asarray(value)
     except (ValueError, TypeError) as reason:
         raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
     check_kind(name, array.dtype)
     return native(array)
 
 
-def _is_frame_of_numbers(value: Any) -> bool:
-    """Return whether `value` is a DataFrame of numeric columns; where their dtypes differ, np.asarray would give objects."""
-    return hasattr(value, "to_numpy") and all(
-        getattr(d, "kind", "O") in "buif" for d in np.atleast_1d(getattr(value, "dtypes", "O"))
-    )
+def _is_pandas(value: Any) -> bool:
+    """Return whether `value` is a Series or a DataFrame, or looks like one."""
+    return hasattr(value, "to_numpy") and hasattr(value, "index")
+
+
+def _from_pandas(value: Any) -> NDArray[Any]:
+    """Return the numbers of a Series or DataFrame; where its columns differ in dtype, np.asarray would give objects."""
+    dtypes = [getattr(dtype, "kind", "O") for dtype in np.atleast_1d(np.asarray(getattr(value, "dtypes", "O"), dtype=object))]
+    if all(kind in "buif" for kind in dtypes):
+        return np.asarray(value.to_numpy(np.float64) if len(set(dtypes)) > 1 or "O" in str(value.to_numpy().dtype) else value)
+    array = np.asarray(value)
+    are_numbers = array.dtype.kind == "O" and all(isinstance(element, numbers.Real | np.bool_) for element in array.flat)
+    return array.astype(np.float64) if are_numbers else array  # a transposed frame has objects throughout
+
+
+def check_order(name: str, value: Any, matrix_name: str, matrix: Any) -> None:
+    """Refuse a Series that has the labels of the matrix's rows in another order: positions count, not labels."""
+    if not _is_pandas(value) or not _is_pandas(matrix) or len(value) != len(matrix) or value.index.equals(matrix.index):
+        return
+    if set(value.index) == set(matrix.index):
+        order = f"{name}.reindex({matrix_name}.index)"
+        raise InputError(f"{name} has the labels of {matrix_name}'s rows in another order, and order counts: use {order}")
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
@@ -204,7 +221,7 @@ def multipliers(name: str, value: Any) -> dict[Any, float] | None:
     """Return a dict from label to a factor of at least 0."""
     if value is None:
         return None
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) and not _is_pandas(value):
         raise wrong_kind(name, "a mapping from group to number", value)
     return {label: real_number(f"{name}[{label!r}]", number, at_least=0.0) for label, number in value.items()}
 
@@ -215,7 +232,9 @@ def wrong_kind(name: str, wanted: str, value: Any) -> InputTypeError:
 
 
 def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:
-    """Return a tuple of callables."""
+    """Return a tuple of callables; None stands for none."""
+    if value is None:
+        return ()
     if callable(value) or not isinstance(value, Iterable):
         raise InputTypeError(f"{name} must be a sequence of callables, got {_describe(value)}: put it in a list")
     result = tuple(value)

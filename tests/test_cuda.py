@@ -28,7 +28,7 @@ def stand_in(monkeypatch, count):
 def test_without_cupy_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     for device in ("cuda", "cuda:1"):
-        with pytest.raises(BackendUnavailableError, match=r"CuPy is not installed: pip install 'l0np\[cuda13\]'"):
+        with pytest.raises(BackendUnavailableError, match=r"CuPy is not installed: pip install cupy-cuda13x"):
             SparseCalibrationWeights(3, device=device)
 
 

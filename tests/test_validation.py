@@ -371,14 +371,13 @@ BAD_SETTINGS = [
     case("epochs None", {"epochs": None}, InputTypeError, ["whole number", "None"]),
     case("epochs bool", {"epochs": True}, InputTypeError, ["whole number", "True"]),
     case("epochs array", {"epochs": np.array([10])}, InputTypeError, ["whole number"]),
-    case("verbose 1", {"verbose": 1}, InputTypeError, ["True or False"]),
+    case("verbose 2", {"verbose": 2}, InputTypeError, ["True or False"]),
     case("verbose_freq 0", {"verbose_freq": 0}, InputError, ["at least 1"]),
     case("verbose_freq negative", {"verbose_freq": -100}, InputError, ["at least 1"]),
     case("verbose_freq 0.5", {"verbose_freq": 0.5}, InputError, ["whole number"]),
     case("verbose_freq text", {"verbose_freq": "often"}, InputTypeError, ["whole number"]),
     case("callbacks bare function", {"callbacks": print}, InputTypeError, ["sequence", "list"]),
     case("callbacks number", {"callbacks": 5}, InputTypeError, ["sequence"]),
-    case("callbacks None", {"callbacks": None}, InputTypeError, ["sequence"]),
     case("callbacks not callable", {"callbacks": [print, 5]}, InputTypeError, ["callbacks[1]", "callable", "5"]),
     case("callbacks text", {"callbacks": "report"}, InputTypeError, ["callbacks[0]", "callable"]),
 ]
@@ -560,7 +559,7 @@ def test_construction_is_refused(kind, settings, error, parts):
         case("init_weights ragged", {"init_weights": [[1], [1, 2]]}, InputError, ["cannot be read"]),
         case("log_weight_jitter_sd", {"log_weight_jitter_sd": -0.1}, InputError, ["at least 0"]),
         case("log_alpha_jitter_sd", {"log_alpha_jitter_sd": np.nan}, InputError, ["finite"]),
-        case("use_gates", {"use_gates": 1}, InputTypeError, ["True or False"]),
+        case("use_gates", {"use_gates": 2}, InputTypeError, ["True or False"]),
     ],
 )
 def test_construction_of_calibration_is_refused(settings, error, parts):
@@ -992,3 +991,45 @@ def test_infinite_weights_are_refused(dtype):
     if dtype == "float32":  # rounding its logarithm makes it larger
         largest = np.finfo(dtype).max
         assert_refused(lambda: SparseCalibrationWeights(N, init_weights=largest), InputError, ["init_weights", "infinite"])
+
+
+def test_series_in_another_order_than_the_rows_are_refused():
+    pandas = pytest.importorskip("pandas")
+    rows = [f"row {i}" for i in range(len(Y))]
+    frame, series = pandas.DataFrame(M, index=rows), pandas.Series(Y, index=rows)
+    groups = pandas.Series(range(len(Y)), index=rows)
+    model = SparseCalibrationWeights(N, seed=1, device="numpy").fit(frame, series, epochs=1, target_groups=groups)
+    for arguments, name in (((frame, series[::-1]), "y"), ((frame, series), "target_groups")):
+        other = {"target_groups": groups[::-1]} if name == "target_groups" else {}
+        parts = [f"{name} has the labels", f"{name}.reindex(M.index)"]
+        assert_refused(lambda a=arguments, o=other: model.fit(*a, **o), InputError, parts, model)
+    model.fit(frame, pandas.Series(Y), epochs=1)  # other labels: by position
+    linear = SparseL0Linear(N, seed=1, device="numpy")
+    assert_refused(lambda: linear.fit(frame, series[::-1]), InputError, ["reindex(X.index)"], linear)
+
+
+def test_transposed_frames_of_mixed_numbers_are_accepted():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"one": 1, "income": [1.5, 2.5], "female": [True, False]})
+    assert l0np.ColumnMatrix.build(frame.T).to_scipy().toarray().tolist() == [[1, 1], [1.5, 2.5], [1, 0]]
+    with pytest.raises(InputTypeError, match="object"):
+        l0np.ColumnMatrix.build(frame.assign(name="x").T)
+    multipliers = pandas.Series({1: 2.0, 2: 1.0})
+    model = SparseCalibrationWeights(N, seed=1, device="numpy")
+    model.fit(M, Y, epochs=1, target_groups=[1, 2, 2] * 3, group_multipliers=multipliers, callbacks=None, verbose=0)
+
+
+def test_what_may_be_written_in_other_ways():
+    class Device:
+        def __str__(self):
+            return "numpy"
+
+    model = SparseCalibrationWeights(N, seed=1, device=Device(), use_gates=1)
+    assert repr(model) == f"SparseCalibrationWeights(n_features={N}, epoch=0, active={N}, backend='numpy')"
+    with pytest.raises(AttributeError):
+        model.n_features = 3
+    with pytest.raises(InputTypeError, match="verbose must be True or False"):
+        model.fit(M, Y, verbose=2)
+    seen = []
+    model.fit(M, Y, epochs=2, verbose_freq=2, callbacks=[lambda progress: seen.append(repr(progress))])
+    assert seen[0].startswith("Progress(epoch=2, loss=")

@@ -29,7 +29,8 @@ def get_backend(device: Any) -> Backend:
     >>> get_backend("numpy").name
     'numpy'
     """
-    if not isinstance(device, str) or not re.fullmatch(r"cpu|numpy|numba|auto|cuda(:\d+)?", device):
+    device = str(device)  # torch.device("cpu") will do
+    if not re.fullmatch(r"cpu|numpy|numba|auto|cuda(:\d+)?", device):
         raise InputError(f"device must be one of {', '.join(map(repr, DEVICES))}; got {device!r}")
     if device.startswith("cuda") or (device == "auto" and why_unavailable(0) is None):
         return CupyBackend(int(device.partition(":")[2] or 0))

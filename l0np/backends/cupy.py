@@ -10,7 +10,7 @@ from l0np.backends.numpy import NumpyBackend
 from l0np.errors import BackendUnavailableError
 from l0np.matrix import ColumnMatrix
 
-INSTALL = "pip install 'l0np[cuda13]' (or 'l0np[cuda12]' for a CUDA 12 driver)"
+INSTALL = "pip install cupy-cuda13x (or cupy-cuda12x for a CUDA 12 driver)"
 
 
 def why_unavailable(index: int) -> str | None:

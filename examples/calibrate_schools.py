@@ -46,7 +46,7 @@ def main() -> None:
     start = time.perf_counter()
     model = SparseCalibrationWeights(n_features=n_schools, init_weights=1.0, beta=0.35, init_keep_prob=0.5, seed=2000)
     lr = schedules.Cosine(0.1, 0.002, epochs=4000)
-    model.fit(M, y, lambda_l0=4e-3, lambda_l2=2e-6, lr=lr, epochs=4000, loss_type="relative")
+    model.fit(M, y, lambda_l0=3e-3, lambda_l2=4e-7, lr=lr, epochs=4000, loss_type="relative")
     seconds = time.perf_counter() - start
 
     weights = model.get_weights(deterministic=True)

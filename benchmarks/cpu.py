@@ -129,7 +129,7 @@ import json, resource, sys, time
 from problems import national
 import l0np
 case = national(5_000_000)
-matrix = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
+matrix = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape, copy=False)
 model = l0np.SparseCalibrationWeights(case.shape[1], **case.model)
 start = time.perf_counter()
 model.fit(matrix, case.y, epochs=int(sys.argv[1]), **case.fit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -197,7 +196,7 @@ class SparseCalibrationWeights(GatedModel):
         multipliers = validation.multipliers("group_multipliers", group_multipliers)
         weights = group_weights(groups, n_targets, normalize, multipliers)
         if show:
-            sys.stdout.write(_describe_groups(groups, normalize, multipliers))
+            print(_describe_groups(groups, normalize, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(groups), *settings.callbacks))
         self._train(matrix, target.astype(np.float64), loss, weights, settings)
         return self
@@ -212,33 +211,36 @@ class SparseCalibrationWeights(GatedModel):
 
     def predict(self, M: Any) -> NDArray[np.float64]:
         """Return the totals ``M @ weights`` at test time, shape (rows of M,), in float64."""
-        return self._predict("M", M)
+        return self._predict("M", M, self._state)
 
     def get_weights(self, deterministic: bool = False) -> NDArray[Any]:
         """Return the weights, shape (n_features,): test-time weights, or those drawn for the next epoch by default."""
         if validation.flag("deterministic", deterministic):
-            return self._test_time_weights()
-        weights, gates = np.asarray(np.exp(self.log_weight)), self._gates()
-        if gates is None:
-            return weights
-        uniform = noise.uniform(np, self.seed_, noise.GATES, self.epoch_, 0, self.n_features)
-        return np.asarray(weights * gates.sample(self.log_alpha, uniform)[0])
+            return self._test_time_weights(self._state)
+        state = self._state
+        with np.errstate(all="ignore"):  # weights may underflow
+            weights, gates = np.asarray(np.exp(state.theta.value)), self._gates(state)
+            if gates is None:
+                return weights
+            uniform = noise.uniform(np, state.seed, noise.GATES, state.epoch, 0, self.n_features)
+            return np.asarray(weights * gates.sample(state.log_alpha.value, uniform)[0])
 
     def get_active_weights(self) -> dict[str, Any]:
         """Return the records whose test-time weight is not 0: "indices", "values" (arrays) and "count" (int)."""
-        weights = self._test_time_weights()
+        weights = self._test_time_weights(self._state)
         indices = np.flatnonzero(weights)
         return {"indices": indices, "values": weights[indices], "count": len(indices)}
 
     def get_l2_penalty(self) -> float:
         """Return the sum of squared ungated weights."""
-        return np.float64(l2_penalty(self.log_weight, self._link)[0])
+        with np.errstate(all="ignore"):  # of the gradient, which is not wanted here
+            return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
 
 
 def _describe_groups(groups: NDArray[Any] | None, normalize: bool, multipliers: Mapping[Any, float] | None) -> str:
     if groups is None:
-        return "Groups: none (uniform weights)\n"
+        return "Groups: none (uniform weights)"
     parts = [f"{len(np.unique(groups))} groups", f"normalize={'on' if normalize else 'off'}"]
     if multipliers is not None:
         parts.append(f"multipliers={dict(multipliers)}")
-    return f"Groups: {', '.join(parts)}\n"
+    return f"Groups: {', '.join(parts)}"

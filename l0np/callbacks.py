@@ -1,6 +1,5 @@
 """What a running fit tells: `Progress`, computed only where it is asked for, and the printed reports made of it."""
 
-import sys
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol
@@ -89,23 +88,23 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
             mean = f"mean_error={errors.mean():.4%}"
         else:
             mean = f"mean_group_mare={metrics.mean_group_error(errors, groups):.4%}"
-        sys.stdout.write(
+        print(  # noqa: T201
             f"Epoch {progress.epoch:4d}: {mean}, max_error={errors.max():.1%}, total_loss={progress.loss:.3f}, "
             f"active={active:4d}/{n_columns} ({1 - active / n_columns:.1%} sparse)\n"
-            f"         Weight dist: {_weight_distribution(progress.weights[progress.weights > 0])}\n"
+            f"         Weight dist: {_weight_distribution(progress.weights[progress.weights > 0])}",
+            flush=True,
         )
-        sys.stdout.flush()
 
     return report
 
 
 def regression_report(progress: Progress) -> None:
     """Print one line: loss, its two parts and the active count."""
-    sys.stdout.write(
+    print(  # noqa: T201
         f"Epoch {progress.epoch:4d}: loss={progress.loss:.4f}, mse={progress.data_loss:.4f}, "
-        f"l0={progress.l0_penalty:.2f}, active={progress.active_count}\n"
+        f"l0={progress.l0_penalty:.2f}, active={progress.active_count}",
+        flush=True,
     )
-    sys.stdout.flush()
 
 
 def _weight_distribution(active: NDArray[Any]) -> str:

@@ -1,5 +1,6 @@
 """How kernels are compiled."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,39 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
     """
     options |= {"nogil": True, "error_model": "numpy"}
     try:
-        return numba.njit(cache=True, **options)(function)
+        dispatcher = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no writable place for the cache
         return numba.njit(**options)(function)
+    if hasattr(dispatcher, "_cache"):  # not with NUMBA_DISABLE_JIT
+        dispatcher._cache = ForgivingCache(dispatcher._cache)
+    return dispatcher
+
+
+class ForgivingCache:
+    """Numba's cache, but a damaged file or a full disk costs a compilation, not the run."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def load_overload(self, *arguments: Any) -> Any:
+        """Return the compiled kernel, or None where there is none that can be read."""
+        try:
+            return self._cache.load_overload(*arguments)
+        except Exception as reason:  # whatever unpickling garbage raises
+            self._warn(reason)
+            return None
+
+    def save_overload(self, *arguments: Any) -> None:
+        """Keep the compiled kernel where that is possible."""
+        try:
+            self._cache.save_overload(*arguments)
+        except Exception as reason:
+            self._warn(reason)
+
+    def _warn(self, reason: Exception) -> None:
+        where = f"{self._cache.cache_path} cannot be used and may be deleted"
+        warnings.warn(f"l0np compiles without Numba's cache: {where} ({reason!r})", RuntimeWarning, stacklevel=2)
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave everything else to Numba's cache."""
+        return getattr(self._cache, name)

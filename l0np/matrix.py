@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,8 @@ class ColumnMatrix:
     """A sparse matrix stored by columns: 6 bytes for each non-zero where the matrix has up to 65,535 rows.
 
     Canonical and immutable: within a column the rows ascend strictly, no explicit zeros, no duplicates, all values finite.
-    The arrays are checked here, once, because kernels have no bounds checks. Where they have the right dtype
-    and own their memory they are not copied, and become read-only. Passing a ColumnMatrix to `fit` saves the conversion at
-    every call.
+    The arrays are copied and checked here, once, because kernels have no bounds checks. Passing a ColumnMatrix to `fit` saves
+    the conversion at every call.
 
     Parameters
     ----------
@@ -42,6 +41,9 @@ class ColumnMatrix:
         Column j holds the entries ``indptr[j]`` to ``indptr[j + 1]``; kept as int64.
     shape : (int, int)
         Number of rows (targets, samples) and of columns (records, features).
+    copy : bool
+        False takes the arrays over where they have the right dtype: they become read-only, and must not be written to through
+        other views either, for kernels trust what was checked here.
 
     Raises
     ------
@@ -66,8 +68,9 @@ class ColumnMatrix:
     indices: NDArray[Any]
     indptr: NDArray[np.int64]
     shape: tuple[int, int]
+    copy: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, copy: bool) -> None:
         """Bring the arrays to their dtypes, check them and lock them."""
         n_rows, n_columns = checked_shape(self.shape)
         data = validation.numeric_array("data", self.data)
@@ -93,7 +96,7 @@ class ColumnMatrix:
             if not data[start : start + BLOCK].all():
                 raise InputError("data must not hold explicit zeros: use ColumnMatrix.build")
         for name, array in (("data", data), ("indices", indices), ("indptr", indptr)):
-            array = np.array(array, order="C", copy=None if array.flags.owndata else True)  # nobody else may write to it
+            array = np.array(array, order="C", copy=copy or None)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "shape", (n_rows, n_columns))
@@ -141,7 +144,7 @@ class ColumnMatrix:
 
         n_rows, n_columns = csr.shape
         try:
-            return cls(*narrow_columns(csr, dtype, _index_dtype(n_rows)), (n_rows, n_columns))
+            return cls(*narrow_columns(csr, dtype, _index_dtype(n_rows)), (n_rows, n_columns), copy=False)
         except InputError:  # duplicates, zeros, infinities: the long way sums, drops or names them
             return None
 
@@ -187,7 +190,7 @@ class ColumnMatrix:
             kept = data != 0
             indptr = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[indptr]
             indices, data = indices[kept], data[kept]
-        return cls(data, indices.astype(_index_dtype(csc.shape[0])), indptr.astype(np.int64), csc.shape)
+        return cls(data, indices.astype(_index_dtype(csc.shape[0])), indptr.astype(np.int64), csc.shape, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild through the constructor, so that what comes out of a pickle is checked and locked too."""

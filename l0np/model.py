@@ -15,7 +15,7 @@ from l0np.backends import get_backend
 from l0np.backends.base import statistics
 from l0np.callbacks import Progress
 from l0np.communicator import Serial
-from l0np.errors import InputError
+from l0np.errors import InputError, L0npError
 from l0np.hard_concrete import HardConcrete
 from l0np.links import Link
 from l0np.losses import Loss
@@ -85,7 +85,7 @@ class GatedModel:
 
     def __repr__(self) -> str:
         """Tell where the model stands."""
-        active = np.count_nonzero(self._test_time_weights())
+        active = np.count_nonzero(self._test_time_weights(self._state))
         name = type(self).__name__
         return f"{name}(n_features={self.n_features}, epoch={self.epoch_}, active={active}, backend={self.backend_!r})"
 
@@ -124,29 +124,36 @@ class GatedModel:
         """What the last finished fit read and skipped, added up over its epochs; None before."""
         return self._statistics
 
+    # Each method reads the state once: another thread's fit may replace it meanwhile.
+
     def get_deterministic_gates(self) -> NDArray[Any]:
         """Return the test-time gates, shape (n_features,), in [0, 1]; all 1 without gates."""
-        gates = self._gates()
-        return np.asarray(gates.test_time_gate(self.log_alpha)) if gates else np.ones(self.n_features, self.dtype)
+        return self._test_time_gates(self._state)
 
     def get_sparsity(self) -> float:
         """Return the share of columns whose test-time weight is 0."""
-        return np.float64(1.0 - np.count_nonzero(self._test_time_weights()) / self.n_features)
+        return np.float64(1.0 - np.count_nonzero(self._test_time_weights(self._state)) / self.n_features)
 
     def get_l0_penalty(self) -> float:
         """Return the expected number of open gates; 0 without gates, where there is no such penalty."""
-        gates = self._gates()
-        return np.float64(l0_penalty(self.log_alpha, gates)[0] if gates else 0.0)
+        state = self._state
+        gates = self._gates(state)
+        return np.float64(l0_penalty(state.log_alpha.value, gates)[0] if gates else 0.0)
 
-    def _gates(self) -> HardConcrete | None:
-        schedule = self._gate_schedule(self._state.epoch, 1)
-        return schedule(self._state.epoch) if schedule else None
+    def _gates(self, state: State) -> HardConcrete | None:
+        schedule = self._gate_schedule(state.epoch, 1)
+        return schedule(state.epoch) if schedule else None
+
+    def _test_time_gates(self, state: State) -> NDArray[Any]:
+        gates = self._gates(state)
+        return np.asarray(gates.test_time_gate(state.log_alpha.value)) if gates else np.ones(self.n_features, self.dtype)
 
     def _gate_schedule(self, first_epoch: int, n_epochs: int) -> Callable[[int], HardConcrete] | None:
         """Check the gates' constants; return the gates by epoch, or None without gates."""
-        beta = validation.schedule("beta", self.beta, first_epoch, n_epochs)
-        gamma = validation.real_number("gamma", self.gamma, below=0.0)
-        zeta = validation.real_number("zeta", self.zeta, above=1.0)
+        beta = validation.schedule("beta", self.beta, first_epoch, n_epochs, at_least=1e-6, at_most=1e6)
+        # Beyond these the constants leave float32; nobody uses them
+        gamma = validation.real_number("gamma", self.gamma, below=0.0, at_least=-1e6, at_most=-1e-30)
+        zeta = validation.real_number("zeta", self.zeta, above=1.0, at_most=1e6)
         if not self.use_gates:
             return None
         if callable(self.beta):
@@ -154,15 +161,15 @@ class GatedModel:
         constant = HardConcrete(beta(first_epoch), gamma, zeta, self.test_time_temperature)
         return lambda epoch: constant
 
-    def _test_time_weights(self) -> NDArray[Any]:
-        state = self._state
-        return np.asarray(test_time_weights(state.theta.value, state.log_alpha.value, self._link, self._gates()))
+    def _test_time_weights(self, state: State) -> NDArray[Any]:
+        with np.errstate(all="ignore"):  # weights may underflow
+            return np.asarray(test_time_weights(state.theta.value, state.log_alpha.value, self._link, self._gates(state)))
 
-    def _predict(self, name: str, M: Any) -> NDArray[np.float64]:
+    def _predict(self, name: str, M: Any, state: State) -> NDArray[np.float64]:
         """Return M @ test-time weights, in float64."""
         backend, matrix = self._backend, self._column_matrix(name, M)
         with backend.active():
-            weights = backend.asarray(self._test_time_weights())
+            weights = backend.asarray(self._test_time_weights(state))
             return backend.to_numpy(backend.matvec(backend.matrix(matrix), weights))
 
     # --- the state
@@ -174,8 +181,9 @@ class GatedModel:
         ``model.load_state_dict(numpy.load("run.npz"))`` brings it back; nothing is pickled. Hyper-parameters are not in it:
         construct the model that loads it with the same arguments.
         """
-        arrays = {name: np.array(array) for name, array in self._arrays(self._state).items()}
-        return arrays | {"epoch": self._state.epoch, "adam_step": self._state.adam_step, "seed": self._state.seed}
+        state = self._state
+        arrays = {name: np.array(array) for name, array in self._arrays(state).items()}
+        return arrays | {"epoch": state.epoch, "adam_step": state.adam_step, "seed": state.seed}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` returned, on any backend. On an error the model stays as it was.
@@ -298,13 +306,17 @@ class GatedModel:
             state = state.map(backend.asarray)
 
             def report(data_loss: float) -> bool:
-                self._state = state.map(backend.to_numpy)
-                progress = Progress(backend, problem, self._state, data_loss)
+                self._state = reported = state.map(backend.to_numpy)
+                progress = Progress(backend, problem, reported, data_loss)
                 answers = [callback(progress) for callback in settings.callbacks]
-                return any(answers)
+                stops = any(isinstance(answer, bool | np.bool_) and answer for answer in answers)
+                if self._state is not reported and not stops:
+                    raise L0npError("the model's state was changed during fit: a callback may change it where it stops the fit")
+                return stops
 
-            train(backend, problem, state, stop, communicator=Serial(), report_every=settings.report_every, report=report)
-            self._state = state.map(backend.to_numpy)
+            every = settings.report_every
+            if not train(backend, problem, state, stop, communicator=Serial(), report_every=every, report=report):
+                self._state = state.map(backend.to_numpy)  # else the report has done so, and its callbacks have the last word
             self._statistics = statistics(backend, state)
 
 

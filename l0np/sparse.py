@@ -162,24 +162,29 @@ class SparseL0Linear(GatedModel):
         return self
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
-        """Return the state in which the first fit starts."""
+        """Return the state in which the first fit starts: drawn, unless a state with weights was loaded."""
+        if self._state.theta.value.any():
+            return self._state
         weight = WEIGHT_START_SD * noise.normal(self.seed_, noise.WEIGHT_START, self.n_features)
         intercept = Parameter.start(np.full(1, target.mean(), self.dtype)) if self.fit_intercept else None
         return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predictions at test time, shape (rows of X,), in float64."""
-        return self._predict("X", X) + (self.bias or 0.0)
+        state = self._state
+        bias = 0.0 if state.intercept is None else np.float64(state.intercept.value[0])
+        return self._predict("X", X, state) + bias
 
     def get_coefficients(self, threshold: float = 0.01) -> NDArray[Any]:
         """Return the gated coefficients, shape (n_features,); 0 where the test-time gate is below `threshold`."""
-        return np.where(self._selected(threshold), self._test_time_weights(), self.dtype.type(0))
+        state = self._state
+        return np.where(self._selected(state, threshold), self._test_time_weights(state), self.dtype.type(0))
 
     def get_selected_features(self, threshold: float = 0.01) -> NDArray[np.int64]:
         """Return the indices of the features whose test-time gate is open and at least `threshold`."""
-        return np.flatnonzero(self._selected(threshold))
+        return np.flatnonzero(self._selected(self._state, threshold))
 
-    def _selected(self, threshold: float) -> NDArray[np.bool_]:
+    def _selected(self, state: State, threshold: float) -> NDArray[np.bool_]:
         least = validation.real_number("threshold", threshold, at_least=0.0, at_most=1.0)
-        gates = self.get_deterministic_gates()
+        gates = self._test_time_gates(state)
         return np.asarray((gates > 0) & (gates >= least))

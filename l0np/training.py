@@ -22,8 +22,8 @@ def train(
     communicator: Communicator,
     report_every: int,
     report: Callable[[float], bool],
-) -> None:
-    """Train `state`, in place, up to epoch `stop`.
+) -> bool:
+    """Train `state`, in place, up to epoch `stop`; return whether a report stopped it before.
 
     Parameters
     ----------
@@ -78,4 +78,5 @@ def train(
             backend.repeat(epoch, min(until_report, stop - state.epoch))
             loss = finite_data_loss()
         if state.epoch % report_every == 0 and report(loss):
-            break
+            return True
+    return False

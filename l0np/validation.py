@@ -81,12 +81,15 @@ def one_of(name: str, value: Any, choices: Mapping[str, T]) -> T:
     return choices[value]
 
 
-def schedule(name: str, value: Any, first_epoch: int, n_epochs: int) -> Callable[[int], float]:
+def schedule(
+    name: str, value: Any, first_epoch: int, n_epochs: int, *, at_least: float | None = None, at_most: float | None = None
+) -> Callable[[int], float]:
     """Return `epoch -> value` for the epochs of a run, from a positive number or from a callable, checked at each epoch."""
+    bounds = {"above": 0.0, "at_least": at_least, "at_most": at_most}
     if not callable(value):
-        number = real_number(name, value, above=0.0)
+        number = real_number(name, value, **bounds)
         return lambda epoch: number
-    values = [real_number(f"{name}({e})", value(e), above=0.0) for e in range(first_epoch, first_epoch + n_epochs)]
+    values = [real_number(f"{name}({e})", value(e), **bounds) for e in range(first_epoch, first_epoch + n_epochs)]
     return lambda epoch: values[epoch - first_epoch]
 
 

@@ -374,3 +374,21 @@ def test_pace_takes_the_faster_way_and_comes_back():
     assert 1 <= busy.count(4) < 15
     assert run(pace, {4: 0.3, 1: 1.0}, 1000)[-300:].count(4) > 280
     assert Pace(1, 1.0).threads() == 1
+
+
+@needs_numba
+def test_constants_of_the_kernels_are_those_of_the_reference():
+    """They are written twice, because a cached kernel would not notice a change elsewhere."""
+    from l0np import elementary, hard_concrete
+    from l0np.backends import numba_kernels as kernels
+
+    single = {
+        "_EXP_RANGE": elementary.EXP_RANGE, "_LOG2_E": elementary.LOG2_E, "_LN2": elementary.LN2,
+        "_LN2_HIGH": elementary.LN2_HIGH, "_LN2_LOW": elementary.LN2_LOW, "_UNIFORM_STEP": 2.0**-23,
+        "_SMALLEST": hard_concrete.SMALLEST_UNIFORM, "_LARGEST": 1 - hard_concrete.SMALLEST_UNIFORM,
+        **{f"_E{7 - place}": coefficient for place, coefficient in enumerate(elementary.EXP_TAYLOR)},
+    }  # fmt: skip
+    assert all(getattr(kernels, name) == np.float32(value) for name, value in single.items())
+    words = (noise.WORD, *noise.MULTIPLIERS, *noise.KEY_STEPS, noise.GATES)
+    assert words == (kernels._WORD, kernels._M0, kernels._M1, kernels._K0, kernels._K1, kernels._GATES)
+    assert noise.ROUNDS == 10

@@ -450,9 +450,13 @@ def test_constructor_copies_views_that_somebody_else_could_write_to():
     assert matrix.data.tolist() == [1.0, 2.0]
 
 
-def test_constructor_keeps_and_locks_arrays_of_the_right_dtype():
+def test_constructor_copies_unless_it_is_given_the_arrays():
     data, indices, indptr = np.array([1.0, 2.0], np.float32), np.array([0, 1], np.uint16), np.array([0, 1, 2])
-    matrix = ColumnMatrix(data, indices, indptr, (2, 2))
+    copied = ColumnMatrix(data, indices, indptr, (2, 2))
+    indices[:] = 60_000  # would read beyond every array
+    assert copied.indices.tolist() == [0, 1]
+    indices[:] = 0, 1
+    matrix = ColumnMatrix(data, indices, indptr, (2, 2), copy=False)
     for kept, passed in ((matrix.data, data), (matrix.indices, indices), (matrix.indptr, indptr)):
         assert np.shares_memory(kept, passed)
         assert not passed.flags.writeable

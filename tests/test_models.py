@@ -392,6 +392,70 @@ def test_a_callback_that_raises_leaves_the_model_at_its_report():
     assert same_state(model.state_dict(), calibration().fit(M, y, epochs=20, **FIT).state_dict())
 
 
+def test_a_callback_that_stops_may_restore_the_best_state():
+    M, y = small_problem()
+    model, best = calibration(), {}
+
+    def stop(progress):
+        if progress.epoch == 10:
+            best.update(model.state_dict())
+        if progress.epoch == 30:
+            model.load_state_dict(best)
+            return True
+        return "go on"  # only True stops
+
+    model.fit(M, y, epochs=100, verbose_freq=10, callbacks=[stop], **FIT)
+    assert model.epoch_ == 10
+    assert same_state(model.state_dict(), best)
+
+
+def test_a_callback_must_not_change_the_state_and_go_on():
+    M, y = small_problem()
+    model = calibration()
+    with pytest.raises(l0np.errors.L0npError, match="state was changed during fit"):
+        model.fit(M, y, epochs=100, verbose_freq=10, callbacks=[lambda progress: model.reset()], **FIT)
+    assert model.epoch_ == 0
+
+
+def test_loaded_weights_are_a_warm_start():
+    M, y = small_problem()
+    model = SparseL0Linear(40, seed=1)
+    model.load_state_dict(model.state_dict() | {"weight": np.arange(40.0), "bias": np.array([5.0])})
+    model.fit(M, y, epochs=1, lr=1e-6)
+    np.testing.assert_allclose(model.weight, np.arange(40.0), atol=1e-4)
+    assert model.bias == pytest.approx(5, abs=1e-4)
+
+
+DAMAGED = """
+import sys, warnings, pathlib, numpy as np
+from l0np import SparseL0Linear
+run = lambda: SparseL0Linear(3, seed=1, device="numba").fit(np.eye(3), [1.0, 2.0, 3.0], epochs=3).weight.tobytes().hex()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    print(run())
+print(sum("compiles without Numba's cache" in str(w.message) for w in caught))
+"""
+
+
+@needs_numba
+@needs_speed
+def test_a_damaged_kernel_cache_costs_a_compilation_and_no_more(tmp_path):
+    def run():
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run([sys.executable, "-c", DAMAGED], env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    fresh, warned = run()
+    assert warned == "0"
+    indexes = list(tmp_path.rglob("*.nbi"))
+    assert indexes
+    for path in indexes:
+        path.write_bytes(b"")
+    result, warned = run()
+    assert result == fresh
+    assert int(warned) > 0
+
+
 def printed(model, *arguments, **options):
     output, stdout = io.StringIO(), sys.stdout
     sys.stdout = output

@@ -38,8 +38,10 @@ def get_backend(device: Any) -> Backend:
         return NumpyBackend()
     if not _installed("numba"):
         raise BackendUnavailableError('device="numba" needs Numba: pip install numba, or use device="numpy"')
-    from l0np.backends.numba import NumbaBackend
-
+    try:
+        from l0np.backends.numba import NumbaBackend
+    except ImportError as reason:
+        raise BackendUnavailableError(f'Numba is installed but cannot be loaded ({reason}): use device="numpy"') from reason
     return NumbaBackend()
 
 

@@ -42,6 +42,10 @@ class CupyBackend(NumpyBackend):
         self._cupy = cupy
         self._device = cupy.cuda.Device(index)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the number of the device."""
+        return type(self), (self._device.id,)
+
     def active(self) -> AbstractContextManager[Any]:
         """Return a context in which this device is the current one."""
         return self._device  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ Columns are cut into a fixed number of chunks, chosen from the matrix alone, eac
 added in fixed order. So no result depends on the number of threads.
 """
 
+import multiprocessing
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numba
+import numba.np.ufunc.parallel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,18 +25,21 @@ from l0np.optimizers import BETA1, BETA2, EPSILON, step_sizes
 from l0np.state import NEVER, Draw, Problem, State
 
 MOST_CHUNKS = 64
-CHUNK_ENTRIES_PER_ROW = 16  # adding up the chunks' predictions then costs little beside the entries
+CHUNK_COST_PER_ROW = 16  # adding up the chunks' predictions then costs little beside the entries
 COLUMN_COST = 8  # what a closed column costs, counted in entries
-CHUNKED_ENTRIES = 1 << 14  # below it there is one chunk: waking threads costs more than they save
+CHUNKED_COST = 1 << 14  # below it there is one chunk: waking threads costs more than they save
 ENTRY_NANOSECONDS = 1.0  # of one thread, about; only a first guess
 TRIAL_SHARE = 20  # a trial of the slower way may cost a twentieth of the time
 
-_PARALLEL = threading.Lock()  # Numba's workqueue layer aborts the process when two threads enter it
-_PROCESS = os.getpid()  # a forked child must not enter a threading layer that its parent has started
+_PARALLEL = threading.RLock()  # Numba's workqueue layer aborts the process when two threads enter it; a signal handler may fit
+# A forked child must not enter a threading layer that its parent has started: neither where this module came along with the
+# fork, nor where it is first imported in the child of a parent that had used Numba's threads for something else.
+_PROCESS = os.getpid()
+_INHERITED = multiprocessing.parent_process() is not None and getattr(numba.np.ufunc.parallel, "_is_initialized", False)
 
 
 def _n_threads() -> int:
-    return int(numba.get_num_threads()) if os.getpid() == _PROCESS else 1
+    return 1 if _INHERITED or os.getpid() != _PROCESS else int(numba.get_num_threads())
 
 
 def chunk_bounds(matrix: ColumnMatrix) -> NDArray[np.uint64]:
@@ -43,9 +48,9 @@ def chunk_bounds(matrix: ColumnMatrix) -> NDArray[np.uint64]:
     Chunks have about equal cost: their entries, and a constant for each column.
     """
     n_rows, n_columns = matrix.shape
-    wanted = matrix.nnz // (CHUNK_ENTRIES_PER_ROW * n_rows)
-    n_chunks = 1 if matrix.nnz < CHUNKED_ENTRIES else min(max(wanted, 2), MOST_CHUNKS)
     cost = matrix.indptr + COLUMN_COST * np.arange(n_columns + 1)
+    wanted = cost[-1] // (CHUNK_COST_PER_ROW * n_rows)
+    n_chunks = 1 if cost[-1] < CHUNKED_COST else min(max(wanted, 2), MOST_CHUNKS)
     bounds = np.searchsorted(cost, np.linspace(0, cost[-1], n_chunks + 1)[1:-1])
     return np.concatenate(([0], bounds, [n_columns])).astype(np.uint64)
 

@@ -1,4 +1,7 @@
-"""The kernels of the fused epoch, for Numba. They and their helpers stay in this one file: its cache looks at no other.
+"""The kernels of the fused epoch, for Numba.
+
+They, their helpers and their constants stay in this one file: Numba's cache looks at no other, and would go on running kernels
+with old constants after an upgrade. A test compares the constants with those of floor 1.
 
 Blocks of columns go through stages (gather, chain rule, Adam, noise, gates, scatter) whose loops touch few arrays each, so
 that they vectorise: with more, the compiler gives up proving that arrays do not overlap. Counters are unsigned where they
@@ -12,8 +15,6 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from l0np import elementary, noise
-from l0np.hard_concrete import SMALLEST_UNIFORM
 from l0np.jit import jit
 
 BLOCK = 128  # columns that go through the stages together; their work space stays in the first cache
@@ -24,10 +25,10 @@ BLOCK_ENTRIES = 1 << 15  # entries of a block, so that the scatter finds them in
 
 
 _F = np.float32
-_EXP_RANGE, _LOG2_E = _F(elementary.EXP_RANGE), _F(elementary.LOG2_E)
-_LN2_HIGH, _LN2_LOW, _LN2 = _F(elementary.LN2_HIGH), _F(elementary.LN2_LOW), _F(elementary.LN2)
+_EXP_RANGE, _LOG2_E = _F(86), _F(1.4426950408889634)
+_LN2_HIGH, _LN2_LOW, _LN2 = _F(0.693359375), _F(-2.1219444005469057e-4), _F(0.6931471805599453)
 _HALF, _ONE, _TWO = _F(0.5), _F(1), _F(2)
-_E7, _E6, _E5, _E4, _E3, _E2, _E1, _E0 = (_F(c) for c in elementary.EXP_TAYLOR)
+_E7, _E6, _E5, _E4, _E3, _E2, _E1, _E0 = (_F(1 / n) for n in (5040, 720, 120, 24, 6, 2, 1, 1))
 _A3, _A5, _A7, _A9 = (_F(1 / n) for n in (3, 5, 7, 9))  # artanh x = x + x^3 / 3 + x^5 / 5 + ...
 _EXPONENT_BIAS, _MANTISSA_BITS = np.int32(127), np.int32(23)
 _ROOT_HALF_BITS = np.int32(0x3F3504F3)  # sqrt(1/2) as float32
@@ -98,12 +99,12 @@ def _log_by_type(x):
 # --- Philox: the twin of noise.philox4x32
 
 _U = np.uint64
-_WORD, _32, _9, _1, _4 = _U(noise.WORD), _U(32), _U(9), _U(1), _U(4)
-_M0, _M1 = (_U(m) for m in noise.MULTIPLIERS)
-_K0, _K1 = (_U(k) for k in noise.KEY_STEPS)
-_GATES = _U(noise.GATES)
+_WORD, _32, _9, _1, _4 = _U(0xFFFFFFFF), _U(32), _U(9), _U(1), _U(4)
+_M0, _M1 = _U(0xD2511F53), _U(0xCD9E8D57)
+_K0, _K1 = _U(0x9E3779B9), _U(0xBB67AE85)
+_GATES = _U(0)
 _UNIFORM_STEP = _F(2.0**-23)
-_SMALLEST, _LARGEST = _F(SMALLEST_UNIFORM), _F(1.0 - SMALLEST_UNIFORM)
+_SMALLEST, _LARGEST = _F(1e-6), _F(1.0 - 1e-6)
 
 
 @jit

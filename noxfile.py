@@ -70,3 +70,14 @@ def wheel(session: nox.Session) -> None:
         session.run("python", "-c", f"import l0np; assert not l0np.__file__.startswith({str(root / 'l0np')!r}), l0np.__file__")
         session.run("pytest", "-c", str(root / "pyproject.toml"), "--rootdir", str(root), str(root / "tests"))
         session.chdir(root)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the epoch against its rivals and write benchmarks/results; takes about half an hour on a quiet machine."""
+    session.install(".[bench]")
+    rivals = Path(session.create_tmp()) / "rivals"
+    python = str(rivals / "bin" / "python")
+    session.run("python", "-m", "venv", str(rivals))
+    session.run(python, "-m", "pip", "install", "--quiet", "torch==2.13.0", "l0-python", external=True)
+    session.run("python", "benchmarks/cpu.py", "--rival-python", python, *session.posargs)

@@ -158,7 +158,7 @@ def machine(rival_python: str) -> dict[str, str]:
     model = next(
         (line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.processor()
     )
-    ours = call(sys.executable, "-c", versions % ["l0np", "numpy", "scipy", "numba"])
+    ours = call(sys.executable, "-c", versions % ["numpy", "scipy", "numba"])
     return (
         {"cpu": f"{model}, {CPUS} threads", "python": platform.python_version()}
         | ours

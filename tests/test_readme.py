@@ -89,6 +89,12 @@ def test_the_commands_are_two_and_ci_runs_the_second():
     assert (ROOT / script).exists()
 
 
+def test_the_table_of_speed_is_the_measured_one():
+    measured = (ROOT / "benchmarks" / "results" / "cpu.md").read_text()
+    (table,) = re.findall(r"\| problem \|.*?(?=\n\n)", measured, flags=re.DOTALL)
+    assert table in README
+
+
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -3,11 +3,26 @@
 Louizos, Welling and Kingma (2017), Learning sparse neural networks through L0 regularization, arXiv:1712.01312.
 """
 
-from l0np import errors, schedules
+from l0np import callbacks, errors, schedules
+from l0np.aggregates import Aggregate
 from l0np.calibration import SparseCalibrationWeights
+from l0np.diagnostics import Diagnostics, diagnose, target_table
 from l0np.matrix import ColumnMatrix
 from l0np.sparse import SparseL0Linear
+from l0np.tables import TargetTable
 
 __version__ = "0.1.0"
 
-__all__ = ["ColumnMatrix", "SparseCalibrationWeights", "SparseL0Linear", "errors", "schedules"]
+__all__ = [
+    "Aggregate",
+    "ColumnMatrix",
+    "Diagnostics",
+    "SparseCalibrationWeights",
+    "SparseL0Linear",
+    "TargetTable",
+    "callbacks",
+    "diagnose",
+    "errors",
+    "schedules",
+    "target_table",
+]

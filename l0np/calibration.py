@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np import noise, validation
 from l0np.callbacks import Progress, calibration_report
 from l0np.links import ExponentialLink, Link
-from l0np.losses import LOSSES, group_weights, relative_loss
 from l0np.model import GatedModel
 from l0np.optimizers import Parameter
 from l0np.penalties import l2_penalty
 from l0np.state import State
+from l0np.targets import Targets
 
 SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarithm
 
@@ -134,6 +134,12 @@ class SparseCalibrationWeights(GatedModel):
         group_multipliers: Mapping[Any, float] | None = None,
         *,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+        target_weights: ArrayLike | None = None,
+        target_scales: ArrayLike | None = None,
+        tolerances: ArrayLike | None = None,
+        caps: ArrayLike | None = None,
+        aggregates: Any = None,
+        exclude: Any = None,
     ) -> Self:
         """Train `epochs` more epochs, from where the model stands: ten fits of 100 equal one of 1,000, bit for bit.
 
@@ -152,7 +158,7 @@ class SparseCalibrationWeights(GatedModel):
         epochs : int
             Epochs to train; 0 does nothing.
         loss_type : {"mse", "relative"}
-            Errors as they are, or divided by ``y + 1``. Their squares are summed.
+            Errors as they are, or divided by ``y + 1``. Their squares are summed. `target_scales` goes before.
         verbose : bool
             Print a report at every epoch that is a multiple of `verbose_freq`.
         verbose_freq : int
@@ -165,6 +171,19 @@ class SparseCalibrationWeights(GatedModel):
             Factors on the weights of whole groups, 0 or more; applied last.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
+        target_weights : float or array of shape (Q,), optional
+            Factors on the weights of single targets, 0 or more.
+        target_scales : float or array of shape (Q,), optional
+            What errors are divided by instead, above 0: gives targets of 0 or -1 a meaning.
+        tolerances : float or array of shape (Q,), optional
+            Errors that cost nothing, in the units of y: only what exceeds them counts.
+        caps : float or array of shape (Q,), optional
+            The most that one target adds to the loss for each unit of its weight, above 0; infinity for no cap. With a cap of
+            1 a relative error, however large, costs less than one of 100 % does without: see `l0np.losses.RobustSquares`.
+        aggregates : Aggregate, array of Q labels, matrix of shape (G, Q), or list of these, optional
+            Totals of targets that are to be met too: see `l0np.Aggregate`.
+        exclude : array of row indices, boolean mask of shape (Q,), or names from the index of M or y, optional
+            Targets that are held out: scored in the reports, not fitted.
 
         Returns
         -------
@@ -181,24 +200,29 @@ class SparseCalibrationWeights(GatedModel):
         settings = self._settings(
             lambda_l0=lambda_l0, lambda_l2=lambda_l2, lr=lr, epochs=epochs, verbose_freq=verbose_freq, callbacks=callbacks
         )
-        loss = validation.one_of("loss_type", loss_type, LOSSES)
         show = validation.flag("verbose", verbose)
-        normalize = validation.flag("normalize_groups", normalize_groups)
         matrix = self._column_matrix("M", M)
-        n_targets = matrix.shape[0]
-        validation.check_order("y", y, "M", M)
-        target = validation.vector("y", y, n_targets, self.dtype, per="row of M")
-        if loss is relative_loss:
-            rule = 'the relative loss divides by y + 1; use loss_type="mse" or leave these targets out'
-            validation.check_elements("y", target, target == -1, rule)
-        validation.check_order("target_groups", target_groups, "M", M)
-        groups = None if target_groups is None else validation.labels("target_groups", target_groups, n_targets, per="row of M")
-        multipliers = validation.multipliers("group_multipliers", group_multipliers)
-        weights = group_weights(groups, n_targets, normalize, multipliers)
+        targets = Targets.build(
+            y,
+            matrix.shape[0],
+            M=M,
+            dtype=self.dtype,
+            loss_type=loss_type,
+            target_groups=target_groups,
+            normalize_groups=normalize_groups,
+            group_multipliers=group_multipliers,
+            target_weights=target_weights,
+            target_scales=target_scales,
+            tolerances=tolerances,
+            caps=caps,
+            aggregates=aggregates,
+            exclude=exclude,
+        )
         if show:
-            print(_describe_groups(groups, normalize, multipliers), flush=True)  # noqa: T201
-            settings = replace(settings, callbacks=(calibration_report(groups), *settings.callbacks))
-        self._train(matrix, target.astype(np.float64), loss, weights, settings)
+            multipliers = validation.multipliers("group_multipliers", group_multipliers)
+            print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
+            settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
+        self._train(matrix, targets, settings)
         return self
 
     def _first_state(self, target: NDArray[np.float64]) -> State:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 WEIGHT_CLASSES = {"<0.01": 0.01, "0.01-0.1": 0.1, "0.1-1": 1.0, "1-10": 10.0, "10-1000": 1000.0, ">1000": np.inf}
 
 
-def relative_errors(target: NDArray[Any], estimate: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ``|target - estimate| / |target + 1|``, the error of the relative loss (at target = -1: the plain error).
+def relative_errors(target: NDArray[Any], estimate: NDArray[Any], scale: NDArray[Any] | None = None) -> NDArray[np.float64]:
+    """Return ``|target - estimate| / scale``; by default the scale of the relative loss, ``|target + 1|`` (1 where that is 0).
 
     Examples
     --------
@@ -18,8 +18,22 @@ def relative_errors(target: NDArray[Any], estimate: NDArray[Any]) -> NDArray[np.
     >>> relative_errors(np.array([99.0, -1.0]), np.array([89.0, 2.0]))
     array([0.1, 3. ])
     """
-    scale = np.abs(np.asarray(target, dtype=np.float64) + 1.0)
-    return np.asarray(np.abs(target - estimate) / np.where(scale > 0, scale, 1.0), dtype=np.float64)
+    if scale is None:
+        scale = np.abs(np.asarray(target, dtype=np.float64) + 1.0)
+        scale = np.where(scale > 0, scale, 1.0)
+    return np.asarray(np.abs(target - estimate) / scale, dtype=np.float64)
+
+
+def table_scale(target: NDArray[Any]) -> NDArray[np.float64]:
+    """Return ``max(|target|, 1)``, what tables of targets and diagnostics divide errors by where no scale is given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> table_scale(np.array([-200.0, 0.0]))
+    array([200.,   1.])
+    """
+    return np.maximum(np.abs(np.asarray(target, dtype=np.float64)), 1.0)
 
 
 def mean_group_error(errors: NDArray[np.float64], groups: NDArray[Any]) -> float:
@@ -60,3 +74,32 @@ def effective_sample_size(weights: NDArray[Any]) -> float:
     weights = np.asarray(weights, dtype=np.float64)
     squares = float(np.sum(weights**2))
     return float(np.sum(weights)) ** 2 / squares if squares else 0.0
+
+
+def design_effect(weights: NDArray[Any]) -> float:
+    """Return Kish's design effect of unequal weights, ``n / effective sample size = 1 + cv^2``, n the weights that are not 0.
+
+    It is the factor by which unequal weights raise the variance of an estimated mean (Kish 1965, Survey Sampling).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> design_effect(np.array([1.0, 3.0, 0.0]))
+    1.25
+    """
+    size = effective_sample_size(weights)
+    return float(np.count_nonzero(weights) / size) if size else np.nan
+
+
+def top_share(weights: NDArray[Any], top: float = 0.01) -> float:
+    """Return the share of the total weight that the largest of the weights that are not 0 hold, `top` of them, rounded up.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> top_share(np.array([7.0, 0.0, 2.0, 1.0]))
+    0.7
+    """
+    active = np.sort(np.asarray(weights, dtype=np.float64)[np.asarray(weights) != 0])
+    total = float(active.sum())
+    return float(active[len(active) - int(np.ceil(top * len(active))) :].sum()) / total if total else np.nan

@@ -18,11 +18,11 @@ from l0np.communicator import Serial
 from l0np.errors import InputError, L0npError
 from l0np.hard_concrete import HardConcrete
 from l0np.links import Link
-from l0np.losses import Loss
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.optimizers import Parameter
 from l0np.penalties import l0_penalty
 from l0np.state import Problem, State, Statistics, test_time_weights
+from l0np.targets import Targets
 from l0np.training import train
 
 DEFAULT_LAMBDA_L0 = 0.01
@@ -282,26 +282,25 @@ class GatedModel:
     def _train(
         self,
         matrix: ColumnMatrix,
-        target: NDArray[np.float64],
-        loss: Callable[[Any, Any], Loss],
-        loss_weights: NDArray[np.float64],
+        targets: Targets,
         settings: FitSettings,
     ) -> None:
         """Train on from where the model stands and take over what comes out."""
         if not settings.epochs:
             return
-        state = self._state if self._state.epoch else self._first_state(target)
+        state = self._state if self._state.epoch else self._first_state(targets.value)
         backend, stop = self._backend, state.epoch + settings.epochs
         with backend.active():
             problem = Problem(
                 matrix=backend.matrix(matrix),
-                target=target,
-                loss=loss(backend.asarray(target), backend.asarray(loss_weights)),
+                target=targets.value,
+                loss=targets.loss(backend),
                 link=self._link,
                 gates=settings.gates,
                 lambda_l0=settings.lambda_l0,
                 lambda_l2=settings.lambda_l2,
                 learning_rate=settings.learning_rate,
+                targets=targets,
             )
             state = state.map(backend.asarray)
 

@@ -13,10 +13,10 @@ from l0np import noise, validation
 from l0np.callbacks import Progress, regression_report
 from l0np.errors import InputError
 from l0np.links import IdentityLink, Link
-from l0np.losses import squared_loss
 from l0np.model import GatedModel
 from l0np.optimizers import Parameter
 from l0np.state import State
+from l0np.targets import Targets
 
 WEIGHT_START_SD = 0.1
 LOG_ALPHA_JITTER_SD = 0.01
@@ -158,7 +158,7 @@ class SparseL0Linear(GatedModel):
         n = matrix.shape[0]
         validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
-        self._train(matrix, target, squared_loss, np.full(n, 1.0 / n), settings)
+        self._train(matrix, Targets.plain(target, weights=np.full(n, 1.0 / n)), settings)
         return self
 
     def _first_state(self, target: NDArray[np.float64]) -> State:

@@ -11,6 +11,7 @@ from l0np.hard_concrete import HardConcrete
 from l0np.links import Link
 from l0np.losses import Loss
 from l0np.optimizers import Parameter
+from l0np.targets import Targets
 
 NEVER = np.iinfo(np.int64).max  # the first epoch with a number that is not finite, while there is none
 
@@ -80,6 +81,7 @@ class Problem:
     lambda_l0: float
     lambda_l2: float
     learning_rate: Callable[[int], float]
+    targets: Targets | None = None  # scales, names and held-out rows, for reports; None: all fitted, nothing known of them
     column_offset: int = 0  # number of the first column of this rank, for the noise
 
 

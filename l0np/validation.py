@@ -55,16 +55,21 @@ def real_number(
         number = math.inf
     if not math.isfinite(number):
         raise InputError(f"{name} must be finite, got {number}")
-    bounds = (
+    for bound, holds, words in _bounds(above, below, at_least, at_most):
+        if bound is not None and not holds(number, bound):
+            raise InputError(f"{name} must be {words} {bound:g}, got {number:g}")
+    return number
+
+
+def _bounds(
+    above: float | None, below: float | None, at_least: float | None, at_most: float | None
+) -> tuple[tuple[float | None, Callable[[Any, Any], Any], str], ...]:
+    return (
         (above, operator.gt, "above"),
         (below, operator.lt, "below"),
         (at_least, operator.ge, "at least"),
         (at_most, operator.le, "at most"),
     )
-    for bound, holds, words in bounds:
-        if bound is not None and not holds(number, bound):
-            raise InputError(f"{name} must be {words} {bound:g}, got {number:g}")
-    return number
 
 
 def flag(name: str, value: Any) -> bool:
@@ -100,14 +105,14 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
     if value is None or isinstance(value, str | bytes | Mapping):
         raise wrong_kind(name, "an array of numbers", value)
     try:
-        array = _from_pandas(value) if _is_pandas(value) else np.asarray(value)
+        array = _from_pandas(value) if is_pandas(value) else np.asarray(value)
     except (ValueError, TypeError) as reason:
         raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
     check_kind(name, array.dtype)
     return native(array)
 
 
-def _is_pandas(value: Any) -> bool:
+def is_pandas(value: Any) -> bool:
     """Return whether `value` is a Series or a DataFrame, or looks like one."""
     return hasattr(value, "to_numpy") and hasattr(value, "index")
 
@@ -124,7 +129,7 @@ def _from_pandas(value: Any) -> NDArray[Any]:
 
 def check_order(name: str, value: Any, matrix_name: str, matrix: Any) -> None:
     """Refuse a Series that has the labels of the matrix's rows in another order: positions count, not labels."""
-    if not _is_pandas(value) or not _is_pandas(matrix) or len(value) != len(matrix) or value.index.equals(matrix.index):
+    if not is_pandas(value) or not is_pandas(matrix) or len(value) != len(matrix) or value.index.equals(matrix.index):
         return
     if set(value.index) == set(matrix.index):
         order = f"{name}.reindex({matrix_name}.index)"
@@ -151,7 +156,7 @@ def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         positions = np.argwhere(~finite)
         first = tuple(int(i) for i in positions[0])
         what = f"{name}[{', '.join(map(str, first))}] is {result[first]}" if first else f"{name} is {result[()]}"
-        raise InputError(f"{what}{_and_more(len(positions))}{_too_large(array[first], dtype)}")
+        raise InputError(f"{what}{and_more(len(positions))}{_too_large(array[first], dtype)}")
     return result
 
 
@@ -164,11 +169,12 @@ def vector(name: str, value: Any, length: int, dtype: np.dtype[Any], *, per: str
     array = numeric_array(name, value)
     if array.ndim > 1:
         raise InputError(f"{name} must be one-dimensional, it has shape {array.shape}: ravel it, as in {name}.ravel()")
-    _check_length(name, array, length, "value", per)
+    check_length(name, array, length, "value", per)
     return cast(name, array, dtype)
 
 
-def _check_length(name: str, array: NDArray[Any], length: int, what: str, per: str) -> None:
+def check_length(name: str, array: NDArray[Any], length: int, what: str, per: str) -> None:
+    """Refuse an array that is not one-dimensional and of `length`."""
     if array.shape != (length,):
         raise InputError(f"{name} must have one {what} for each {per}: {length} wanted, {name} has shape {array.shape}")
 
@@ -181,16 +187,33 @@ def check_columns(name: str, shape: tuple[int, ...], n_columns: int) -> None:
 
 
 def scalar_or_vector(
-    name: str, value: Any, length: int, dtype: np.dtype[Any], *, at_least: float, at_most: float | None = None
+    name: str,
+    value: Any,
+    length: int,
+    dtype: np.dtype[Any],
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    infinite: bool = False,
+    per: str = "column of M",
 ) -> NDArray[Any]:
-    """Return a vector of `length` finite elements within the bounds, from one number or from an array."""
-    if np.ndim(numeric_array(name, value)) == 0:
-        number = real_number(name, np.asarray(value)[()], at_least=at_least, at_most=at_most)
-        return cast(name, np.full(length, number), dtype)
-    result = vector(name, value, length, dtype, per="column of M")
-    check_elements(name, result, result < at_least, f"must be at least {at_least:g}")
-    if at_most is not None:
-        check_elements(name, result, result > at_most, f"must be at most {at_most:g}")
+    """Return a vector of `length` elements within the bounds, from one number or from an array.
+
+    All must be finite, but where `infinite` is set the array may hold positive infinity, for "no bound".
+    """
+    array = numeric_array(name, value)
+    unbounded = np.isposinf(array) if infinite and array.dtype.kind == "f" else np.zeros(array.shape, bool)
+    array = np.where(unbounded, array.dtype.type(1), array)
+    if array.ndim == 0:
+        number = real_number(name, array[()], above=above, at_least=at_least, at_most=at_most)
+        result = cast(name, np.full(length, number), dtype)
+    else:
+        result = vector(name, array, length, dtype, per=per)
+    for bound, holds, words in _bounds(above, None, at_least, at_most):
+        if bound is not None:
+            check_elements(name, result, ~holds(result, bound), f"must be {words} {bound:g}")
+    result[np.broadcast_to(unbounded, result.shape)] = np.inf
     return result
 
 
@@ -199,7 +222,7 @@ def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rul
     positions = np.flatnonzero(wrong)
     if positions.size:
         shown = ", ".join(f"{name}[{i}] = {array[i]:g}" for i in positions[:SHOWN])
-        raise InputError(f"{shown}{_and_more(len(positions), SHOWN)}: {rule}")
+        raise InputError(f"{shown}{and_more(len(positions), SHOWN)}: {rule}")
 
 
 def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
@@ -214,7 +237,7 @@ def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
         array = array.astype(str)
     if array.dtype.kind not in "buifUS":
         raise InputTypeError(f"{name} must hold numbers or texts, its dtype is {array.dtype}")
-    _check_length(name, array, length, "label", per)
+    check_length(name, array, length, "label", per)
     if array.dtype.kind == "f":
         check_elements(name, array, ~np.isfinite(array), "a label must not be missing")
     return array
@@ -224,7 +247,7 @@ def multipliers(name: str, value: Any) -> dict[Any, float] | None:
     """Return a dict from label to a factor of at least 0."""
     if value is None:
         return None
-    if not isinstance(value, Mapping) and not _is_pandas(value):
+    if not isinstance(value, Mapping) and not is_pandas(value):
         raise wrong_kind(name, "a mapping from group to number", value)
     return {label: real_number(f"{name}[{label!r}]", number, at_least=0.0) for label, number in value.items()}
 
@@ -256,5 +279,6 @@ def _describe(value: Any) -> str:
     return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
 
 
-def _and_more(count: int, shown: int = 1) -> str:
+def and_more(count: int, shown: int = 1) -> str:
+    """Return what a message says of the offenders that it does not show."""
     return f" (and {count - shown} more)" if count > shown else ""

@@ -43,6 +43,15 @@ def data_loss(prediction, y, weights, relative):
     return sum(g * ((t - p) / (t + 1 if relative else 1)) ** 2 for p, t, g in zip(prediction, y, weights, strict=True))
 
 
+def robust_loss(prediction, y, scales, weights, tolerances, caps):
+    """Squares of scaled errors beyond a tolerance, bounded by Geman and McClure's formula (their sigma^2 is the cap)."""
+    total = 0.0
+    for p, t, scale, g, tolerance, cap in zip(prediction, y, scales, weights, tolerances, caps, strict=True):
+        beyond = max(abs(p - t) - tolerance, 0.0) / scale
+        total += g * (beyond**2 if math.isinf(cap) else cap * beyond**2 / (cap + beyond**2))
+    return total
+
+
 def objective(theta, log_alpha, intercept, u, M, y, weights, *, relative, exponential, gates, lambda_l0, lambda_l2):
     """The loss of one epoch; `gates` is (beta, gamma, zeta) or None, M a list of rows."""
     w = [math.exp(t) if exponential else t for t in theta]

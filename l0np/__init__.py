@@ -7,9 +7,11 @@ from l0np import callbacks, errors, schedules
 from l0np.aggregates import Aggregate
 from l0np.calibration import SparseCalibrationWeights
 from l0np.diagnostics import Diagnostics, diagnose, target_table
+from l0np.findings import TargetChecks
 from l0np.matrix import ColumnMatrix
 from l0np.sparse import SparseL0Linear
 from l0np.tables import TargetTable
+from l0np.target_checks import check_targets
 
 __version__ = "0.1.0"
 
@@ -19,8 +21,10 @@ __all__ = [
     "Diagnostics",
     "SparseCalibrationWeights",
     "SparseL0Linear",
+    "TargetChecks",
     "TargetTable",
     "callbacks",
+    "check_targets",
     "diagnose",
     "errors",
     "schedules",

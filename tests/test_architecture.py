@@ -14,17 +14,17 @@ import l0np
 
 PACKAGE = Path(l0np.__file__).parent
 FLOORS = [
-    {"errors", "validation", "row_validation", "jit", "matrix", "matrix_kernels", "entries"},
+    {"errors", "validation", "row_validation", "jit", "matrix", "matrix_kernels", "entries", "row_dependence", "feasibility"},
     {
         "elementary", "hard_concrete", "links", "losses", "optimizers", "schedules", "penalties", "noise", "metrics", "targets",
-        "aggregates", "tables", "diagnostics",
+        "aggregates", "tables", "diagnostics", "findings",
     },
     {
         "state", "training", "callbacks", "communicator", "backends", "backends.base", "backends.numpy", "backends.numba",
         "backends.numba_kernels", "backends.cupy",
     },
     {"model", "calibration", "sparse"},
-    set(),  # studies
+    {"target_checks"},
     {"__init__"},
 ]  # fmt: skip
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}

@@ -541,8 +541,8 @@ def test_statistics_of_the_last_fit(device):
 
 def test_public_names():
     assert l0np.__all__ == [
-        "Aggregate", "ColumnMatrix", "Diagnostics", "SparseCalibrationWeights", "SparseL0Linear", "TargetTable", "callbacks",
-        "diagnose", "errors", "schedules", "target_table",
+        "Aggregate", "ColumnMatrix", "Diagnostics", "SparseCalibrationWeights", "SparseL0Linear", "TargetChecks", "TargetTable",
+        "callbacks", "check_targets", "diagnose", "errors", "schedules", "target_table",
     ]  # fmt: skip
     shared = "fit predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"
     shared += " state_dict load_state_dict reset"

@@ -63,7 +63,7 @@ class Errors:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagnostics:
     """What weights are worth: how many, how even, how far from their base weights, and how well the targets are met.
 
@@ -136,6 +136,10 @@ class Diagnostics:
             aggregates=Errors.of(_joined(totals)) if totals else None,
             targets=table,
         )
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
 
     def __str__(self) -> str:
         """Say it all in a few aligned lines."""

@@ -21,7 +21,7 @@ def _none() -> Rows:
     return np.zeros(0, np.intp)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TargetChecks:
     """What `check_targets` found. Targets are given by their row in M; `name` says what they are called.
 
@@ -88,6 +88,10 @@ class TargetChecks:
     def name(self, row: int) -> str:
         """Return the name of the target in a row of M."""
         return self.targets.name(row)
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
 
     def __str__(self) -> str:
         """Say what was found, a line for each check that found something."""

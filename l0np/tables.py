@@ -15,7 +15,7 @@ SHOWN = 10  # rows that a printed table has room for
 NAME_WIDTH = 40
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TargetTable:
     """What each target is and what the weights make of it: arrays of one length, a row for each target.
 
@@ -81,6 +81,10 @@ class TargetTable:
 
     def _columns(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
 
     def __str__(self) -> str:
         """Show the worst targets."""

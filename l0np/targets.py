@@ -61,7 +61,7 @@ class AggregatedTargets:
     weight: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Targets:
     """What Q targets are and what missing them costs; made by `Targets.build`, which checks everything.
 
@@ -217,6 +217,11 @@ class Targets:
     def __len__(self) -> int:
         """Return the number of targets Q."""
         return len(self.value)
+
+    def __repr__(self) -> str:
+        """Tell how many there are."""
+        held_out, aggregates = int((~self.fitted).sum()), sum(len(a.totals) for a in self.aggregates)
+        return f"Targets({len(self)} targets, {held_out} held out, {aggregates} totals of targets)"
 
     def name(self, i: int) -> str:
         """Return the name of the i-th target, or its number where it has none."""

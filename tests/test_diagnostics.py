@@ -134,6 +134,8 @@ def test_printed_diagnostics():
         M, Y, WEIGHTS, 1.0, names=names, target_groups=[2020, 2020, 2021, 2021], exclude=[3], aggregates=[1, 1, 2, 2]
     )
     text = str(found)
+    assert repr(found) == text
+    assert repr(found.targets) == str(found.targets)
     lines = text.splitlines()
     assert max(map(len, lines)) <= 128
     assert [line.split("  ")[0] for line in lines if line and not line.startswith(" ")] == [

@@ -303,6 +303,7 @@ def test_names_from_a_frame_and_long_lists():
     assert "unreachable               9   place 0 (no record" in text
     assert "and 4 more" in text
     assert "place 5" not in text
+    assert repr(check_targets(frame, np.ones(9))) == text
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,14 @@ def problems(draw):
 
     tolerances = several(st.one_of(st.just(0.0), positive))
     caps = several(st.one_of(st.just(math.inf), positive))
-    return several(numbers), several(numbers), several(positive), several(st.floats(0, 3)), tolerances, caps
+    return (
+        several(numbers),
+        several(numbers),
+        several(positive),
+        several(st.one_of(st.just(0.0), st.floats(0.1, 3))),
+        tolerances,
+        caps,
+    )
 
 
 # --- the loss of tolerances and caps
@@ -177,6 +184,7 @@ def test_exclude_one_row_and_none():
 def test_names():
     assert build().names is None
     assert build().name(2) == "target 2"
+    assert repr(build(exclude=[0], aggregates=A)) == "Targets(6 targets, 1 held out, 3 totals of targets)"
     assert build(M=FRAME).names == tuple("abcdef")
     assert build(pd.Series(Y, index=list("uvwxyz"))).names == tuple("uvwxyz")
     assert build(pd.Series(Y)).names is None  # positions are no names

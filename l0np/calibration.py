@@ -133,6 +133,7 @@ class SparseCalibrationWeights(GatedModel):
         normalize_groups: bool = True,
         group_multipliers: Mapping[Any, float] | None = None,
         *,
+        n_active: int | None = None,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
         target_weights: ArrayLike | None = None,
         target_scales: ArrayLike | None = None,
@@ -169,6 +170,12 @@ class SparseCalibrationWeights(GatedModel):
             Divide each target's weight by the size of its group, so that groups count alike.
         group_multipliers : mapping from label to float, optional
             Factors on the weights of whole groups, 0 or more; applied last.
+        n_active : int, optional
+            Keep exactly this many records, and find lambda_l0 for it: it is governed so that the expected number of open gates
+            goes to n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022, arXiv:2208.04425). At the end, or
+            where a callback stops the fit, the n_active records most likely to be open are selected, with their ungated
+            weights, and `lambda_l0_` says where the price ended. Callbacks still see the gates. Where an exception breaks
+            the fit off nothing is selected. A later fit without n_active drops the selection and trains all gates on.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
         target_weights : float or array of shape (Q,), optional
@@ -198,7 +205,13 @@ class SparseCalibrationWeights(GatedModel):
             When numbers leave their range; the model is at its last finite report or, without one, as before.
         """
         settings = self._settings(
-            lambda_l0=lambda_l0, lambda_l2=lambda_l2, lr=lr, epochs=epochs, verbose_freq=verbose_freq, callbacks=callbacks
+            lambda_l0=lambda_l0,
+            n_active=n_active,
+            lambda_l2=lambda_l2,
+            lr=lr,
+            epochs=epochs,
+            verbose_freq=verbose_freq,
+            callbacks=callbacks,
         )
         show = validation.flag("verbose", verbose)
         matrix = self._column_matrix("M", M)
@@ -238,10 +251,15 @@ class SparseCalibrationWeights(GatedModel):
         return self._predict("M", M, self._state)
 
     def get_weights(self, deterministic: bool = False) -> NDArray[Any]:
-        """Return the weights, shape (n_features,): test-time weights, or those drawn for the next epoch by default."""
+        """Return the weights, shape (n_features,): test-time weights, or those drawn for the next epoch by default.
+
+        After a fit with `n_active` nothing is drawn: both are the weights of the selection.
+        """
         if validation.flag("deterministic", deterministic):
             return self._test_time_weights(self._state)
         state = self._state
+        if state.selection is not None:
+            return self._test_time_weights(state)
         with np.errstate(all="ignore"):  # weights may underflow
             weights, gates = np.asarray(np.exp(state.theta.value)), self._gates(state)
             if gates is None:

@@ -55,7 +55,7 @@ class Progress:
     def loss(self) -> float:
         """The objective: data loss and penalties."""
         problem = self._problem
-        l0 = problem.lambda_l0 * self.l0_penalty if problem.lambda_l0 else 0.0
+        l0 = self._state.lambda_l0 * self.l0_penalty if self._state.lambda_l0 else 0.0
         l2 = problem.lambda_l2 * float(l2_penalty(self._state.theta.value, problem.link)[0]) if problem.lambda_l2 else 0.0
         return self.data_loss + l0 + l2
 

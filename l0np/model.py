@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,12 +16,13 @@ from l0np.backends.base import statistics
 from l0np.callbacks import Progress
 from l0np.communicator import Serial
 from l0np.errors import InputError, L0npError
+from l0np.governor import most_open
 from l0np.hard_concrete import HardConcrete
 from l0np.links import Link
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.optimizers import Parameter
 from l0np.penalties import l0_penalty
-from l0np.state import Problem, State, Statistics, test_time_weights
+from l0np.state import GovernorMemory, Problem, State, Statistics, selected_weights, test_time_weights
 from l0np.targets import Targets
 from l0np.training import train
 
@@ -34,7 +35,8 @@ KEEP_PROB_MARGIN = 1e-6  # keep probabilities of 0 and 1 stand for this and 1 mi
 class FitSettings:
     """What both models' `fit` are told about training, checked."""
 
-    lambda_l0: float
+    lambda_l0: float | None  # None: governed
+    n_active: int | None
     lambda_l2: float
     learning_rate: Callable[[int], float]
     gates: Callable[[int], HardConcrete] | None
@@ -124,10 +126,18 @@ class GatedModel:
         """What the last finished fit read and skipped, added up over its epochs; None before."""
         return self._statistics
 
+    @property
+    def lambda_l0_(self) -> float | None:
+        """The price of one open gate that the last fit was given or, with `n_active`, ended at; None before any fit.
+
+        A price found for `n_active` is below 0 where gates had to be held open.
+        """
+        return None if self._state.epoch == 0 else self._state.lambda_l0
+
     # Each method reads the state once: another thread's fit may replace it meanwhile.
 
     def get_deterministic_gates(self) -> NDArray[Any]:
-        """Return the test-time gates, shape (n_features,), in [0, 1]; all 1 without gates."""
+        """Return the test-time gates, shape (n_features,), in [0, 1]; all 1 without gates, 0 or 1 after `n_active`."""
         return self._test_time_gates(self._state)
 
     def get_sparsity(self) -> float:
@@ -145,6 +155,8 @@ class GatedModel:
         return schedule(state.epoch) if schedule else None
 
     def _test_time_gates(self, state: State) -> NDArray[Any]:
+        if state.selection is not None:
+            return np.asarray(state.selection, self.dtype)
         gates = self._gates(state)
         return np.asarray(gates.test_time_gate(state.log_alpha.value)) if gates else np.ones(self.n_features, self.dtype)
 
@@ -163,7 +175,18 @@ class GatedModel:
 
     def _test_time_weights(self, state: State) -> NDArray[Any]:
         with np.errstate(all="ignore"):  # weights may underflow
+            if state.selection is not None:
+                return selected_weights(state.theta.value, state.selection, self._link)
             return np.asarray(test_time_weights(state.theta.value, state.log_alpha.value, self._link, self._gates(state)))
+
+    def _select(self, state: State, n_active: int) -> State:
+        """Return the state with a selection: the columns whose gates are most likely open."""
+        # in float64: in float32 all logits beyond 17 have probability 1
+        gates, log_alpha = self._gates(state), state.log_alpha.value.astype(np.float64)
+        probability = gates.prob_open(log_alpha)[0] if gates else np.ones(self.n_features)
+        with np.errstate(all="ignore"):
+            weight = self._link.weight(state.theta.value)[0]
+        return replace(state, selection=most_open(probability, weight, n_active))
 
     def _predict(self, name: str, M: Any, state: State) -> NDArray[np.float64]:
         """Return M @ test-time weights, in float64."""
@@ -175,15 +198,23 @@ class GatedModel:
     # --- the state
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on elsewhere: copies of parameters and moments, epoch, Adam's step, seed.
+        """Return all that is needed to go on elsewhere: copies of parameters and moments, epoch, Adam's step, seed, lambda_l0.
 
-        Arrays and whole numbers only, so that ``numpy.savez("run.npz", **model.state_dict())`` keeps it and
+        After a fit with `n_active` also "governor", three numbers, and "selection", the mask of the active columns.
+
+        Arrays and numbers only, so that ``numpy.savez("run.npz", **model.state_dict())`` keeps it and
         ``model.load_state_dict(numpy.load("run.npz"))`` brings it back; nothing is pickled. Hyper-parameters are not in it:
         construct the model that loads it with the same arguments.
         """
         state = self._state
         arrays = {name: np.array(array) for name, array in self._arrays(state).items()}
-        return arrays | {"epoch": state.epoch, "adam_step": state.adam_step, "seed": state.seed}
+        counters = {"epoch": state.epoch, "adam_step": state.adam_step, "seed": state.seed}
+        optional: dict[str, Any] = {}
+        if state.governor is not None:
+            optional["governor"] = np.array(astuple(state.governor))
+        if state.selection is not None:
+            optional["selection"] = state.selection.copy()
+        return arrays | counters | {"lambda_l0": state.lambda_l0} | optional
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a state that `state_dict` returned, on any backend. On an error the model stays as it was.
@@ -197,9 +228,9 @@ class GatedModel:
             raise validation.wrong_kind("state_dict", "a mapping as state_dict() returns it", state_dict)
         template = self._arrays(self._state)
         counters = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}
-        expected, given = set(template) | set(counters), set(state_dict)
-        if expected != given:
-            missing, unknown = sorted(expected - given), sorted(map(str, given - expected))
+        expected, given = {*template, *counters, "lambda_l0"}, set(state_dict)
+        missing, unknown = sorted(expected - given), sorted(map(str, given - expected - {"governor", "selection"}))
+        if missing or unknown:
             raise InputError(f"state_dict does not fit this model: missing {missing}, unknown {unknown}")
         arrays = {
             name: validation.vector(name, state_dict[name], len(array), self.dtype, per="column")
@@ -220,6 +251,9 @@ class GatedModel:
             epoch=numbers["epoch"],
             adam_step=numbers["adam_step"],
             seed=numbers["seed"],
+            lambda_l0=validation.real_number("lambda_l0", state_dict["lambda_l0"]),
+            governor=_loaded_governor(state_dict),
+            selection=_loaded_selection(state_dict, self.n_features),
         )
 
     def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
@@ -255,12 +289,21 @@ class GatedModel:
     # --- training
 
     def _settings(
-        self, *, lambda_l0: Any, lambda_l2: Any, lr: Any, epochs: Any, verbose_freq: Any, callbacks: Any
+        self, *, lambda_l0: Any, n_active: Any, lambda_l2: Any, lr: Any, epochs: Any, verbose_freq: Any, callbacks: Any
     ) -> FitSettings:
-        """Check what both models' `fit` takes, each argument by its own name; a lambda_l0 of None means 0.01."""
+        """Check what both models' `fit` takes, each argument by its own name; without n_active, no lambda_l0 means 0.01."""
+        if n_active is not None:
+            n_active = validation.whole_number("n_active", n_active, at_least=1, at_most=self.n_features)
+            if lambda_l0 is not None:
+                raise InputError("n_active finds its own lambda_l0: give one of them")
+            if not self.use_gates:
+                raise InputError("n_active needs gates to close: this model has use_gates=False")
+        elif lambda_l0 is None:
+            lambda_l0 = DEFAULT_LAMBDA_L0
         epoch, epochs = self.epoch_, validation.whole_number("epochs", epochs, at_least=0)
         return FitSettings(
-            lambda_l0=DEFAULT_LAMBDA_L0 if lambda_l0 is None else validation.real_number("lambda_l0", lambda_l0, at_least=0.0),
+            lambda_l0=None if lambda_l0 is None else validation.real_number("lambda_l0", lambda_l0, at_least=0.0),
+            n_active=n_active,
             lambda_l2=validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
             learning_rate=validation.schedule("lr", lr, epoch, epochs),
             gates=self._gate_schedule(epoch, epochs + 1),  # one more: the last step draws the gates of the epoch after it
@@ -286,9 +329,17 @@ class GatedModel:
         settings: FitSettings,
     ) -> None:
         """Train on from where the model stands and take over what comes out."""
-        if not settings.epochs:
-            return
+        if settings.epochs:
+            self._train_epochs(matrix, targets, settings)
+        if settings.n_active is not None:  # also where a callback has stopped the fit
+            self._state = self._select(self._state, settings.n_active)
+
+    def _train_epochs(self, matrix: ColumnMatrix, targets: Targets, settings: FitSettings) -> None:
         state = self._state if self._state.epoch else self._first_state(targets.value)
+        if settings.lambda_l0 is not None:
+            state = replace(state, lambda_l0=settings.lambda_l0, governor=None)
+        elif state.governor is None:  # the governor finds its own start at its first look
+            state = replace(state, lambda_l0=0.0)
         backend, stop = self._backend, state.epoch + settings.epochs
         with backend.active():
             problem = Problem(
@@ -297,12 +348,11 @@ class GatedModel:
                 loss=targets.loss(backend),
                 link=self._link,
                 gates=settings.gates,
-                lambda_l0=settings.lambda_l0,
                 lambda_l2=settings.lambda_l2,
                 learning_rate=settings.learning_rate,
                 targets=targets,
             )
-            state = state.map(backend.asarray)
+            state = replace(state.map(backend.asarray), selection=None)  # while it trains, the gates rule
 
             def report(data_loss: float) -> bool:
                 self._state = reported = state.map(backend.to_numpy)
@@ -314,9 +364,35 @@ class GatedModel:
                 return stops
 
             every = settings.report_every
-            if not train(backend, problem, state, stop, communicator=Serial(), report_every=every, report=report):
+            if not train(
+                backend,
+                problem,
+                state,
+                stop,
+                communicator=Serial(),
+                report_every=every,
+                report=report,
+                n_active=settings.n_active,
+            ):
                 self._state = state.map(backend.to_numpy)  # else the report has done so, and its callbacks have the last word
             self._statistics = statistics(backend, state)
+
+
+def _loaded_governor(state_dict: Mapping[str, Any]) -> GovernorMemory | None:
+    if "governor" not in state_dict:
+        return None
+    values = validation.vector("governor", state_dict["governor"], 3, np.dtype(np.float64), per="memory of the governor")
+    return GovernorMemory(*values.tolist())
+
+
+def _loaded_selection(state_dict: Mapping[str, Any], n_features: int) -> NDArray[np.bool_] | None:
+    if "selection" not in state_dict:
+        return None
+    values = validation.vector("selection", state_dict["selection"], n_features, np.dtype(np.float64), per="column")
+    validation.check_elements("selection", values, (values != 0) & (values != 1), "a column is selected (1) or not (0)")
+    if not values.any():
+        raise InputError("selection names no column: at least one must be selected")
+    return values.astype(np.bool_)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

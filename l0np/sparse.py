@@ -105,6 +105,7 @@ class SparseL0Linear(GatedModel):
         verbose: bool = False,
         verbose_freq: int = 100,
         *,
+        n_active: int | None = None,
         lambda_reg: float | None = None,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
     ) -> Self:
@@ -130,6 +131,12 @@ class SparseL0Linear(GatedModel):
             Epochs between reports: printing, callbacks, the check that all numbers are finite.
         lambda_reg : float, optional
             Old spelling of `lambda_l0`.
+        n_active : int, optional
+            Keep exactly this many features, and find lambda_l0 for it: it is governed so that the expected number of open gates
+            goes to n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022, arXiv:2208.04425). At the end, or
+            where a callback stops the fit, the n_active features most likely to be open are selected, with their ungated
+            weights, and `lambda_l0_` says where the price ended. Callbacks still see the gates. Where an exception breaks
+            the fit off nothing is selected. A later fit without n_active drops the selection and trains all gates on.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
 
@@ -150,7 +157,13 @@ class SparseL0Linear(GatedModel):
                 raise InputError("lambda_reg is the old spelling of lambda_l0: give one of them")
             lambda_l0 = validation.real_number("lambda_reg", lambda_reg, at_least=0.0)
         settings = self._settings(
-            lambda_l0=lambda_l0, lambda_l2=0.0, lr=lr, epochs=epochs, verbose_freq=verbose_freq, callbacks=callbacks
+            lambda_l0=lambda_l0,
+            n_active=n_active,
+            lambda_l2=0.0,
+            lr=lr,
+            epochs=epochs,
+            verbose_freq=verbose_freq,
+            callbacks=callbacks,
         )
         if validation.flag("verbose", verbose):
             settings = replace(settings, callbacks=(regression_report, *settings.callbacks))

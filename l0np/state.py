@@ -37,6 +37,15 @@ class Statistics:
     closed: int  # gates drawn closed; a backend that skips them reads none of their non-zeros
 
 
+@dataclass(frozen=True)
+class GovernorMemory:
+    """What the governor of lambda_l0 carries from one look at the gates to the next."""
+
+    unit: float  # a small price, in units of the loss
+    integral: float  # of the errors so far, in logarithms of the price
+    log_reference: float  # logarithm of the count that is aimed at now, on its way to k
+
+
 @dataclass
 class State:
     """Parameters, moments and counters: all that a checkpoint needs."""
@@ -47,6 +56,9 @@ class State:
     epoch: int  # epochs trained; the next gates are those of this epoch
     adam_step: int
     seed: int
+    lambda_l0: float = 0.0  # price of one open gate; moved during a fit where it is governed
+    governor: GovernorMemory | None = None  # None where lambda_l0 is given
+    selection: Any = None  # bool, columns: the active ones, their gates exactly 1; None while the gates rule. Never on a device
     draw: Any = None  # a Draw; set by Backend.start and Backend.step
     counts: Any = None  # int64, rows of (gathered, scattered, closed): see Statistics
     first_bad: Any = None  # int64: epochs in which something first stopped being finite, NEVER where all is well
@@ -78,7 +90,6 @@ class Problem:
     loss: Loss
     link: Link
     gates: Callable[[int], HardConcrete] | None  # by epoch, for beta may follow a schedule; None: all gates are 1
-    lambda_l0: float
     lambda_l2: float
     learning_rate: Callable[[int], float]
     targets: Targets | None = None  # scales, names and held-out rows, for reports; None: all fitted, nothing known of them
@@ -89,6 +100,14 @@ def test_time_weights(theta: Any, log_alpha: Any, link: Link, gates: HardConcret
     """Return the weights that count after training: w times the test-time gate, w itself without gates."""
     weight, _ = link.weight(theta)
     return weight if gates is None else weight * gates.test_time_gate(log_alpha)
+
+
+def selected_weights(theta: NDArray[Any], selection: NDArray[np.bool_], link: Link) -> NDArray[Any]:
+    """Return the weights of selected columns, ungated and never 0, and 0 elsewhere."""
+    weight, _ = link.weight(theta)
+    smallest = np.finfo(weight.dtype).tiny
+    lifted = np.where(np.abs(weight) < smallest, np.copysign(smallest, weight), weight)
+    return np.asarray(np.where(selection, lifted, np.zeros_like(weight)))
 
 
 test_time_weights.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name

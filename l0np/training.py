@@ -9,6 +9,7 @@ import numpy as np
 from l0np.backends.base import Backend, first_bad_epoch
 from l0np.communicator import Communicator
 from l0np.errors import DivergenceError
+from l0np.governor import GOVERNED_EVERY, govern
 from l0np.optimizers import adam_update
 from l0np.state import NEVER, Problem, State
 
@@ -22,6 +23,7 @@ def train(
     communicator: Communicator,
     report_every: int,
     report: Callable[[float], bool],
+    n_active: int | None = None,
 ) -> bool:
     """Train `state`, in place, up to epoch `stop`; return whether a report stopped it before.
 
@@ -33,7 +35,10 @@ def train(
         The epoch count to reach; the state goes on from its own.
     report_every : int
         `report` is called with the current data loss at every multiple of it, once all numbers are known to be finite. Only
-        there, and at the end, is the device waited for. It returns True to stop.
+        there, at the end, and where lambda_l0 is governed, is the device waited for. It returns True to stop.
+    n_active : int, optional
+        The number of open gates at which lambda_l0 is to hold their expectation (see `governor`); without it lambda_l0
+        stays what the state says.
 
     Raises
     ------
@@ -73,10 +78,19 @@ def train(
     with np.errstate(all="ignore"):
         backend.start(problem, state, out=prediction)
     while state.epoch < stop:
-        until_report = report_every - state.epoch % report_every
+        look = stop if n_active is None else _next_multiple(GOVERNED_EVERY, state.epoch)
+        look_or_report = min(look, _next_multiple(report_every, state.epoch))
         with np.errstate(all="ignore"):  # what overflows is told once, by finite_data_loss
-            backend.repeat(epoch, min(until_report, stop - state.epoch))
+            backend.repeat(epoch, min(look_or_report, stop) - state.epoch)
+            if n_active is not None and state.epoch == look:
+                govern(problem, state, n_active, communicator)
+            if state.epoch % report_every and state.epoch != stop:
+                continue
             loss = finite_data_loss()
         if state.epoch % report_every == 0 and report(loss):
             return True
     return False
+
+
+def _next_multiple(period: int, epoch: int) -> int:
+    return epoch + period - epoch % period

@@ -20,8 +20,8 @@ FLOORS = [
         "aggregates", "tables", "diagnostics", "findings",
     },
     {
-        "state", "training", "callbacks", "communicator", "backends", "backends.base", "backends.numpy", "backends.numba",
-        "backends.numba_kernels", "backends.cupy",
+        "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
+        "backends.numba", "backends.numba_kernels", "backends.cupy",
     },
     {"model", "calibration", "sparse"},
     {"target_checks"},

@@ -65,17 +65,16 @@ def dense_matrix(shape, dtype, rng):
     return np.zeros((n_rows, n_columns), dtype) if density is None else random_matrix(n_rows, n_columns, density, rng, dtype)
 
 
-def random_state(n_columns, dtype, rng, seed=5, epoch=3):
+def random_state(n_columns, dtype, rng, seed=5, epoch=3, lambda_l0=0.3):
     def parameter(values):
         first = 0.01 * rng.normal(size=len(values))
         return Parameter(*(a.astype(dtype) for a in (values, first, 0.01 * rng.random(len(values)))))
 
-    return State(
-        parameter(rng.normal(size=n_columns)), parameter(rng.normal(0, 3, n_columns)), None, epoch, adam_step=epoch, seed=seed
-    )
+    theta, log_alpha = parameter(rng.normal(size=n_columns)), parameter(rng.normal(0, 3, n_columns))
+    return State(theta, log_alpha, None, epoch, adam_step=epoch, seed=seed, lambda_l0=lambda_l0)
 
 
-def make_problem(backend, dense, rng, link, gated=True, lambda_l0=0.3, lambda_l2=0.02, loss=squared_loss, column_offset=0):
+def make_problem(backend, dense, rng, link, gated=True, lambda_l2=0.02, loss=squared_loss, column_offset=0):
     target = rng.normal(size=dense.shape[0]) + 5
     return Problem(
         matrix=backend.matrix(ColumnMatrix.build(dense, dense.dtype)),
@@ -83,7 +82,6 @@ def make_problem(backend, dense, rng, link, gated=True, lambda_l0=0.3, lambda_l2
         loss=loss(backend.asarray(target), backend.asarray(rng.random(len(target)))),
         link=link,
         gates=(lambda epoch: HardConcrete(beta=0.5 + 0.01 * epoch)) if gated else None,
-        lambda_l0=lambda_l0,
         lambda_l2=lambda_l2,
         learning_rate=lambda epoch: 0.1 / (1 + epoch),
         column_offset=column_offset,
@@ -175,7 +173,7 @@ def test_gradient_of_the_whole_objective(device, exponential, data):
     n_rows, n_columns = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 6))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     relative, gated, seed = data.draw(st.booleans()), data.draw(st.booleans()), data.draw(st.integers(0, 2**64 - 1))
-    lambda_l0, lambda_l2 = data.draw(st.sampled_from([0.0, 0.7])), data.draw(st.sampled_from([0.0, 0.3]))
+    lambda_l0, lambda_l2 = data.draw(st.sampled_from([0.0, 0.7, -0.7])), data.draw(st.sampled_from([0.0, 0.3]))
     groups = data.draw(st.lists(st.integers(0, 2), min_size=n_rows, max_size=n_rows))
     theta, log_alpha = rng.normal(0, 0.7, n_columns), rng.normal(0, 2, n_columns)
     dense, y = rng.normal(size=(n_rows, n_columns)), rng.uniform(1, 4, n_rows)
@@ -193,11 +191,10 @@ def test_gradient_of_the_whole_objective(device, exponential, data):
         loss=(relative_loss if relative else squared_loss)(y, weights),
         link=ExponentialLink() if exponential else IdentityLink(),
         gates=(lambda epoch: GATES) if gated else None,
-        lambda_l0=lambda_l0,
         lambda_l2=lambda_l2,
         learning_rate=lambda epoch: 0.01,
     )
-    state = State(Parameter.start(theta.copy()), Parameter.start(log_alpha.copy()), None, 0, 0, seed)
+    state = State(Parameter.start(theta.copy()), Parameter.start(log_alpha.copy()), None, 0, 0, seed, lambda_l0)
     prediction, row_gradient = np.empty(n_rows), np.empty(n_rows)
     backend.start(problem, state, out=prediction)
     problem.loss.gradient(prediction, out=row_gradient)
@@ -239,8 +236,8 @@ def test_a_closed_column_takes_no_part(device):
     rng, backend = np.random.default_rng(5), get_backend(device)
     dense = random_matrix(6, 50, 0.8, rng, "float64")
     problem, state = (
-        make_problem(backend, dense, rng, ExponentialLink(), lambda_l0=0.0, lambda_l2=0.0),
-        random_state(50, "float64", rng),
+        make_problem(backend, dense, rng, ExponentialLink(), lambda_l2=0.0),
+        random_state(50, "float64", rng, lambda_l0=0.0),
     )
     for moment in (state.theta.first_moment, state.theta.second_moment, state.log_alpha.first_moment):
         moment[:] = 0

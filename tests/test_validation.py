@@ -379,6 +379,15 @@ BAD_SETTINGS = [
     case("callbacks bare function", {"callbacks": print}, InputTypeError, ["sequence", "list"]),
     case("callbacks number", {"callbacks": 5}, InputTypeError, ["sequence"]),
     case("callbacks not callable", {"callbacks": [print, 5]}, InputTypeError, ["callbacks[1]", "callable", "5"]),
+    case("n_active 0", {"n_active": 0}, InputError, ["at least 1", "got 0"]),
+    case("n_active negative", {"n_active": -3}, InputError, ["at least 1", "-3"]),
+    case("n_active beyond the columns", {"n_active": N + 1}, InputError, ["at most 6", "got 7"]),
+    case("n_active 2.5", {"n_active": 2.5}, InputError, ["whole number", "2.5"]),
+    case("n_active nan", {"n_active": np.nan}, InputError, ["whole number", "nan"]),
+    case("n_active text", {"n_active": "2"}, InputTypeError, ["whole number", "'2'"]),
+    case("n_active bool", {"n_active": True}, InputTypeError, ["whole number", "True"]),
+    case("n_active and lambda_l0", {"n_active": 2, "lambda_l0": 0.1}, InputError, ["lambda_l0", "one of them"]),
+    case("n_active and the default lambda_l0", {"n_active": 2, "lambda_l0": 0.01}, InputError, ["one of them"]),
     case("callbacks text", {"callbacks": "report"}, InputTypeError, ["callbacks[0]", "callable"]),
 ]
 
@@ -442,6 +451,7 @@ def test_setting_of_calibration_is_refused(settings, error, parts):
     ("settings", "error", "parts"),
     [
         case("both spellings", {"lambda_reg": 0.1, "lambda_l0": 0.1}, InputError, ["lambda_reg", "lambda_l0"]),
+        case("lambda_reg and n_active", {"lambda_reg": 0.1, "n_active": 2}, InputError, ["n_active", "one of them"]),
         case("lambda_reg negative", {"lambda_reg": -0.1}, InputError, ["lambda_reg", "at least 0"]),
         case("lambda_reg nan", {"lambda_reg": np.nan}, InputError, ["lambda_reg", "finite"]),
         case("lambda_reg text", {"lambda_reg": "a"}, InputTypeError, ["lambda_reg"]),
@@ -450,6 +460,11 @@ def test_setting_of_calibration_is_refused(settings, error, parts):
 def test_setting_of_regression_is_refused(settings, error, parts):
     model = trained(SparseL0Linear)
     assert_refused(lambda: model.fit(M, Y, epochs=2, **settings), error, parts, model)
+
+
+def test_n_active_without_gates_is_refused():
+    model = trained(SparseCalibrationWeights, use_gates=False)
+    assert_refused(lambda: model.fit(M, Y, epochs=2, n_active=2), InputError, ["n_active", "use_gates=False"], model)
 
 
 @pytest.mark.parametrize("threshold", [-0.01, 1.01, np.nan, np.inf], ids=str)
@@ -767,6 +782,13 @@ BAD_STATES = [
     case("epoch 2**32", lambda s: s.update(epoch=2**32), InputError, ["epoch", "at most 4294967295"]),
     case("epoch text", lambda s: s.update(epoch="3"), InputTypeError, ["epoch", "whole number"]),
     case("adam_step negative", lambda s: s.update(adam_step=-1), InputError, ["adam_step", "at least 0"]),
+    case("lambda_l0 missing", lambda s: s.pop("lambda_l0"), InputError, ["missing ['lambda_l0']"]),
+    case("lambda_l0 nan", lambda s: s.update(lambda_l0=np.nan), InputError, ["lambda_l0", "finite"]),
+    case("governor short", lambda s: s.update(governor=np.ones(2)), InputError, ["governor", "3 wanted"]),
+    case("governor nan", lambda s: s.update(governor=np.full(3, np.nan)), InputError, ["governor[0] is nan"]),
+    case("selection short", lambda s: s.update(selection=np.ones(N - 1, bool)), InputError, ["selection", "6 wanted"]),
+    case("selection of 2", lambda s: s.update(selection=np.full(N, 2)), InputError, ["selection[0] = 2", "selected"]),
+    case("selection empty", lambda s: s.update(selection=np.zeros(N, bool)), InputError, ["selection", "no column"]),
     case("seed negative", lambda s: s.update(seed=-1), InputError, ["seed", "at least 0"]),
     case("seed 2**64", lambda s: s.update(seed=2**64), InputError, ["seed", "at most"]),
 ]

@@ -64,7 +64,7 @@ def _constants(problem: Problem, state: State, dtype: np.dtype[Any]) -> NDArray[
     size, root_factor = step_sizes(problem.learning_rate(done), step)
     constants = (
         gates.shift, gates.beta, gates.gamma, stretch, stretch / gates.beta,
-        penalty_shift, problem.lambda_l0, problem.lambda_l2, size, root_factor,
+        penalty_shift, state.lambda_l0, problem.lambda_l2, size, root_factor,
         BETA1, 1.0 - BETA1, BETA2, 1.0 - BETA2, EPSILON, LOG_ALPHA_BOUND, np.finfo(dtype).max,
     )  # fmt: skip
     return np.array(constants, dtype=dtype)

@@ -228,7 +228,7 @@ def _chain_log_alpha(gradient, slope, log_alpha, constants, out):
     one = out.dtype.type(1)
     for i in range(_U(out.size)):
         out[i] = gradient[i] * slope[i]
-    if lambda_l0 > 0:
+    if lambda_l0 != 0:  # a governed price may fall below 0
         for i in range(_U(out.size)):
             a = log_alpha[i]
             grown = _exp(min(max(a, -bound), bound) + shift)

@@ -63,8 +63,8 @@ class NumpyBackend:
         by_log_alpha = by_weight * state.draw.log_alpha_slope
         if problem.lambda_l2:
             by_theta += problem.lambda_l2 * l2_penalty(theta.value, problem.link)[1]
-        if problem.gates and problem.lambda_l0:
-            by_log_alpha += problem.lambda_l0 * l0_penalty(log_alpha.value, problem.gates(state.epoch))[1]
+        if problem.gates and state.lambda_l0:
+            by_log_alpha += state.lambda_l0 * l0_penalty(log_alpha.value, problem.gates(state.epoch))[1]
         state.adam_step += 1
         adam_update(theta, by_theta, learning_rate, state.adam_step)
         if problem.gates:

@@ -9,6 +9,8 @@ from l0np.calibration import SparseCalibrationWeights
 from l0np.diagnostics import Diagnostics, diagnose, target_table
 from l0np.findings import TargetChecks
 from l0np.matrix import ColumnMatrix
+from l0np.paths import CalibrationPath, l0_path
+from l0np.selection import Calibration, calibrate
 from l0np.sparse import SparseL0Linear
 from l0np.tables import TargetTable
 from l0np.target_checks import check_targets
@@ -17,16 +19,20 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Aggregate",
+    "Calibration",
+    "CalibrationPath",
     "ColumnMatrix",
     "Diagnostics",
     "SparseCalibrationWeights",
     "SparseL0Linear",
     "TargetChecks",
     "TargetTable",
+    "calibrate",
     "callbacks",
     "check_targets",
     "diagnose",
     "errors",
+    "l0_path",
     "schedules",
     "target_table",
 ]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np import noise, validation
 from l0np.callbacks import Progress, calibration_report
+from l0np.distances import distance_of
+from l0np.errors import InputError
 from l0np.links import ExponentialLink, Link
 from l0np.model import GatedModel
 from l0np.optimizers import Parameter
 from l0np.penalties import l2_penalty
+from l0np.refit import DEFAULT_BOUNDS, Refit, default_scale, refit_to_targets
 from l0np.state import State
-from l0np.targets import Targets
+from l0np.targets import TargetOptions, Targets
 
 SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarithm
 
@@ -237,6 +240,87 @@ class SparseCalibrationWeights(GatedModel):
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
         self._train(matrix, targets, settings)
         return self
+
+    def refit(
+        self,
+        M: Any,
+        y: ArrayLike,
+        *,
+        reference: ArrayLike | None = None,
+        distance: str = "chi-square",
+        bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
+        total: float | None = None,
+        **options: Unpack[TargetOptions],
+    ) -> Refit:
+        """Fix the selection and give its records the weights that meet the targets as closely as the bounds allow.
+
+        Among such weights those nearest to the reference are taken. Nothing is random, no record is lost, and the model's
+        weights are replaced. Selected are the records that `fit` with `n_active` chose, else those with a weight that is not 0.
+
+        Parameters
+        ----------
+        M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, n_features)
+            As in `fit`.
+        y : array of shape (Q,)
+            The targets.
+        reference : float or array of shape (n_features,), optional
+            Reference weights, above 0. By default the initial weights, scaled so that those of the selected records add up to
+            what those of all did.
+        distance : {"chi-square", "raking", "logit"}
+            What "nearest" means: see `l0np.distances`. Chi-square with bounds is the bounded-linear method.
+        bounds : (float or None, float or None)
+            Least and largest ratio of weight to reference; the least must be above 0.
+        total : float, optional
+            A sum that the weights must have.
+        **options
+            What `fit` takes about targets. Errors are divided by `target_scales`, ``max(|y|, 1)`` by default; that matters only
+            for targets that cannot all be met.
+
+        Returns
+        -------
+        Refit
+            Weights of the selected records, their ratios to the reference, whether the method converged, the targets missed.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For unusable arguments, before any work; the model stays as it was.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from l0np import SparseCalibrationWeights
+        >>> M = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 3.0]])
+        >>> model = SparseCalibrationWeights(n_features=4, seed=0).fit(M, [8.0, 10.0], n_active=3, epochs=100)
+        >>> model.refit(M, [8.0, 10.0])
+        Refit(3 weights, converged in 14 steps, all 2 targets met)
+        >>> model.predict(M).round(4)
+        array([ 8., 10.])
+        """
+        found = distance_of(distance, bounds)
+        if not found.lowest > 0:
+            raise InputError(f"bounds[0] must be above 0, for these weights have logarithms; got {found.lowest:g}")
+        if total is not None:
+            total = validation.real_number("total", total, above=0.0)
+        matrix = self._column_matrix("M", M)
+        targets = Targets.build(y, matrix.shape[0], M=M, **options)
+        selected = self._test_time_weights(self._state) != 0
+        if not selected.any():
+            raise InputError("no record is active: nothing to refit")
+        if reference is None:
+            base = validation.scalar_or_vector(
+                "init_weights", 1.0 if self.init_weights is None else self.init_weights, self.n_features, np.dtype(np.float64)
+            )
+            base = np.maximum(base, SMALLEST_WEIGHT)
+            base = base * (base.sum() / base[selected].sum())
+        else:
+            base = validation.scalar_or_vector("reference", reference, self.n_features, np.dtype(np.float64), above=0.0)
+        columns = matrix.to_scipy()[:, np.flatnonzero(selected)].astype(np.float64)
+        refit = refit_to_targets(columns, targets, default_scale(targets), base[selected], found, total)
+        log_weight = np.array(self._state.theta.value)
+        log_weight[selected] = np.log(refit.weights)
+        self._state = replace(self._state, theta=replace(self._state.theta, value=log_weight), selection=selected)
+        return refit
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state with the jitter of the first fit."""

@@ -17,14 +17,14 @@ FLOORS = [
     {"errors", "validation", "row_validation", "jit", "matrix", "matrix_kernels", "entries", "row_dependence", "feasibility"},
     {
         "elementary", "hard_concrete", "links", "losses", "optimizers", "schedules", "penalties", "noise", "metrics", "targets",
-        "aggregates", "tables", "diagnostics", "findings",
+        "aggregates", "tables", "diagnostics", "findings", "distances",
     },
     {
         "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
-        "backends.numba", "backends.numba_kernels", "backends.cupy",
+        "backends.numba", "backends.numba_kernels", "backends.cupy", "rounding", "exchange", "refit",
     },
     {"model", "calibration", "sparse"},
-    {"target_checks"},
+    {"target_checks", "selection", "paths"},
     {"__init__"},
 ]  # fmt: skip
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}

@@ -1,0 +1,100 @@
+"""Distances between weights and reference weights, by their calibration functions.
+
+J.-C. Deville, C.-E. Sarndal: Calibration estimators in survey sampling (JASA 87, 1992), section 2 and table 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np import validation
+from l0np.errors import InputError
+
+Floats = NDArray[np.float64]
+
+EXPONENT_BOUND = 500.0
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A distance between weights and reference by its calibration function F: the g-weight as a function of u.
+
+    `function` returns F(u), F'(u) and the integral of F from 0 to u, for u inside the range that the bounds leave; `inverse`
+    gives the u of a g-weight.
+    """
+
+    function: Callable[[Floats], tuple[Floats, Floats, Floats]]
+    inverse: Callable[[float], float]
+    lower: float = -np.inf
+    upper: float = np.inf
+    floor: float = -np.inf
+
+    @property
+    def lowest(self) -> float:
+        """The least g-weight: the lower bound, or what the function itself never falls to."""
+        return max(self.lower, self.floor)
+
+    def __call__(self, u: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the g-weights within the bounds, their derivatives and integrals by u."""
+        least, most = self.inverse(self.lower), self.inverse(self.upper)
+        inside = np.clip(u, least, most)
+        ratio, slope, integral = self.function(inside)
+        return ratio, np.where(u == inside, slope, 0.0), integral + ratio * (u - inside)
+
+
+def chi_square(lower: float, upper: float) -> Distance:
+    """Return the linear method (bounded-linear with bounds): distance (w - r)^2 / r, F(u) = 1 + u."""
+    return Distance(lambda u: (1.0 + u, np.ones_like(u), u + 0.5 * u**2), lambda ratio: ratio - 1.0, lower, upper)
+
+
+def raking(lower: float, upper: float) -> Distance:
+    """Return the multiplicative method: distance w log(w / r) - w + r, F(u) = exp(u)."""
+
+    def function(u: Floats) -> tuple[Floats, Floats, Floats]:
+        ratio = np.exp(np.minimum(u, EXPONENT_BOUND))
+        return ratio, ratio, ratio - 1.0
+
+    return Distance(function, lambda ratio: float(np.log(ratio)) if ratio > 0 else -np.inf, lower, upper, np.finfo(float).tiny)
+
+
+def logit(lower: float, upper: float) -> Distance:
+    """Return the logit method: g-weights stay strictly inside the bounds, lower < 1 < upper, both finite."""
+    if not (np.isfinite(upper) and lower < 1.0 < upper):
+        raise InputError(f'distance="logit" needs finite bounds around 1, got ({lower}, {upper})')
+    rate = (upper - lower) / ((1.0 - lower) * (upper - 1.0))
+
+    def function(u: Floats) -> tuple[Floats, Floats, Floats]:
+        # in terms of x = rate * u + log((1 - lower) / (upper - 1)), F = lower + (upper - lower) / (1 + exp(-x))
+        start = np.log((1.0 - lower) / (upper - 1.0))
+        x = np.clip(rate * u + start, -EXPONENT_BOUND, EXPONENT_BOUND)
+        share = 1.0 / (1.0 + np.exp(-x))
+        ratio = lower + (upper - lower) * share
+        integral = lower * u + (upper - lower) / rate * (np.logaddexp(0.0, x) - np.logaddexp(0.0, start))
+        return ratio, rate * (upper - lower) * share * (1.0 - share), integral
+
+    return Distance(function, lambda ratio: np.copysign(np.inf, ratio - 1.0), floor=lower)
+
+
+DISTANCES: dict[str, Callable[[float, float], Distance]] = {"chi-square": chi_square, "raking": raking, "logit": logit}
+
+
+def distance_of(name: Any, bounds: Any) -> Distance:
+    """Return the distance that a user names, within bounds on the ratio of weight to reference weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ratio, slope, integral = distance_of("chi-square", (0.5, None))(np.array([-2.0, 0.0, 1.0]))
+    >>> ratio
+    array([0.5, 1. , 2. ])
+    """
+    make = validation.one_of("distance", name, DISTANCES)
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise validation.wrong_kind("bounds", "a pair (lower, upper), None for no bound", bounds)
+    lower, upper = bounds
+    low = -np.inf if lower is None else validation.real_number("bounds[0]", lower, at_most=1.0)
+    high = np.inf if upper is None or upper == np.inf else validation.real_number("bounds[1]", upper, at_least=1.0)
+    return make(low, high)

@@ -1,0 +1,186 @@
+"""Paths: the same problem answered for many sizes, and the smallest that is good enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l0np import validation
+from l0np.errors import InputError
+from l0np.refit import DEFAULT_BOUNDS
+from l0np.selection import METHODS, Calibration, Study, Training, gated_model, governed, priced
+from l0np.targets import TargetOptions
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CalibrationPath:
+    """Answers for growing numbers of records.
+
+    Attributes
+    ----------
+    answers : tuple of Calibration
+        One for each size, the smallest first.
+    n_active : array of int
+        Number of records of each.
+    lambda_l0 : array of float
+        Price of an open gate that each was found with, NaN where no gates were trained.
+    mean_error, worst_error : arrays of float
+        Mean and largest absolute relative error of the fitted targets.
+    within : array of shape (number of answers, 3)
+        Share of the fitted targets within 5, 10 and 25 %.
+    effective_sample_size : array of float
+        Kish's, of each answer.
+    """
+
+    answers: tuple[Calibration, ...]
+
+    @property
+    def n_active(self) -> NDArray[np.int64]:  # noqa: D102  # see the class
+        return np.array([len(answer.indices) for answer in self.answers])
+
+    @property
+    def lambda_l0(self) -> NDArray[np.float64]:  # noqa: D102
+        return np.array([np.nan if answer.lambda_l0 is None else answer.lambda_l0 for answer in self.answers])
+
+    @property
+    def mean_error(self) -> NDArray[np.float64]:  # noqa: D102
+        return np.array([answer.diagnostics.fitted.mean for answer in self.answers])
+
+    @property
+    def worst_error(self) -> NDArray[np.float64]:  # noqa: D102
+        return np.array([answer.diagnostics.fitted.worst for answer in self.answers])
+
+    @property
+    def within(self) -> NDArray[np.float64]:  # noqa: D102
+        return np.array([answer.diagnostics.fitted.within for answer in self.answers])
+
+    @property
+    def effective_sample_size(self) -> NDArray[np.float64]:  # noqa: D102
+        return np.array([answer.diagnostics.effective_sample_size for answer in self.answers])
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Tell each size in a line."""
+        lines = [f"{'records':>9}  {'method':<9}{'mean error':>12}{'worst':>10}{'<= 10%':>8}{'eff. size':>11}"]
+        for answer in self.answers:
+            found = answer.diagnostics
+            lines.append(
+                f"{len(answer.indices):>9,}  {answer.method:<9}{found.fitted.mean:>12.2%}{found.fitted.worst:>10.1%}"
+                f"{found.fitted.within[1]:>8.0%}{found.effective_sample_size:>11,.1f}"
+            )
+        return "\n".join(lines)
+
+    def smallest_adequate(
+        self, max_error: float | None = None, share_within: tuple[float, float] | None = None
+    ) -> Calibration | None:
+        """Return the answer with the fewest records that suffices; None where no answer does.
+
+        Parameters
+        ----------
+        max_error : float, optional
+            No fitted target may have a larger relative error.
+        share_within : (float, float), optional
+            A share of the fitted targets and the relative error that it must keep to: (0.95, 0.1) for 95 % within 10 %.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            Where neither or something unusable is given.
+        """
+        if max_error is None and share_within is None:
+            raise InputError("smallest_adequate needs max_error, share_within or both")
+        most = np.inf if max_error is None else validation.real_number("max_error", max_error, at_least=0.0)
+        share, limit = 0.0, np.inf
+        if share_within is not None:
+            if not isinstance(share_within, tuple | list) or len(share_within) != 2:
+                raise validation.wrong_kind("share_within", "a pair (share of targets, relative error)", share_within)
+            share = validation.real_number("share_within[0]", share_within[0], at_least=0.0, at_most=1.0)
+            limit = validation.real_number("share_within[1]", share_within[1], at_least=0.0)
+        for answer in self.answers:
+            errors = np.abs(answer.targets.relative_error[answer.targets.fitted])
+            if errors.max() <= most and (errors <= limit).mean() >= share:
+                return answer
+        return None
+
+
+def l0_path(
+    M: Any,
+    y: ArrayLike,
+    n_active: Sequence[int] | None = None,
+    lambda_l0: Sequence[float] | None = None,
+    base_weights: ArrayLike = 1.0,
+    *,
+    method: str = "auto",
+    distance: str = "chi-square",
+    bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
+    total: float | None = None,
+    epochs: int = 1500,
+    lr: float = 0.1,
+    device: str = "cpu",
+    seed: int | None = None,
+    **options: Unpack[TargetOptions],
+) -> CalibrationPath:
+    """Answer one problem for several numbers of records, or for several prices of an open gate.
+
+    All records are calibrated once. Gates, where they are trained, go on from where the size before left them: from many
+    records to few, from a low price to a high one.
+
+    Parameters
+    ----------
+    M, y, base_weights, method, distance, bounds, total, epochs, lr, device, seed, **options
+        As in `calibrate`; `epochs` for each size, a third of it after the first.
+    n_active : sequence of int
+        The numbers of records; or
+    lambda_l0 : sequence of float
+        the prices, for which gates are trained and those that stay open are kept.
+
+    Returns
+    -------
+    CalibrationPath
+        The smallest number of records first; it prints itself.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For unusable arguments, before any work.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import l0np
+    >>> rng = np.random.default_rng(0)
+    >>> M = np.vstack([np.ones(500), rng.random((4, 500)) < 0.3, rng.lognormal(size=500)])
+    >>> path = l0np.l0_path(M, M @ np.ones(500), n_active=[3, 20, 100], seed=0)
+    >>> path.n_active
+    array([  3,  20, 100])
+    >>> len(path.smallest_adequate(max_error=0.001).indices)
+    20
+    """
+    if (n_active is None) == (lambda_l0 is None):
+        raise InputError("l0_path needs n_active or lambda_l0, one of them")
+    study = Study.begin(M, y, base_weights, distance, bounds, total, device, seed, options)
+    choice = validation.one_of("method", method, METHODS)
+    training = Training.checked(epochs, lr)
+    model = gated_model(study)
+    answers = []
+    if lambda_l0 is not None:
+        prices = [validation.real_number(f"lambda_l0[{i}]", price, at_least=0.0) for i, price in enumerate(lambda_l0)]
+        for price in sorted(prices):
+            answers.append(priced(study, model, price, training))
+            training = training.later()
+    else:
+        sizes = [study.checked_count(f"n_active[{i}]", k) for i, k in enumerate(n_active or ())]
+        for k in sorted(set(sizes), reverse=True):
+            if method == "gates":
+                answers.append(governed(study, model, k, training))
+                training = training.later()
+            else:
+                answers.append(choice(study, k, training))
+    if not answers:
+        raise InputError("l0_path needs at least one size")
+    return CalibrationPath(tuple(sorted(answers, key=lambda answer: len(answer.indices))))

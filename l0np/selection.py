@@ -1,0 +1,388 @@
+"""From targets to an answer: select exactly k records, refit their weights, say how good they are; and paths over k.
+
+Three ways to select, and the rule by which "auto" takes one (measured by ``benchmarks/selection.py``):
+
+1. "balanced": a sample by the cube method, with probabilities in proportion to the weights that meet the targets with all
+   records, but no record less likely than the largest share it holds of any one target. Weights come out nearly equal, so
+   the effective sample size is highest. Taken wherever its refit meets all targets that all records together meet.
+2. "exchange": where fewer records than independent targets cannot meet them: pursuit of the residual, then exchanges.
+   Nothing is random. Taken then where it can be afforded, if it comes closer.
+3. "gates": training with Hard Concrete gates, whose price is governed so that k stay open. Taken where exchanges cost too much.
+"""
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l0np import validation
+from l0np.calibration import SparseCalibrationWeights
+from l0np.diagnostics import Diagnostics
+from l0np.distances import Distance, distance_of
+from l0np.entries import weighted_totals
+from l0np.errors import InputError
+from l0np.exchange import exchange, pursue
+from l0np.matrix import ColumnMatrix
+from l0np.model import LARGEST_SEED
+from l0np.refit import DEFAULT_BOUNDS, Refit, default_scale, refit_to_targets
+from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
+from l0np.tables import TargetTable
+from l0np.targets import TargetOptions, Targets
+
+Floats = NDArray[np.float64]
+
+FULL_REFIT_COST = 5e8  # products of two entries of a column, up to which all records are refitted by Newton's method
+EXCHANGE_COST = 2e10  # targets times records times k squared, up to which exchanges are tried
+SAMPLES = 5  # balanced samples that are drawn before another way is tried
+FULL_EPOCHS, FULL_LEARNING_RATE = 300, 0.05  # of the training without gates that stands in for the refit of all records
+KEEP_PROBABILITY, TEMPERATURE = 0.9, 0.35  # of gates in training
+FLOAT = np.dtype(np.float64)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration:
+    """Selected records, their weights, and what these are worth.
+
+    Attributes
+    ----------
+    weights : array of shape (N,)
+        The weight of every record, 0 where it is not selected.
+    indices : array of shape (k,)
+        The selected records, ascending.
+    selected_weights : array of shape (k,)
+        Their weights.
+    reference_weights : array of shape (k,)
+        What the weights were kept near to: before selection / inclusion probability.
+    targets : TargetTable
+        Each target with its estimate and error.
+    diagnostics : Diagnostics
+        Effective sample size, ratios to the base weights, errors by group.
+    missed : tuple of str
+        Names of the fitted targets that could not be met within their tolerance.
+    converged : bool
+        Whether the weights had come to rest.
+    method : str
+        How the records were selected: "all", "balanced", "exchange", "gates" or "path".
+    lambda_l0 : float or None
+        Where the price of an open gate ended, if there were gates.
+    seed : int
+        What gives the same answer again.
+    """
+
+    weights: Floats
+    indices: NDArray[np.int64]
+    selected_weights: Floats
+    reference_weights: Floats
+    targets: TargetTable
+    diagnostics: Diagnostics
+    missed: tuple[str, ...]
+    converged: bool
+    method: str
+    lambda_l0: float | None
+    seed: int
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Tell how the records were selected, whether the targets are met, and the diagnostics."""
+        met = "all targets met" if not self.missed else f"{len(self.missed)} of {len(self.targets)} targets missed"
+        state = "converged" if self.converged else "not converged"
+        return f"Calibration: {len(self.indices):,} records ({self.method}), {state}, {met}\n\n{self.diagnostics}"
+
+
+def calibrate(
+    M: Any,
+    y: ArrayLike,
+    n_active: int | None = None,
+    base_weights: ArrayLike = 1.0,
+    *,
+    method: str = "auto",
+    distance: str = "chi-square",
+    bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
+    total: float | None = None,
+    epochs: int = 1500,
+    lr: float = 0.1,
+    device: str = "cpu",
+    seed: int | None = None,
+    **options: Unpack[TargetOptions],
+) -> Calibration:
+    """Select exactly `n_active` records and give them weights that meet the targets.
+
+    First all records are calibrated; then records are selected, which is what `method` says; then the weights of the selected
+    are refitted. These stay near to (weight before selection) / (inclusion probability), which makes them as even as the
+    targets allow.
+
+    Parameters
+    ----------
+    M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
+        What each record adds to each target for one unit of weight.
+    y : array of shape (Q,)
+        The targets.
+    n_active : int, optional
+        Number of records to keep; None keeps all that have a base weight: classical calibration (Deville and Sarndal 1992).
+    base_weights : float or array of shape (N,)
+        Design weights, 0 or more; records of weight 0 are never selected.
+    method : {"auto", "balanced", "exchange", "gates"}
+        How records are selected: see `l0np.selection`.
+    distance : {"chi-square", "raking", "logit"}
+        How the distance of weights to reference weights is measured: see `l0np.distances`.
+    bounds : (float or None, float or None)
+        Least and largest ratio of weight to reference weight.
+    total : float, optional
+        A sum that the weights must have.
+    epochs, lr, device
+        Of the training, where gates are trained.
+    seed : int, optional
+        Fixes whatever is random; None draws one, which the answer tells.
+    **options
+        What `SparseCalibrationWeights.fit` takes about targets, and `names`: `target_weights`, `target_scales` (by default
+        errors are divided by ``max(|y|, 1)``), `target_groups`, `tolerances`, `caps`, `aggregates`, `exclude`.
+
+    Returns
+    -------
+    Calibration
+        Weights, selected records, the table of targets and diagnostics; it prints itself.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For unusable arguments, before any work.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import l0np
+    >>> rng = np.random.default_rng(0)
+    >>> M = np.vstack([np.ones(1000), rng.random((4, 1000)) < 0.3, rng.lognormal(size=1000)])
+    >>> answer = l0np.calibrate(M, M @ np.ones(1000), n_active=50, seed=0)
+    >>> len(answer.indices), answer.method, bool(answer.targets.relative_error.max() < 1e-9)
+    (50, 'balanced', True)
+    >>> bool(answer.diagnostics.effective_sample_size > 45)
+    True
+    """
+    study = Study.begin(M, y, base_weights, distance, bounds, total, device, seed, options)
+    choice = validation.one_of("method", method, METHODS)
+    training = Training.checked(epochs, lr)
+    if n_active is None:
+        return study.keep_all()
+    return choice(study, study.checked_count("n_active", n_active), training)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast gates are trained."""
+
+    epochs: int
+    lr: float
+
+    @classmethod
+    def checked(cls, epochs: Any, lr: Any) -> "Training":
+        """Check what a user says."""
+        return cls(validation.whole_number("epochs", epochs, at_least=1), validation.real_number("lr", lr, above=0.0))
+
+    def later(self) -> "Training":
+        """Return the training of a model that another size has trained before."""
+        return replace(self, epochs=max(self.epochs // 3, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One problem: what all selections of it share."""
+
+    matrix: ColumnMatrix
+    targets: Targets
+    scale: Floats
+    base: Floats
+    calibrated: Floats  # the weights that meet the targets with all records
+    full: Refit | None  # how they were found, where by Newton's method
+    distance: Distance
+    total: float | None
+    device: str
+    seed: int
+    options: dict[str, Any]  # of the targets, as `fit` takes them
+
+    @classmethod
+    def begin(
+        cls, M: Any, y: Any, base_weights: Any, distance: Any, bounds: Any, total: Any, device: str, seed: Any, options: Any
+    ) -> "Study":
+        """Check what the user gave and calibrate all records."""
+        found = distance_of(distance, bounds)
+        matrix = M if isinstance(M, ColumnMatrix) else ColumnMatrix.build(M, FLOAT)
+        targets = Targets.build(y, matrix.shape[0], M=M, **options)
+        base = validation.scalar_or_vector("base_weights", base_weights, matrix.shape[1], FLOAT, at_least=0.0)
+        if not base.any():
+            raise InputError("base_weights are all 0: there is no record to select")
+        if total is not None:
+            total = validation.real_number("total", total, above=0.0)
+        seed = secrets.randbits(63) if seed is None else validation.whole_number("seed", seed, at_least=0, at_most=LARGEST_SEED)
+        eligible, scale = np.flatnonzero(base), default_scale(targets)
+        for_fit = {name: value for name, value in options.items() if name != "names"}
+        for_fit |= {
+            "loss_type": "relative",
+            "target_scales": scale,
+            "exclude": None if targets.fitted.all() else ~targets.fitted,
+        }
+        study = cls(matrix, targets, scale, base, base, None, found, total, device, seed, for_fit)
+        weights = base.copy()
+        counts = np.diff(matrix.indptr).astype(np.float64)
+        if (counts**2).sum() <= FULL_REFIT_COST:
+            full = study.refit(eligible, base[eligible])
+            weights[eligible] = full.weights
+            return replace(study, calibrated=weights, full=full)
+        model = study.model(base, use_gates=False)
+        model.fit(matrix, targets.value, lr=FULL_LEARNING_RATE, epochs=FULL_EPOCHS, **study.options)
+        weights[eligible] = model.get_weights(deterministic=True)[eligible]
+        return replace(study, calibrated=weights)
+
+    def model(self, weights: Floats, **arguments: Any) -> SparseCalibrationWeights:
+        """Return a model of this problem that starts at these weights."""
+        n, dtype = self.matrix.shape[1], self.matrix.dtype
+        return SparseCalibrationWeights(n, init_weights=weights, device=self.device, seed=self.seed, dtype=dtype, **arguments)
+
+    def checked_count(self, name: str, k: Any) -> int:
+        """Return k if so many records can be selected."""
+        count = validation.whole_number(name, k, at_least=1, at_most=self.matrix.shape[1])
+        eligible = np.count_nonzero(self.base)
+        if count > eligible:
+            raise InputError(
+                f"{name} must be at most {eligible}, the number of records with a base weight above 0, got {count}"
+            )
+        return count
+
+    def keep_all(self) -> Calibration:
+        """Return the answer without selection."""
+        eligible = np.flatnonzero(self.base)
+        refit = self.full or self.refit(eligible, self.base[eligible])
+        return self.answer(eligible, self.base[eligible], refit, "all")
+
+    def probabilities(self, k: int) -> Floats:
+        """Return inclusion probabilities for k records: in proportion to the weights that they stand for."""
+        stand_for = np.maximum(self.calibrated, 0.0)
+        if np.count_nonzero(stand_for) < k:  # unbounded weights may be negative
+            stand_for = self.base
+        return inclusion_probabilities(stand_for, largest_shares(self.matrix, stand_for), k)
+
+    def refit(self, indices: NDArray[np.int64], reference: Floats) -> Refit:
+        """Return the weights of a selection."""
+        columns = _columns(self.matrix, indices)
+        return refit_to_targets(columns, self.targets, self.scale, reference, self.distance, self.total)
+
+    def reference(self, indices: NDArray[np.int64], probabilities: Floats) -> Floats:
+        """Return (weight before selection) / (inclusion probability) of selected records."""
+        likely = np.where(probabilities[indices] > 0, probabilities[indices], len(indices) / len(probabilities))
+        before = np.where(self.calibrated[indices] > 0, self.calibrated[indices], self.base[indices])
+        return before / likely
+
+    def attempt(self, indices: NDArray[np.int64], k: int, method: str, lambda_l0: float | None = None) -> Calibration:
+        """Return the answer for a selection that was not drawn by design."""
+        reference = self.reference(indices, self.probabilities(k))
+        return self.answer(indices, reference, self.refit(indices, reference), method, lambda_l0)
+
+    def answer(
+        self, indices: NDArray[np.int64], reference: Floats, refit: Refit, method: str, lambda_l0: float | None = None
+    ) -> Calibration:
+        """Put an answer together."""
+        weights = np.zeros(self.matrix.shape[1])
+        weights[indices] = refit.weights
+        estimate = weighted_totals(self.matrix, weights)
+        return Calibration(
+            weights=weights,
+            indices=indices,
+            selected_weights=refit.weights,
+            reference_weights=reference,
+            targets=TargetTable.of(self.targets, estimate),
+            diagnostics=Diagnostics.of(self.targets, estimate, weights, self.base),
+            missed=tuple(self.targets.name(i) for i in refit.missed),
+            converged=refit.converged,
+            method=method,
+            lambda_l0=lambda_l0,
+            seed=self.seed,
+        )
+
+    def can_exchange(self, k: int) -> bool:
+        """Return whether exchanges can be afforded, and speak of the same loss: plain squares of the targets' errors."""
+        n_targets, n_records = self.matrix.shape
+        plain = not self.targets.aggregates and not self.targets.tolerance.any()
+        return plain and n_targets * n_records * float(k) ** 2 <= EXCHANGE_COST
+
+    def loss(self, answer: Calibration) -> float:
+        """Return the weighted sum of squared errors of an answer's fitted targets."""
+        estimate, targets = answer.targets.estimate, self.targets
+        excess = np.maximum(np.abs(estimate - targets.value) - targets.tolerance, 0.0) / self.scale
+        return float((targets.weights * targets.fitted) @ excess**2)
+
+
+def _balanced(study: Study, k: int, training: Training) -> Calibration:
+    """Return the best of some balanced samples: the first that meets all targets, else that which comes closest."""
+    probabilities = study.probabilities(k)
+    stand_for = np.where(study.calibrated > 0, study.calibrated, study.base)
+    best: Calibration | None = None
+    for attempt in range(SAMPLES):
+        indices = balanced_sample(study.matrix, stand_for, probabilities, study.seed, attempt)
+        reference = study.reference(indices, probabilities)
+        answer = study.answer(indices, reference, study.refit(indices, reference), "balanced")
+        if best is None or study.loss(answer) < study.loss(best):
+            best = answer
+        if _as_good_as_all(study, best):
+            break
+    assert best is not None
+    return best
+
+
+def _as_good_as_all(study: Study, answer: Calibration) -> bool:
+    """Return whether a selection misses no target that all records together meet."""
+    unreachable = 0 if study.full is None else len(study.full.missed)
+    return len(answer.missed) <= unreachable
+
+
+def _exchange(study: Study, k: int, training: Training) -> Calibration:
+    eligible = np.flatnonzero(study.base)
+    factor = np.sqrt(study.targets.weights * study.targets.fitted) / study.scale
+    rows = np.asarray(_columns(study.matrix, eligible).toarray()) * factor[:, None]
+    target = study.targets.value * factor
+    return study.attempt(eligible[exchange(rows, target, pursue(rows, target, k))], k, "exchange")
+
+
+def _gates(study: Study, k: int, training: Training) -> Calibration:
+    return governed(study, gated_model(study), k, training)
+
+
+def _auto(study: Study, k: int, training: Training) -> Calibration:
+    balanced = _balanced(study, k, training)
+    if _as_good_as_all(study, balanced):
+        return balanced
+    other = _exchange(study, k, training) if study.can_exchange(k) else _gates(study, k, training)
+    return min(balanced, other, key=study.loss)
+
+
+METHODS = {"auto": _auto, "balanced": _balanced, "exchange": _exchange, "gates": _gates}
+
+
+def gated_model(study: Study) -> SparseCalibrationWeights:
+    """Return a model whose gates are open at first, but for records without base weight."""
+    keep = np.where(study.base > 0, KEEP_PROBABILITY, 0.0)
+    return study.model(np.maximum(study.calibrated, 0.0), beta=TEMPERATURE, init_keep_prob=keep)
+
+
+def governed(study: Study, model: SparseCalibrationWeights, k: int, training: Training) -> Calibration:
+    """Train gates until k are left, and refit these."""
+    model.fit(study.matrix, study.targets.value, n_active=k, lr=training.lr, epochs=training.epochs, **study.options)
+    indices = np.flatnonzero(model.get_weights(deterministic=True))
+    return study.attempt(indices, k, "gates", model.lambda_l0_)
+
+
+def priced(study: Study, model: SparseCalibrationWeights, price: float, training: Training) -> Calibration:
+    """Train gates at a given price, and refit the records whose gates stay open: the likeliest, if none does."""
+    model.fit(study.matrix, study.targets.value, lambda_l0=price, lr=training.lr, epochs=training.epochs, **study.options)
+    indices = np.flatnonzero((model.get_weights(deterministic=True) != 0) & (study.base > 0))
+    if not indices.size:
+        indices = np.array([int(np.argmax(np.where(study.base > 0, model.log_alpha, -np.inf)))])
+    return study.attempt(indices, len(indices), "gates", price)
+
+
+def _columns(matrix: ColumnMatrix, indices: NDArray[np.int64]) -> Any:
+    return matrix.to_scipy()[:, indices].astype(np.float64)

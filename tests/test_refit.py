@@ -1,0 +1,198 @@
+"""Weights on a fixed selection: published results, optimality, infeasible targets, the door."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import optimize, sparse
+
+import l0np
+from l0np.distances import distance_of
+from l0np.errors import InputError, InputTypeError
+from l0np.refit import refit_weights, solve_newton_system
+
+DATA = Path(__file__).parent / "data"
+# R's survey package 4.1.1, example of `calibrate`: apiclus1 calibrated on school type and api99. As R prints them with
+# options(digits=10): mean of api00, total of enrolment, range of the g-weights.
+PUBLISHED = {
+    ("chi-square", (None, None)): (665.3090712, 3638487.204, 0.4185924622, 1.8332948832),
+    ("chi-square", (0.6, 1.6)): (665.4849459, 3662212.873, 0.6, 1.6),
+    ("raking", (None, None)): (665.393796, 3616588.564, 0.5342313687, 1.9947612437),
+    ("logit", (0.5, 2.5)): (665.4315747, 3624254.103, 0.5943692382, 1.9358791456),
+}
+
+
+@pytest.fixture(scope="module")
+def apiclus1():
+    with (DATA / "apiclus1.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+@pytest.mark.parametrize(("distance", "bounds"), PUBLISHED)
+def test_agrees_with_the_survey_package(apiclus1, distance, bounds):
+    api99, api00, enroll, pw = (apiclus1[name].astype(float) for name in ("api99", "api00", "enroll", "pw"))
+    M = np.array([np.ones(len(pw)), apiclus1["stype"] == "H", apiclus1["stype"] == "M", api99])
+    answer = l0np.calibrate(M, [6194, 755, 1018, 3914069], base_weights=pw, distance=distance, bounds=bounds)
+    w = answer.selected_weights
+    mean, total, least, most = PUBLISHED[distance, bounds]
+    assert np.isclose(w @ api00 / w.sum(), mean, rtol=2e-9)
+    assert np.isclose(w @ enroll, total, rtol=2e-9)
+    np.testing.assert_allclose([(w / pw).min(), (w / pw).max()], [least, most], rtol=2e-8)
+    assert answer.converged
+    assert not answer.missed
+
+
+def random_problem(seed, n_targets=6, k=25):
+    rng = np.random.default_rng(seed)
+    M = rng.lognormal(size=(n_targets, k)) * (rng.random((n_targets, k)) < 0.6)
+    M[0] = 1.0
+    reference = rng.lognormal(1, 0.5, size=k)
+    y = M @ (reference * rng.uniform(0.7, 1.4, size=k))
+    return M, y, reference
+
+
+def refit(M, y, reference, distance="chi-square", bounds=(0.05, None), tolerance=0.0, **options):
+    ones = np.ones(len(y))
+    options = {"scale": np.maximum(np.abs(y), 1), "importance": ones, "tolerance": tolerance * ones} | options
+    return refit_weights(sparse.csr_array(M), y, reference, distance_of(distance, bounds), **options)
+
+
+DISTANCE = {
+    "chi-square": lambda g: (g - 1) ** 2 / 2,
+    "raking": lambda g: g * np.log(g) - g + 1,
+}
+
+
+@pytest.mark.parametrize("distance", DISTANCE)
+@pytest.mark.parametrize("seed", range(5))
+def test_no_feasible_neighbour_is_nearer(distance, seed):
+    M, y, reference = random_problem(seed)
+    found = refit(M, y, reference, distance, (0.3, 3.0))
+    assert found.converged
+    np.testing.assert_allclose(M @ found.weights, y, rtol=1e-9)
+    assert found.ratios.min() >= 0.3 - 1e-12
+    best = reference @ DISTANCE[distance](found.ratios)
+    null = np.linalg.svd(M)[2][len(y) :]
+    rng = np.random.default_rng(seed)
+    tried = 0
+    for _ in range(200):
+        ratios = (found.weights + 0.02 * reference.min() * rng.normal(size=len(null)) @ null) / reference
+        if ratios.min() >= 0.3 and ratios.max() <= 3.0:
+            tried += 1
+            assert reference @ DISTANCE[distance](ratios) > best - 1e-12
+    assert tried > 10
+
+
+@pytest.mark.parametrize("distance", ["chi-square", "raking"])
+def test_infeasible_targets_are_missed_as_little_as_can_be(distance):
+    M, y, reference = random_problem(3, n_targets=4, k=12)
+    y[1] *= -1.0  # cannot be: all entries are positive
+    y[2] *= 50.0  # out of reach of the bounds
+    found = refit(M, y, reference, distance, (0.2, 4.0))
+    scale = np.maximum(np.abs(y), 1)
+    rival = optimize.lsq_linear(M / scale[:, None], y / scale, (0.2 * reference, 4.0 * reference), tol=1e-14)
+    ours = np.sum((found.errors / scale) ** 2)
+    assert np.isclose(ours, 2 * rival.cost, rtol=1e-6)
+    assert {1, 2} <= set(found.missed)
+    assert found.ratios.min() >= 0.2 - 1e-12 and found.ratios.max() <= 4.0 + 1e-12
+
+
+def test_fewer_records_than_targets():
+    M, y, reference = random_problem(1, n_targets=9, k=5)
+    found = refit(M, y, reference, bounds=(0.05, None))
+    scale = np.maximum(np.abs(y), 1)
+    rival = optimize.lsq_linear(M / scale[:, None], y / scale, (0.05 * reference, np.inf), tol=1e-14)
+    assert found.converged
+    np.testing.assert_allclose(found.weights, rival.x, rtol=1e-5, atol=1e-6)
+
+
+def test_fixed_total_holds_where_targets_do_not():
+    M, y, reference = random_problem(2)
+    y = y * 1.5
+    found = refit(M[1:], y[1:], reference, bounds=(0.5, 1.3), total=float(reference.sum()))
+    assert np.isclose(found.weights.sum(), reference.sum(), rtol=1e-6)
+    assert len(found.missed)
+
+
+def test_tolerance_costs_nothing_and_saves_movement():
+    M, y, reference = random_problem(4)
+    exact, loose = refit(M, y, reference), refit(M, y, reference, tolerance=0.02 * np.abs(y))
+    assert not len(loose.missed)
+    assert np.abs(loose.errors / y).max() <= 0.02 + 1e-6
+    moved = [reference @ (found.ratios - 1) ** 2 for found in (exact, loose)]
+    assert moved[1] < 0.9 * moved[0]
+
+
+def test_a_target_left_out_is_scored_only():
+    M, y, reference = random_problem(5)
+    wrong = y.copy()
+    wrong[3] *= 100
+    importance = np.ones(len(y))
+    importance[3] = 0.0
+    found = refit(M, wrong, reference, importance=importance)
+    assert 3 not in found.missed
+    assert abs(found.errors[3]) > abs(wrong[3]) / 2
+    np.testing.assert_allclose(np.delete(M @ found.weights, 3), np.delete(y, 3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [5, 3200])
+def test_newton_systems_dense_and_sparse(n):
+    rng = np.random.default_rng(0)
+    rows = sparse.random_array((n, 2 * n), density=min(1.0, 4 / n), rng=rng, format="csr")
+    curvature, diagonal, right = rng.random(2 * n), 0.1 + rng.random(n), rng.normal(size=n)
+    x = solve_newton_system(rows, curvature, diagonal, right)
+    np.testing.assert_allclose(rows @ (curvature * (rows.T @ x)) + diagonal * x, right, atol=1e-8)
+
+
+def model_and_problem():
+    rng = np.random.default_rng(0)
+    M = rng.random((8, 60)) * (rng.random((8, 60)) < 0.5)
+    return l0np.SparseCalibrationWeights(60, seed=0, dtype="float64"), M, M @ rng.lognormal(1, 0.3, size=60)
+
+
+def test_the_model_keeps_its_selection_and_meets_the_targets():
+    model, M, y = model_and_problem()
+    before = model.fit(M, y, n_active=20, epochs=200, lr=0.1).get_active_weights()["indices"]
+    found = model.refit(M, y)
+    after = model.get_active_weights()
+    np.testing.assert_array_equal(after["indices"], before)
+    np.testing.assert_allclose(after["values"], found.weights, rtol=1e-12)
+    assert after["count"] == 20
+    np.testing.assert_allclose(model.predict(M), y, rtol=1e-9)
+    assert found.ratios.min() >= 0.05
+    reference = found.weights / found.ratios
+    assert np.isclose(reference.sum(), 60)  # the initial weights are 1, and keep their total
+
+
+def test_refit_after_lambda_keeps_the_active_records():
+    model, M, y = model_and_problem()
+    active = model.fit(M, y, lambda_l0=0.5, epochs=300, lr=0.1, loss_type="relative").get_active_weights()["indices"]
+    model.refit(M, y)
+    np.testing.assert_array_equal(model.get_active_weights()["indices"], active)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"distance": "euclid"}, InputError, "distance"),
+        ({"distance": "logit"}, InputError, "finite bounds"),
+        ({"bounds": (0.0, None)}, InputError, r"bounds\[0\] must be above 0"),
+        ({"bounds": 3}, InputTypeError, "bounds"),
+        ({"bounds": (1.5, 2.0)}, InputError, r"bounds\[0\]"),
+        ({"bounds": (0.5, 0.9)}, InputError, r"bounds\[1\]"),
+        ({"total": -1}, InputError, "total"),
+        ({"reference": 0.0}, InputError, "reference"),
+        ({"reference": np.ones(7)}, InputError, "reference"),
+        ({"target_scales": 0.0}, InputError, "target_scales"),
+    ],
+)
+def test_the_door_of_refit(options, error, text):
+    model, M, y = model_and_problem()
+    before = model.fit(M, y, n_active=20, epochs=5).state_dict()
+    with pytest.raises(error, match=text):
+        model.refit(M, y, **options)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -77,6 +77,8 @@ def exchange(rows: Floats, target: Floats, selected: NDArray[np.int64], most: in
 def _weights(rows: Floats, target: Floats) -> Floats:
     from scipy.optimize import nnls
 
+    if not rows.shape[1]:  # nnls aborts the process
+        return np.empty(0)
     return np.asarray(nnls(rows, target, maxiter=30 * rows.shape[1] + 100)[0])
 
 

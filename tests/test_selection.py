@@ -1,0 +1,256 @@
+"""Exactly k records: probabilities, balanced samples, exchanges, the whole answer, paths."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+import l0np
+from l0np import rounding
+from l0np.errors import InputError, InputTypeError
+from l0np.exchange import exchange, pursue
+from l0np.matrix import ColumnMatrix
+from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
+
+SCHOOLS = Path(__file__).parent.parent / "examples" / "apipop.csv"
+
+
+@pytest.fixture(scope="module")
+def schools():
+    with SCHOOLS.open() as file:
+        rows = list(csv.DictReader(file))
+    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    labels = [values[name] == level for name in ("stype", "sch_wide", "comp_imp", "cname") for level in np.unique(values[name])]
+    return np.array([*labels, *(values[name].astype(float) for name in ("api99", "api00", "meals", "api_stu"))], dtype=float)
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 60), share=st.floats(0, 1))
+def test_probabilities_add_up_and_keep_their_bounds(seed, n, share):
+    rng = np.random.default_rng(seed)
+    size, least = rng.lognormal(0, 2, size=n), rng.random(n) ** 4 * rng.integers(0, 2)
+    k = 1 + int(share * (n - 1))
+    p = inclusion_probabilities(size, least, k)
+    assert np.isclose(p.sum(), k)
+    assert (p > 0).all() or least.sum() >= k
+    assert (p <= 1).all()
+    if least.sum() <= k:
+        assert (p >= least - 1e-12).all()
+        free = (p > least + 1e-9) & (p < 1)
+        np.testing.assert_allclose((p / size)[free], (p / size)[free][:1].repeat(free.sum()), rtol=1e-6)
+
+
+def test_largest_shares_match_a_loop():
+    rng = np.random.default_rng(0)
+    M, w = rng.normal(size=(5, 9)) * (rng.random((5, 9)) < 0.4), rng.random(9)
+    expected = [max((abs(M[i, j]) * w[j] / (np.abs(M[i]) @ w) for i in range(5) if M[i].any()), default=0) for j in range(9)]
+    np.testing.assert_allclose(largest_shares(ColumnMatrix.build(M, "float64"), w), expected)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_samples_have_their_size_and_their_probabilities(monkeypatch, block):
+    monkeypatch.setattr(rounding, "ARRIVALS", block)
+    rng = np.random.default_rng(1)
+    M = ColumnMatrix.build(rng.random((3, 30)), "float64")
+    p = inclusion_probabilities(rng.lognormal(size=30), np.zeros(30), 8)
+    drawn = np.zeros(30)
+    for seed in range(1500):
+        sample = balanced_sample(M, np.ones(30), p, seed)
+        assert len(np.unique(sample)) == 8
+        drawn[sample] += 1
+    deviation = (drawn / 1500 - p) / np.sqrt(np.maximum(p * (1 - p), 1e-4) / 1500)
+    assert np.abs(deviation).max() < 4.5
+
+
+def test_totals_are_balanced_as_the_rank_allows():
+    rng = np.random.default_rng(2)
+    dense = np.vstack([rng.lognormal(size=(10, 2000)), np.ones((1, 2000)), np.zeros((1, 2000))])  # with dependent rows
+    M, p = ColumnMatrix.build(dense, "float64"), np.full(2000, 0.1)
+    totals, ours, chance = dense[:10] @ np.ones(2000), [], []
+    for seed in range(20):
+        ours.append(np.abs(10 * dense[:10, balanced_sample(M, np.ones(2000), p, seed)].sum(axis=1) / totals - 1).mean())
+        chance.append(np.abs(10 * dense[:10, rng.choice(2000, 200, replace=False)].sum(axis=1) / totals - 1).mean())
+    assert np.mean(ours) < 0.25 * np.mean(chance)
+
+
+def test_strata_are_balanced_when_there_are_too_many_rows(monkeypatch):
+    monkeypatch.setattr(rounding, "MOST_ROWS", 8)  # fewer than the 3 * (20 + 1) rows
+    rng = np.random.default_rng(3)
+    district = rng.integers(20, size=4000)
+    member = (np.arange(20)[:, None] == district).astype(float)
+    marks = [np.ones(4000), *(rng.random((2, 4000)) < 0.4)]
+    dense = np.vstack([member * mark for mark in marks] + [np.array(marks)])
+    M = ColumnMatrix.build(dense, "float64")
+    sample = balanced_sample(M, np.ones(4000), np.full(4000, 0.1), seed=0)
+    assert len(sample) == 400
+    sizes = member.sum(axis=1)
+    assert np.abs(np.bincount(district[sample], minlength=20) - 0.1 * sizes).max() <= 4
+    strata = list(rounding._strata(M, np.bincount(M.indices, minlength=63), np.arange(4000)))
+    assert sorted(len(stratum) for stratum in strata) == sorted(sizes.astype(int).tolist())
+
+
+def test_the_same_seed_gives_the_same_sample_and_another_does_not():
+    M, p = ColumnMatrix.build(np.random.default_rng(0).random((4, 100))), np.full(100, 0.2)
+    samples = [balanced_sample(M, np.ones(100), p, seed, attempt) for seed, attempt in ((0, 0), (0, 0), (1, 0), (0, 1))]
+    np.testing.assert_array_equal(samples[0], samples[1])
+    assert not np.array_equal(samples[0], samples[2])
+    assert not np.array_equal(samples[0], samples[3])
+
+
+def test_pursuit_and_exchange_find_a_planted_selection():
+    rng = np.random.default_rng(0)
+    rows = rng.random((30, 80))
+    truth = np.sort(rng.choice(80, 6, replace=False))
+    target = rows[:, truth] @ rng.uniform(1, 3, size=6)
+    start = np.sort(rng.choice(np.setdiff1d(np.arange(80), truth), 6, replace=False))
+    np.testing.assert_array_equal(exchange(rows, target, pursue(rows, target, 6)), truth)
+    errors = [_squared_error(rows, target, selection) for selection in (start, exchange(rows, target, start))]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def _squared_error(rows, target, selection):
+    from scipy.optimize import nnls
+
+    return nnls(rows[:, selection], target)[1] ** 2
+
+
+@pytest.mark.parametrize(("k", "size"), [(100, 0.74), (231, 0.93), (771, 0.99)])
+def test_schools_above_the_rank(schools, k, size):
+    answer = l0np.calibrate(schools, schools.sum(axis=1), n_active=k, seed=0)
+    assert answer.method == "balanced"
+    assert len(answer.indices) == np.count_nonzero(answer.weights) == k
+    assert np.abs(answer.targets.relative_error).max() < 1e-9
+    assert answer.diagnostics.effective_sample_size > size * k
+    assert not answer.missed and answer.converged
+    np.testing.assert_allclose(schools @ answer.weights, answer.targets.estimate)
+    assert np.count_nonzero(l0np.calibrate(schools, schools.sum(axis=1), n_active=1, seed=0).weights) == 1
+
+
+@pytest.mark.parametrize("k", [10, 60])
+def test_schools_below_the_rank(schools, k):
+    y = schools.sum(axis=1)
+    answer = l0np.calibrate(schools, y, n_active=k, seed=0)
+    rows = schools / y[:, None]
+    pursued = pursue(rows, np.ones(len(y)), k)
+    from scipy.optimize import nnls
+
+    rival = np.abs(rows[:, pursued] @ nnls(rows[:, pursued], np.ones(len(y)))[0] - 1).mean()
+    assert answer.method == "exchange"
+    assert np.count_nonzero(answer.weights) == k
+    assert np.abs(answer.targets.relative_error).mean() <= rival + 1e-9
+    assert answer.missed
+
+
+def test_gates_and_every_record(schools):
+    y = schools.sum(axis=1)
+    gated = l0np.calibrate(schools, y, n_active=120, method="gates", epochs=300, seed=0)
+    assert gated.method == "gates" and len(gated.indices) == 120 and gated.lambda_l0 is not None
+    for k in (None, schools.shape[1]):
+        np.testing.assert_allclose(l0np.calibrate(schools, y, n_active=k, seed=0).weights, 1.0, rtol=1e-9)
+
+
+def problem(n=300, q=8, seed=0):
+    rng = np.random.default_rng(seed)
+    M = np.vstack([np.ones(n), (rng.random((q - 1, n)) < 0.4) * rng.lognormal(size=(q - 1, n))])
+    base = rng.lognormal(3, 0.7, size=n)
+    return M, M @ (base * rng.uniform(0.8, 1.2, size=n)), base
+
+
+def test_base_weights_that_differ_come_out_even():
+    M, y, base = problem()
+    base[:20] = 0.0
+    y = M @ base
+    answer = l0np.calibrate(M, y, n_active=60, base_weights=base, seed=1)
+    assert answer.indices.min() >= 20
+    assert answer.diagnostics.effective_sample_size > 50
+    assert np.abs(answer.targets.relative_error).max() < 1e-9
+
+
+def test_target_options_reach_selection_and_refit():
+    M, y, base = problem()
+    y[3] *= 30.0  # plainly wrong
+    free = l0np.calibrate(M, y, 50, base, seed=0, exclude=[3])
+    assert not free.missed
+    fitted = np.delete(np.abs(free.targets.relative_error), 3)
+    assert fitted.max() < 1e-9
+    assert free.diagnostics.held_out.worst > 0.5
+    capped = l0np.calibrate(M, y, 50, base, seed=0, caps=0.01, bounds=(0.3, 3.0))
+    plain = l0np.calibrate(M, y, 50, base, seed=0, bounds=(0.3, 3.0))
+    others = [np.delete(np.abs(answer.targets.relative_error), 3).mean() for answer in (capped, plain)]
+    assert others[0] < 0.2 * others[1]
+    sums = l0np.calibrate(M, y, 50, base, seed=0, exclude=[3], aggregates=l0np.Aggregate([0, 0, 0, None, 1, 1, 1, 1]))
+    assert sums.diagnostics.aggregates.worst < 1e-6
+    fixed = l0np.calibrate(M[1:], y[1:], 50, base, seed=0, exclude=[2], total=base.sum())
+    assert np.isclose(fixed.weights.sum(), base.sum(), rtol=1e-6)
+
+
+def test_paths_and_the_smallest_adequate(schools):
+    y = schools.sum(axis=1)
+    path = l0np.l0_path(schools, y, n_active=[231, 20, 100, 60], seed=0)
+    np.testing.assert_array_equal(path.n_active, [20, 60, 100, 231])
+    assert (np.diff(path.mean_error) <= 1e-12).all()
+    assert len(path.smallest_adequate(max_error=1e-6).indices) == 100
+    assert len(path.smallest_adequate(share_within=(0.95, 0.1)).indices) == 60
+    assert path.smallest_adequate(max_error=0.0) is None or path.worst_error.min() == 0
+    single = l0np.calibrate(schools, y, n_active=100, seed=0)
+    np.testing.assert_array_equal(path.answers[2].weights, single.weights)
+    assert "231" in str(path)
+
+
+def test_paths_by_price_and_by_gates():
+    M, y, base = problem()
+    path = l0np.l0_path(M, y, lambda_l0=[1e-3, 1e-6], base_weights=base, epochs=300, seed=0)
+    assert path.n_active[0] < path.n_active[1]
+    np.testing.assert_array_equal(path.lambda_l0, [1e-3, 1e-6])
+    gates = l0np.l0_path(M, y, n_active=[10, 50], base_weights=base, method="gates", epochs=150, seed=0)
+    np.testing.assert_array_equal(gates.n_active, [10, 50])
+
+
+def test_kinds_of_matrices_give_one_answer():
+    M, y, base = problem()
+    answers = [l0np.calibrate(kind(M), y, 40, base, seed=0).weights for kind in (np.array, sparse.csr_array, sparse.coo_matrix)]
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"n_active": 0}, InputError, "n_active must be at least 1"),
+        ({"n_active": 301}, InputError, "n_active must be at most 300"),
+        ({"n_active": 2.5}, InputError, "n_active must be a whole number"),
+        ({"n_active": "few"}, InputTypeError, "n_active"),
+        ({"n_active": 5, "base_weights": -1.0}, InputError, "base_weights"),
+        ({"n_active": 5, "base_weights": 0.0}, InputError, "base_weights are all 0"),
+        ({"n_active": 5, "base_weights": np.eye(1, 300)[0]}, InputError, "at most 1, the number of records with a base weight"),
+        ({"n_active": 5, "method": "magic"}, InputError, "method"),
+        ({"n_active": 5, "distance": "magic"}, InputError, "distance"),
+        ({"n_active": 5, "seed": -1}, InputError, "seed"),
+        ({"n_active": 5, "epochs": 0}, InputError, "epochs"),
+        ({"n_active": 5, "lr": 0}, InputError, "lr"),
+        ({"n_active": 5, "total": 0}, InputError, "total"),
+        ({"n_active": 5, "exclude": [99]}, InputError, "exclude"),
+    ],
+)
+def test_the_door_of_calibrate(options, error, text):
+    M, y, _ = problem()
+    with pytest.raises(error, match=text):
+        l0np.calibrate(M, y, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({}, "one of them"), ({"n_active": [1], "lambda_l0": [1.0]}, "one of them"), ({"n_active": []}, "at least one size")],
+)
+def test_the_door_of_paths(options, text):
+    M, y, _ = problem()
+    with pytest.raises(InputError, match=text):
+        l0np.l0_path(M, y, **options)
+    path = l0np.l0_path(M, y, n_active=[30], seed=0)
+    with pytest.raises(InputError, match="needs max_error"):
+        path.smallest_adequate()
+    with pytest.raises(InputTypeError, match="share_within"):
+        path.smallest_adequate(share_within=0.9)

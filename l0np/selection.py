@@ -321,7 +321,8 @@ def _balanced(study: Study, k: int, training: Training) -> Calibration:
     probabilities = study.probabilities(k)
     stand_for = np.where(study.calibrated > 0, study.calibrated, study.base)
     best: Calibration | None = None
-    for attempt in range(SAMPLES):
+    attempts = SAMPLES if k >= np.count_nonzero(study.targets.fitted) else 1  # fewer records than targets meet them rarely
+    for attempt in range(attempts):
         indices = balanced_sample(study.matrix, stand_for, probabilities, study.seed, attempt)
         reference = study.reference(indices, probabilities)
         answer = study.answer(indices, reference, study.refit(indices, reference), "balanced")

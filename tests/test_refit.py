@@ -96,7 +96,8 @@ def test_infeasible_targets_are_missed_as_little_as_can_be(distance):
     ours = np.sum((found.errors / scale) ** 2)
     assert np.isclose(ours, 2 * rival.cost, rtol=1e-6)
     assert {1, 2} <= set(found.missed)
-    assert found.ratios.min() >= 0.2 - 1e-12 and found.ratios.max() <= 4.0 + 1e-12
+    assert found.ratios.min() >= 0.2 - 1e-12
+    assert found.ratios.max() <= 4.0 + 1e-12
 
 
 def test_fewer_records_than_targets():

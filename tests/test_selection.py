@@ -124,7 +124,8 @@ def test_schools_above_the_rank(schools, k, size):
     assert len(answer.indices) == np.count_nonzero(answer.weights) == k
     assert np.abs(answer.targets.relative_error).max() < 1e-9
     assert answer.diagnostics.effective_sample_size > size * k
-    assert not answer.missed and answer.converged
+    assert not answer.missed
+    assert answer.converged
     np.testing.assert_allclose(schools @ answer.weights, answer.targets.estimate)
     assert np.count_nonzero(l0np.calibrate(schools, schools.sum(axis=1), n_active=1, seed=0).weights) == 1
 
@@ -147,7 +148,9 @@ def test_schools_below_the_rank(schools, k):
 def test_gates_and_every_record(schools):
     y = schools.sum(axis=1)
     gated = l0np.calibrate(schools, y, n_active=120, method="gates", epochs=300, seed=0)
-    assert gated.method == "gates" and len(gated.indices) == 120 and gated.lambda_l0 is not None
+    assert gated.method == "gates"
+    assert len(gated.indices) == 120
+    assert gated.lambda_l0 is not None
     for k in (None, schools.shape[1]):
         np.testing.assert_allclose(l0np.calibrate(schools, y, n_active=k, seed=0).weights, 1.0, rtol=1e-9)
 

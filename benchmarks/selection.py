@@ -1,0 +1,227 @@
+"""Compare ways to select k records, each followed by the same refit: worst error, effective sample size, time.
+
+    python benchmarks/selection.py [schools] [stress] [national] [--rival-python PYTHON]
+
+Writes benchmarks/results/selection.json and selection.md. With --rival-python (an environment with l0-python and PyTorch) the
+original takes part, its lambda tuned by bisection to the same count. Its gates are refitted as ours are; records whose weight
+it has lost count as such.
+"""
+
+import argparse
+import csv
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import problems
+
+import l0np
+from l0np.refit import DEFAULT_BOUNDS
+from l0np.selection import Study
+
+HERE = Path(__file__).parent
+SEEDS = range(10)
+ORIGINAL = """
+import json, sys, time
+import numpy as np, scipy.sparse as sp
+from l0.calibration import SparseCalibrationWeights
+folder, k, epochs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+M, y, base = sp.load_npz(folder + "/M.npz").tocsr(), np.load(folder + "/y.npy"), np.load(folder + "/base.npy")
+low, high, best, runs, start = -9.0, 2.0, None, 0, time.perf_counter()
+while runs < 12:
+    price, runs = (low + high) / 2, runs + 1
+    model = SparseCalibrationWeights(n_features=M.shape[1], beta=0.35, init_keep_prob=0.9, init_weights=base, seed=seed)
+    model.fit(M, y, lambda_l0=10.0**price, lr=0.1, epochs=epochs, loss_type="relative", verbose=False)
+    active = model.get_active_weights()
+    count = int(active["count"])
+    if count and (best is None or abs(count - k) < abs(best["count"] - k)):
+        best = {"count": count, "indices": active["indices"].tolist(), "lambda": 10.0**price}
+    if abs(count - k) <= max(1, k // 100):
+        break
+    low, high = (price, high) if count > k else (low, price)
+print(json.dumps(best | {"seconds": time.perf_counter() - start, "runs": runs}))
+"""
+
+
+def schools() -> Any:
+    """68 targets of 6,194 Californian schools, base weights 1."""
+    with (HERE.parent / "examples" / "apipop.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    labels = [values[name] == level for name in ("stype", "sch_wide", "comp_imp", "cname") for level in np.unique(values[name])]
+    M = np.array([*labels, *(values[name].astype(float) for name in ("api99", "api00", "meals", "api_stu"))], dtype=float)
+    return l0np.ColumnMatrix.build(M, "float64"), M.sum(axis=1), np.ones(M.shape[1])
+
+
+def stress() -> Any:
+    """The stress example: 2,000 targets, 20,000 records, 10 % dense; base weights 1."""
+    case = problems.stress()
+    return l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape), case.y, np.ones(case.shape[1])
+
+
+def national() -> Any:
+    """100,000 records of 40 districts in 9 states, 2,000 targets; lognormal base weights, targets off by a few per cent."""
+    problems.DISTRICTS, problems.STATES, problems.AREAS = 40, 9, 50
+    case = problems.national(100_000)
+    M = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
+    rng = np.random.default_rng(5)
+    base = rng.lognormal(5, 0.5, size=100_000)
+    return M, M.to_scipy().astype(float) @ (base * rng.lognormal(0, 0.2, size=100_000)), base
+
+
+PROBLEMS = {
+    "schools": (schools, (10, 20, 40, 60, 65, 100, 231, 771), SEEDS),
+    "stress": (stress, (1000, 3000, 6000), range(1)),
+    "national": (national, (1500, 4000, 10000), range(1)),
+}
+
+
+def pursuit(study: Any, k: int) -> Any:
+    """Non-negative orthogonal matching pursuit (Bruckstein et al. 2008), the rival below the rank."""
+    from scipy.optimize import nnls
+
+    rows = study.matrix.to_scipy().toarray() / study.scale[:, None]
+    target, chosen = study.targets.value / study.scale, []
+    norms, residual = np.linalg.norm(rows, axis=0), study.targets.value / study.scale
+    for _ in range(k):
+        gain = rows.T @ residual / norms
+        gain[chosen] = -np.inf
+        chosen.append(int(gain.argmax()))
+        residual = target - rows[:, chosen] @ nnls(rows[:, chosen], target)[0]
+    return np.sort(chosen)
+
+
+def at_random(study: Any, k: int, seed: int) -> Any:
+    """Probability in proportion to the base weight."""
+    rng = np.random.default_rng(seed)
+    return np.sort(rng.choice(len(study.base), k, replace=False, p=study.base / study.base.sum()))
+
+
+def stratified(study: Any, k: int, seed: int) -> Any:
+    """Systematic sampling in proportion to base weights within strata of records with the same rarest target."""
+    rng = np.random.default_rng(seed)
+    lengths = np.bincount(study.matrix.indices, minlength=study.matrix.shape[0])
+    home = np.array([lengths[rows].min() * len(lengths) + rows[lengths[rows].argmin()] if len(rows) else -1
+                     for rows in np.split(study.matrix.indices, study.matrix.indptr[1:-1])])  # fmt: skip
+    order = np.lexsort((rng.random(len(home)), home))
+    size = np.minimum(k * study.base[order] / study.base.sum(), 1.0)
+    ends = np.cumsum(size) * (k / size.sum())
+    return np.sort(order[np.unique(np.searchsorted(ends, np.arange(k) + rng.random()).clip(0, len(home) - 1))])
+
+
+def measure(answer: Any, seconds: float, k: int) -> dict[str, Any]:
+    """Return a row of the table."""
+    errors, found = np.abs(answer.targets.relative_error), answer.diagnostics
+    plus_one = np.abs(answer.targets.estimate - answer.targets.target) / np.abs(answer.targets.target + 1)
+    return {
+        "method": answer.method, "count": len(answer.indices), "mean": errors.mean(), "worst": errors.max(),
+        "mean_y_plus_1": plus_one.mean(), "ess": found.effective_sample_size / k,
+        "lost": int((answer.selected_weights <= 1.001 * DEFAULT_BOUNDS[0] * answer.reference_weights).sum()),
+        "seconds": seconds,
+    }  # fmt: skip
+
+
+def run(name: str, rival: str | None) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yield (k, way, row) for one problem."""
+    make, sizes, seeds = PROBLEMS[name]
+    M, y, base = make()
+    ways = ("auto", "balanced", "gates") if name == "schools" else ("auto", "gates")
+    l0np.calibrate(M, y, sizes[-1], base, seed=0) if name == "schools" else None  # loads what is loaded once
+    for k in sizes:
+        for seed in seeds:
+            for way in ways:
+                if way != "auto" and seed > 2:
+                    continue
+                start = time.perf_counter()
+                answer = l0np.calibrate(M, y, k, base, method=way, seed=seed)
+                yield k, f"ours, {way}", measure(answer, time.perf_counter() - start, k)
+            if seed > 2:
+                continue
+            start = time.perf_counter()
+            study = Study.begin(M, y, base, "chi-square", DEFAULT_BOUNDS, None, "cpu", seed, {})
+            shared = time.perf_counter() - start
+            rivals = {"random": at_random, "stratified": stratified}
+            if name == "schools" and k <= 100 and seed == 0:
+                rivals["pursuit"] = lambda study, k, seed: pursuit(study, k)
+            for way, select in rivals.items():
+                start = time.perf_counter()
+                indices = select(study, k, seed)
+                reference = base[indices] * (base.sum() / base[indices].sum())
+                if way == "pursuit":
+                    answer = study.attempt(indices, k, way)
+                else:
+                    answer = study.answer(indices, reference, study.refit(indices, reference), way)
+                yield k, way, measure(answer, shared + time.perf_counter() - start, k)
+        if rival and (k in (100, 231, 771) if name == "schools" else k == sizes[1]):
+            yield k, "original, tuned", original(rival, M, y, base, k, study)
+
+
+def original(rival: str, M: Any, y: Any, base: Any, k: int, study: Any) -> dict[str, Any]:
+    """Tune the original's lambda to k in its own process, and refit what it selects."""
+    from scipy import sparse
+
+    with tempfile.TemporaryDirectory() as folder:
+        sparse.save_npz(folder + "/M.npz", M.to_scipy().tocsr().astype(np.float64))
+        np.save(folder + "/y.npy", y)
+        np.save(folder + "/base.npy", base)
+        epochs = 1500 if M.nnz < 10**6 else 150
+        done = subprocess.run([rival, "-c", ORIGINAL, folder, str(k), str(epochs), "0"], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr[-2000:])
+    best = json.loads(done.stdout.strip().splitlines()[-1])
+    indices = np.array(best["indices"])
+    reference = base[indices] * (base.sum() / base[indices].sum())
+    answer = study.answer(indices, reference, study.refit(indices, reference), "original")
+    return measure(answer, best["seconds"], len(indices))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the Markdown table: means over seeds."""
+    lines = [
+        "| problem | k | way | chosen by | kept | mean error | worst error | ess / k | at bound | seconds |",
+        "|---|" + "--:|---" + "|---" + "|--:" * 6 + "|",
+    ]
+    keys = list(dict.fromkeys((row["problem"], row["k"], row["way"]) for row in rows))
+    for problem, k, way in keys:
+        group = [row for row in rows if (row["problem"], row["k"], row["way"]) == (problem, k, way)]
+        mean = {name: np.mean([row[name] for row in group]) for name in ("count", "mean", "ess", "lost", "seconds")}
+        worst = max(row["worst"] for row in group)
+        chosen = ", ".join(sorted({row["method"] for row in group}))
+        lines.append(
+            f"| {problem} | {k} | {way} | {chosen} | {mean['count']:.0f} | {mean['mean']:.2g} | {worst:.2g} "
+            f"| {mean['ess']:.3f} | {mean['lost']:.1f} | {mean['seconds']:.2g} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is asked for and write the results."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("problems", nargs="*", default=list(PROBLEMS))
+    parser.add_argument("--rival-python")
+    arguments = parser.parse_args()
+    path = HERE / "results" / "selection.json"
+    kept = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = [row for row in kept if row["problem"] not in arguments.problems]
+    for name in arguments.problems:
+        for k, way, row in run(name, arguments.rival_python):
+            rows.append({"problem": name, "k": k, "way": way} | row)
+            print(rows[-1], file=sys.stderr, flush=True)
+        machine = (
+            f"{platform.processor() or platform.machine()}, 2 cores, Python {platform.python_version()}, NumPy {np.__version__}"
+        )
+        path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1, default=float) + "\n")
+        (HERE / "results" / "selection.md").write_text(
+            f"{table(rows)}\n\n{machine}. Means over the seeds; worst error: of all.\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -70,12 +70,12 @@ def _log(x):
     return (_log_float32 if isinstance(x, np.float32) else _log_float64)(x)
 
 
-@overload(_exp, jit_options=HELPER_OPTIONS)
+@overload(_exp, jit_options=HELPER_OPTIONS)  # type: ignore[arg-type, unused-ignore]
 def _exp_by_type(x, lowest, highest):
     return _exp_float32 if x == numba.float32 else _exp_float64
 
 
-@overload(_log, jit_options=HELPER_OPTIONS)
+@overload(_log, jit_options=HELPER_OPTIONS)  # type: ignore[arg-type, unused-ignore]
 def _log_by_type(x):
     return _log_float32 if x == numba.float32 else _log_float64
 
@@ -197,9 +197,8 @@ def _dot(data, indices, start, stop, rows):
 
 
 @helper
-def _add_term(data, indices, k, stop, coefficient, out):
-    term = coefficient * data[k]
-    out[indices[k]] += term if k < stop else 0.0
+def _add_term(data, indices, k, coefficient, out):
+    out[indices[k]] += coefficient * data[k]
 
 
 @helper
@@ -207,18 +206,18 @@ def _add(data, indices, start, stop, coefficient, out):
     """Add `coefficient` times one column to `out`, unrolled as `_dot` is."""
     k = start
     while k + _4 <= stop:
-        _add_term(data, indices, k, stop, coefficient, out)
-        _add_term(data, indices, k + _1, stop, coefficient, out)
-        _add_term(data, indices, k + _2, stop, coefficient, out)
-        _add_term(data, indices, k + _3, stop, coefficient, out)
+        _add_term(data, indices, k, coefficient, out)
+        _add_term(data, indices, k + _1, coefficient, out)
+        _add_term(data, indices, k + _2, coefficient, out)
+        _add_term(data, indices, k + _3, coefficient, out)
         k += _4
     if k + _4 <= _U(data.size):
-        _add_term(data, indices, k, stop, coefficient, out)
-        _add_term(data, indices, k + _1, stop, coefficient, out)
-        _add_term(data, indices, k + _2, stop, coefficient, out)
+        _add_term(data, indices, k, coefficient if k < stop else 0.0, out)
+        _add_term(data, indices, k + _1, coefficient if k + _1 < stop else 0.0, out)
+        _add_term(data, indices, k + _2, coefficient if k + _2 < stop else 0.0, out)
     else:
         while k < stop:
-            _add_term(data, indices, k, stop, coefficient, out)
+            _add_term(data, indices, k, coefficient, out)
             k += _1
 
 

@@ -14,10 +14,10 @@ import math
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from l0np.communicator import Communicator
+from l0np.namespace import array_namespace
 from l0np.optimizers import BETA2
 from l0np.penalties import l0_penalty
 from l0np.state import GovernorMemory, Problem, State

@@ -8,9 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from l0np.elementary import exp_float32
+from l0np.namespace import array_namespace
 
 LOG_ALPHA_BOUND = 20.0  # beyond it a gate stays where it is: sigmoid is 0 or 1 to all digits that count
 SMALLEST_UNIFORM = 1e-6  # keeps the logit of a draw within +-13.8

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from array_api_compat import array_namespace
+from l0np.namespace import array_namespace
 
 
 class Link(Protocol):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from l0np.errors import InputError
+from l0np.namespace import array_namespace
 
 
 class Loss(Protocol):

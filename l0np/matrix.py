@@ -6,9 +6,10 @@ SciPy is met here and nowhere else on the way in: it widens row indices to 32 or
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -243,12 +244,12 @@ def checked_shape(shape: Any) -> tuple[int, int]:
 
 def _canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
     """Return any matrix as a csc_array, sorted and without duplicates; arrays may be shared with the input, unchanged."""
-    from scipy import sparse
-
-    if not sparse.issparse(matrix):
+    if not _is_sparse(matrix):
         dense = validation.numeric_array(name, matrix)
         _check_shape(name, dense.shape)
-        return sparse.csc_array(_summable(dense, dtype))
+        return _columns_of_dense(_summable(dense, dtype))
+    from scipy import sparse
+
     matrix = _check_sparse(name, matrix)
     matrix = matrix.tocsr(copy=False) if matrix.format == "bsr" else matrix
     if matrix.format == "coo":
@@ -263,6 +264,27 @@ def _canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
         csc = csc.copy() if matrix.format == "csc" else csc
         csc.sum_duplicates()
     return csc
+
+
+class _Columns(NamedTuple):
+    """What is read of a csc_array."""
+
+    data: NDArray[Any]
+    indices: NDArray[Any]
+    indptr: NDArray[Any]
+    shape: tuple[int, int]
+
+
+def _columns_of_dense(dense: NDArray[Any]) -> _Columns:
+    """Return the elements that are not zero, by columns; without SciPy, whose import takes longer than a small fit."""
+    columns, rows = np.nonzero(dense.T)
+    indptr = np.searchsorted(columns, np.arange(dense.shape[1] + 1))
+    return _Columns(dense[rows, columns], rows, indptr, dense.shape)
+
+
+def _is_sparse(matrix: Any) -> bool:
+    module = sys.modules.get("scipy.sparse")  # whoever has such a matrix has imported it
+    return module is not None and bool(module.issparse(matrix))
 
 
 def _check_sparse(name: str, matrix: Any) -> Any:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
+from l0np.namespace import array_namespace
 
 BETA1, BETA2 = 0.9, 0.999
 EPSILON = 1e-8  # outside the root; at high keep probabilities the penalty's gradient is below it, so it decides the speed

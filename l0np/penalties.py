@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from l0np.hard_concrete import HardConcrete
 from l0np.links import Link
+from l0np.namespace import array_namespace
 
 
 def l0_penalty(log_alpha: Any, gates: HardConcrete) -> tuple[Any, Any]:

@@ -301,22 +301,28 @@ def test_records_are_frozen_and_inputs_stay_as_they_were(device):
 @pytest.mark.parametrize("beta", [0.35, 10.0])
 def test_gates_at_the_border_and_beyond_the_bound(beta, dtype):
     """Draws on the closed probability itself, where one bit decides, and log_alpha where gates no longer move."""
+    import numba
+
     from l0np.backends import numba_kernels as kernels
+    from l0np.backends.numba import _constants
     from l0np.elementary import exp_float32
 
     gates = HardConcrete(beta=beta)
     log_alpha = np.concatenate((np.linspace(-25, 25, 401), [20, -20, np.nextafter(20, 30), 21, 25] * 3)).astype(dtype)
     grown = exp_float32((np.clip(log_alpha, -20, 20) + gates.shift).astype(np.float32))
     border = np.clip(np.float32(1) / (np.float32(1) + grown), np.float32(1e-6), np.float32(1 - 1e-6))
-    constants = np.zeros(17, dtype)
-    stretch = gates.zeta - gates.gamma
-    constants[[kernels._SHIFT, kernels._BETA, kernels._GAMMA, kernels._STRETCH, kernels._SLOPE, kernels._BOUND]] = (
-        gates.shift, gates.beta, gates.gamma, stretch, stretch / gates.beta, 20.0,
-    )  # fmt: skip
+    problem = make_problem(get_backend("numba"), np.ones((1, 1), dtype), np.random.default_rng(0), ExponentialLink())
+    problem = dataclasses.replace(problem, gates=lambda epoch: gates)
+    constants = _constants(problem, random_state(1, "float32", np.random.default_rng(0)), np.dtype(dtype))
+
+    @numba.njit(error_model="numpy")  # kernels' helpers cannot be called from Python
+    def draw(log_alpha, uniform, constants, gate, slope):
+        kernels._gates(log_alpha, np.uint64(0), np.uint64(gate.size), uniform, np.uint64(0), constants, gate, slope)
+
     for u in (border, np.nextafter(border, np.float32(2)), np.nextafter(border, np.float32(-1)), np.full_like(border, 0.5)):
         u = np.clip(u, np.float32(1e-6), np.float32(1 - 1e-6))
         gate, slope = np.empty_like(log_alpha), np.empty_like(log_alpha)
-        kernels._gates(log_alpha, u, constants, gate, slope)
+        draw(log_alpha, u.astype(dtype), constants, gate, slope)
         expected, expected_slope = gates.sample(log_alpha, u)
         closed = gates.is_closed(log_alpha, u)
         assert (gate[closed] == 0).all()
@@ -380,7 +386,8 @@ def test_constants_of_the_kernels_are_those_of_the_reference():
     from l0np.backends import numba_kernels as kernels
 
     single = {
-        "_EXP_RANGE": elementary.EXP_RANGE, "_LOG2_E": elementary.LOG2_E, "_LN2": elementary.LN2,
+        "_SMALLEST_EXPONENT": -elementary.EXP_RANGE, "_LARGEST_EXPONENT": elementary.EXP_RANGE,
+        "_LOG2_E": elementary.LOG2_E, "_LN2": elementary.LN2,
         "_LN2_HIGH": elementary.LN2_HIGH, "_LN2_LOW": elementary.LN2_LOW, "_UNIFORM_STEP": 2.0**-23,
         "_SMALLEST": hard_concrete.SMALLEST_UNIFORM, "_LARGEST": 1 - hard_concrete.SMALLEST_UNIFORM,
         **{f"_E{7 - place}": coefficient for place, coefficient in enumerate(elementary.EXP_TAYLOR)},

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.backends import numba_kernels as kernels
-from l0np.backends.numba_kernels import Columns, Entries
+from l0np.backends.numba_kernels import Columns, Constants, Entries
 from l0np.backends.numpy import NumpyBackend
 from l0np.hard_concrete import LOG_ALPHA_BOUND, HardConcrete
 from l0np.matrix import ColumnMatrix
@@ -30,6 +30,9 @@ COLUMN_COST = 8  # what a closed column costs, counted in entries
 CHUNKED_COST = 1 << 14  # below it there is one chunk: waking threads costs more than they save
 ENTRY_NANOSECONDS = 1.0  # of one thread, about; only a first guess
 TRIAL_SHARE = 20  # a trial of the slower way may cost a twentieth of the time
+
+# What exp is given at least, at most, and at most where it may overflow: the weights
+EXPONENTS = {np.dtype(np.float32): (-86.0, 86.0, 89.0), np.dtype(np.float64): (-700.0, 700.0, 710.0)}
 
 _PARALLEL = threading.RLock()  # Numba's workqueue layer aborts the process when two threads enter it; a signal handler may fit
 # A forked child must not enter a threading layer that its parent has started: neither where this module came along with the
@@ -55,7 +58,7 @@ def chunk_bounds(matrix: ColumnMatrix) -> NDArray[np.uint64]:
     return np.concatenate(([0], bounds, [n_columns])).astype(np.uint64)
 
 
-def _constants(problem: Problem, state: State, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _constants(problem: Problem, state: State, dtype: np.dtype[Any]) -> Constants:
     """Return what the kernels need for the step up to `state.epoch` and for the gates of that epoch."""
     done, step = max(state.epoch - 1, 0), max(state.adam_step, 1)  # at a start nothing is done, and these are not used
     gates = problem.gates(state.epoch) if problem.gates else HardConcrete()
@@ -66,8 +69,9 @@ def _constants(problem: Problem, state: State, dtype: np.dtype[Any]) -> NDArray[
         gates.shift, gates.beta, gates.gamma, stretch, stretch / gates.beta,
         penalty_shift, state.lambda_l0, problem.lambda_l2, size, root_factor,
         BETA1, 1.0 - BETA1, BETA2, 1.0 - BETA2, EPSILON, LOG_ALPHA_BOUND, np.finfo(dtype).max,
+        0, 1, 2, *EXPONENTS[dtype],
     )  # fmt: skip
-    return np.array(constants, dtype=dtype)
+    return Constants(*np.array(constants, dtype=dtype))
 
 
 class Pace:
@@ -107,6 +111,7 @@ class NumbaMatrix:
 
     entries: Entries
     sums: NDArray[np.float64]  # a prediction for each chunk
+    work: NDArray[Any]  # for each thread, what a block of columns needs between its stages
     pace: Pace
 
 
@@ -120,8 +125,10 @@ class NumbaBackend(NumpyBackend):
         bounds = chunk_bounds(matrix)
         entries = Entries(matrix.data, matrix.indices, matrix.indptr.view(np.uint64), bounds)
         n_chunks = len(bounds) - 1
-        pace = Pace(min(_n_threads(), n_chunks), 1e-9 * ENTRY_NANOSECONDS * (matrix.nnz + COLUMN_COST * matrix.shape[1]))
-        return NumbaMatrix(entries, np.empty((n_chunks, matrix.shape[0])), pace)
+        n_threads = min(_n_threads(), n_chunks)
+        work = np.empty((n_threads, *kernels.WORK), matrix.dtype)
+        pace = Pace(n_threads, 1e-9 * ENTRY_NANOSECONDS * (matrix.nnz + COLUMN_COST * matrix.shape[1]))
+        return NumbaMatrix(entries, np.empty((n_chunks, matrix.shape[0])), work, pace)
 
     def matvec(self, matrix: NumbaMatrix, columns: Any) -> Any:
         """Return M @ columns in float64."""
@@ -161,6 +168,7 @@ class NumbaBackend(NumpyBackend):
             ),
             gradient,
             matrix.sums,
+            matrix.work,
             _constants(problem, state, theta.value.dtype),
             (backward, problem.link.exponential, problem.gates is not None),
             np.uint64(problem.column_offset),
@@ -171,7 +179,7 @@ class NumbaBackend(NumpyBackend):
         )  # fmt: skip
         n_threads, start = matrix.pace.threads(), time.perf_counter()
         if n_threads == 1:
-            kernels.epoch_serial(*arguments)
+            kernels.epoch(0, 1, *arguments)
         else:
             with _PARALLEL:
                 kernels.epoch_parallel(n_threads, *arguments)

@@ -15,9 +15,10 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from l0np.jit import jit
+from l0np.jit import HELPER_OPTIONS, helper, jit
 
-BLOCK = 128  # columns that go through the stages together; their work space stays in the first cache
+BLOCK = 256  # columns that go through the stages together; their work space stays in the first cache
+WORK = (6, BLOCK + 8)  # shape of the work space of one thread
 BLOCK_ENTRIES = 1 << 15  # entries of a block, so that the scatter finds them in the second cache
 
 
@@ -25,41 +26,29 @@ BLOCK_ENTRIES = 1 << 15  # entries of a block, so that the scatter finds them in
 
 
 _F = np.float32
-_EXP_RANGE, _LOG2_E = _F(86), _F(1.4426950408889634)
+_LOG2_E = _F(1.4426950408889634)
 _LN2_HIGH, _LN2_LOW, _LN2 = _F(0.693359375), _F(-2.1219444005469057e-4), _F(0.6931471805599453)
+_SMALLEST_EXPONENT, _LARGEST_EXPONENT = _F(-86), _F(86)
 _HALF, _ONE, _TWO = _F(0.5), _F(1), _F(2)
 _E7, _E6, _E5, _E4, _E3, _E2, _E1, _E0 = (_F(1 / n) for n in (5040, 720, 120, 24, 6, 2, 1, 1))
 _A3, _A5, _A7, _A9 = (_F(1 / n) for n in (3, 5, 7, 9))  # artanh x = x + x^3 / 3 + x^5 / 5 + ...
-_EXPONENT_BIAS, _MANTISSA_BITS = np.int32(127), np.int32(23)
+_EXPONENT_BIAS, _MANTISSA_BITS = np.int32(126), np.int32(23)  # one less than float32's, for 2^128 needs two steps
 _ROOT_HALF_BITS = np.int32(0x3F3504F3)  # sqrt(1/2) as float32
-_WEIGHT_RANGE = _F(89)  # exp overflows before it
+_LARGEST_FLOAT64 = np.finfo(np.float64).max
 
 
-@jit
-def _power_of_two(exponent):
-    return np.int32((np.int32(exponent) + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float32)
-
-
-@jit
-def _exp_reduced(x):  # exp x = p 2^k
+def _exp_float32(x, lowest, highest):  # exp x = p 2^k; the same operations in the same order as elementary.exp_float32
+    x = min(max(x, lowest), highest)
     k = np.floor(x * _LOG2_E + _HALF)
     r = x - k * _LN2_HIGH - k * _LN2_LOW
-    return ((((((_E7 * r + _E6) * r + _E5) * r + _E4) * r + _E3) * r + _E2) * r + _E1) * r + _E0, k
+    p = ((((((_E7 * r + _E6) * r + _E5) * r + _E4) * r + _E3) * r + _E2) * r + _E1) * r + _E0
+    return p * np.int32((np.int32(k) + _EXPONENT_BIAS) << _MANTISSA_BITS).view(np.float32) * _TWO
 
 
-@jit
-def _exp_float32(x):  # the same operations in the same order as elementary.exp_float32
-    p, k = _exp_reduced(min(max(x, -_EXP_RANGE), _EXP_RANGE))
-    return p * _power_of_two(k)
+def _exp_float64(x, lowest, highest):
+    return np.exp(min(max(x, lowest), highest))
 
 
-@jit
-def _exp_weight_float32(x):  # infinite where it overflows, so that the divergence is seen; 2^128 needs two steps
-    p, k = _exp_reduced(min(max(x, -_EXP_RANGE), _WEIGHT_RANGE))
-    return p * _power_of_two(k - _ONE) * _TWO
-
-
-@jit
 def _log_float32(x):  # x = m 2^k, log m = 2 artanh((m - 1) / (m + 1)); |m - 1| / (m + 1) < 0.172, so five terms suffice
     bits = np.float32(x).view(np.int32)
     k = np.int32((bits - _ROOT_HALF_BITS) >> _MANTISSA_BITS)
@@ -69,37 +58,32 @@ def _log_float32(x):  # x = m 2^k, log m = 2 artanh((m - 1) / (m + 1)); |m - 1| 
     return _TWO * s * (_ONE + q * (_A3 + q * (_A5 + q * (_A7 + q * _A9)))) + np.float32(k) * _LN2
 
 
-def _exp(x):
-    return _exp_float32(x) if isinstance(x, np.float32) else np.exp(min(max(x, -700.0), 700.0))
+def _log_float64(x):
+    return np.log(x)
 
 
-def _exp_weight(x):
-    return _exp_weight_float32(x) if isinstance(x, np.float32) else np.exp(x)
+def _exp(x, lowest, highest):
+    return (_exp_float32 if isinstance(x, np.float32) else _exp_float64)(x, lowest, highest)
 
 
 def _log(x):
-    return _log_float32(x) if isinstance(x, np.float32) else np.log(x)
+    return (_log_float32 if isinstance(x, np.float32) else _log_float64)(x)
 
 
-@overload(_exp, inline="always")
-def _exp_by_type(x):
-    return (lambda x: _exp_float32(x)) if x == numba.float32 else (lambda x: math.exp(min(max(x, -700.0), 700.0)))
+@overload(_exp, jit_options=HELPER_OPTIONS)  # type: ignore[arg-type, unused-ignore]
+def _exp_by_type(x, lowest, highest):
+    return _exp_float32 if x == numba.float32 else _exp_float64
 
 
-@overload(_exp_weight, inline="always")
-def _exp_weight_by_type(x):
-    return (lambda x: _exp_weight_float32(x)) if x == numba.float32 else (lambda x: math.exp(x))
-
-
-@overload(_log, inline="always")
+@overload(_log, jit_options=HELPER_OPTIONS)  # type: ignore[arg-type, unused-ignore]
 def _log_by_type(x):
-    return (lambda x: _log_float32(x)) if x == numba.float32 else (lambda x: math.log(x))
+    return _log_float32 if x == numba.float32 else _log_float64
 
 
 # --- Philox: the twin of noise.philox4x32
 
 _U = np.uint64
-_WORD, _32, _9, _1, _4 = _U(0xFFFFFFFF), _U(32), _U(9), _U(1), _U(4)
+_WORD, _32, _9, _1, _2, _3, _4 = _U(0xFFFFFFFF), _U(32), _U(9), _U(1), _U(2), _U(3), _U(4)
 _M0, _M1 = _U(0xD2511F53), _U(0xCD9E8D57)
 _K0, _K1 = _U(0x9E3779B9), _U(0xBB67AE85)
 _GATES = _U(0)
@@ -107,12 +91,12 @@ _UNIFORM_STEP = _F(2.0**-23)
 _SMALLEST, _LARGEST = _F(1e-6), _F(1.0 - 1e-6)
 
 
-@jit
+@helper
 def _clipped_uniform(word):
     return min(max((np.float32(np.int32(word >> _9)) + _HALF) * _UNIFORM_STEP, _SMALLEST), _LARGEST)
 
 
-@jit
+@helper
 def _uniforms(first_quad, n_quads, epoch, seed, out):
     """Write the draws of 4 n_quads columns."""
     for quad in range(n_quads):
@@ -126,17 +110,11 @@ def _uniforms(first_quad, n_quads, epoch, seed, out):
             k0, k1 = (k0 + _K0) & _WORD, (k1 + _K1) & _WORD
         out[_4 * quad] = _clipped_uniform(c0)
         out[_4 * quad + _1] = _clipped_uniform(c1)
-        out[_4 * quad + _U(2)] = _clipped_uniform(c2)
-        out[_4 * quad + _U(3)] = _clipped_uniform(c3)
+        out[_4 * quad + _2] = _clipped_uniform(c2)
+        out[_4 * quad + _3] = _clipped_uniform(c3)
 
 
 # --- the stages of a block
-
-# Places in the vector of constants (see numba.py), which has the run's dtype so that arithmetic stays in it
-(
-    _SHIFT, _BETA, _GAMMA, _STRETCH, _SLOPE, _PENALTY_SHIFT, _LAMBDA_L0, _LAMBDA_L2, _STEP_SIZE, _ROOT_FACTOR,
-    _DECAY1, _GAIN1, _DECAY2, _GAIN2, _EPSILON, _BOUND, _LARGEST_NUMBER,
-) = range(17)  # fmt: skip
 
 
 class Entries(NamedTuple):
@@ -146,6 +124,34 @@ class Entries(NamedTuple):
     indices: Any
     indptr: Any
     bounds: Any
+
+
+class Constants(NamedTuple):
+    """Numbers of the run's dtype, so that arithmetic stays in it."""
+
+    shift: Any  # of the gates' logit, to that of the probability of being open
+    beta: Any
+    gamma: Any
+    stretch: Any
+    slope: Any
+    penalty_shift: Any  # that of the epoch before, whose penalty is differentiated
+    lambda_l0: Any
+    lambda_l2: Any
+    step_size: Any
+    root_factor: Any
+    decay1: Any
+    gain1: Any
+    decay2: Any
+    gain2: Any
+    epsilon: Any
+    bound: Any
+    largest_number: Any
+    zero: Any
+    one: Any
+    two: Any
+    smallest_exponent: Any
+    largest_exponent: Any
+    largest_log_weight: Any  # exp overflows before it
 
 
 class Columns(NamedTuple):
@@ -161,211 +167,258 @@ class Columns(NamedTuple):
     log_alpha_slope: Any
 
 
-@jit
+@helper
+def _term(data, indices, k, rows):
+    return data[k] * rows[indices[k]]
+
+
+@helper
 def _dot(data, indices, start, stop, rows):
-    """Return the product of one column with `rows`: eight sums side by side, for one would wait for each addition."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
+    """Return the product of one column with `rows`: four sums side by side, for one would wait for each addition."""
+    s0 = s1 = s2 = s3 = 0.0
     k = start
-    while k + _U(8) <= stop:
-        s0 += data[k] * rows[indices[k]]
-        s1 += data[k + _1] * rows[indices[k + _1]]
-        s2 += data[k + _U(2)] * rows[indices[k + _U(2)]]
-        s3 += data[k + _U(3)] * rows[indices[k + _U(3)]]
-        s4 += data[k + _4] * rows[indices[k + _4]]
-        s5 += data[k + _U(5)] * rows[indices[k + _U(5)]]
-        s6 += data[k + _U(6)] * rows[indices[k + _U(6)]]
-        s7 += data[k + _U(7)] * rows[indices[k + _U(7)]]
-        k += _U(8)
-    while k < stop:
-        s0 += data[k] * rows[indices[k]]
-        k += _1
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+    while k + _4 <= stop:
+        s0 += _term(data, indices, k, rows)
+        s1 += _term(data, indices, k + _1, rows)
+        s2 += _term(data, indices, k + _2, rows)
+        s3 += _term(data, indices, k + _3, rows)
+        k += _4
+    if k + _4 <= _U(data.size):
+        # The rest reads into the next columns and takes nothing from there: a loop whose end cannot be foretold costs more
+        t0, t1, t2 = _term(data, indices, k, rows), _term(data, indices, k + _1, rows), _term(data, indices, k + _2, rows)
+        s0 += t0 if k < stop else 0.0
+        s1 += t1 if k + _1 < stop else 0.0
+        s2 += t2 if k + _2 < stop else 0.0
+    else:
+        while k < stop:
+            s0 += _term(data, indices, k, rows)
+            k += _1
+    return (s0 + s1) + (s2 + s3)
 
 
-@jit
-def _gather(entries, first, stop, rows, theta_slope, log_alpha_slope, out):
+@helper
+def _add_term(data, indices, k, coefficient, out):
+    out[indices[k]] += coefficient * data[k]
+
+
+@helper
+def _add(data, indices, start, stop, coefficient, out):
+    """Add `coefficient` times one column to `out`, unrolled as `_dot` is."""
+    k = start
+    while k + _4 <= stop:
+        _add_term(data, indices, k, coefficient, out)
+        _add_term(data, indices, k + _1, coefficient, out)
+        _add_term(data, indices, k + _2, coefficient, out)
+        _add_term(data, indices, k + _3, coefficient, out)
+        k += _4
+    if k + _4 <= _U(data.size):
+        _add_term(data, indices, k, coefficient if k < stop else 0.0, out)
+        _add_term(data, indices, k + _1, coefficient if k + _1 < stop else 0.0, out)
+        _add_term(data, indices, k + _2, coefficient if k + _2 < stop else 0.0, out)
+    else:
+        while k < stop:
+            _add_term(data, indices, k, coefficient, out)
+            k += _1
+
+
+@helper
+def _gather(entries, first, n, rows, theta_slope, log_alpha_slope, out):
     """Write M_j . rows for each column whose gate was open, 0 for the others; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
     read = _U(0)
-    for j in range(first, stop):
+    for i in range(n):
+        j = first + i
         if theta_slope[j] != 0 or log_alpha_slope[j] != 0:
-            out[j - first] = _dot(data, indices, indptr[j], indptr[j + _1], rows)
+            out[i] = _dot(data, indices, indptr[j], indptr[j + _1], rows)
             read += indptr[j + _1] - indptr[j]
         else:
-            out[j - first] = 0.0
+            out[i] = 0.0
     return np.int64(read)
 
 
-@jit
-def _scatter(entries, first, stop, coefficients, out):
+@helper
+def _scatter(entries, first, n, coefficients, out):
     """Add coefficient_j M_j to `out` for each column whose coefficient is not 0; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
     read = _U(0)
-    for j in range(first, stop):
-        coefficient = np.float64(coefficients[j - first])
-        if coefficient != 0:
-            for k in range(indptr[j], indptr[j + _1]):
-                out[indices[k]] += coefficient * data[k]
+    for i in range(n):
+        j = first + i
+        if coefficients[i] != 0:
+            _add(data, indices, indptr[j], indptr[j + _1], np.float64(coefficients[i]), out)
             read += indptr[j + _1] - indptr[j]
     return np.int64(read)
 
 
-@jit
-def _chain_theta(gradient, slope, theta, exponential, constants, out):
-    lambda_l2 = constants[_LAMBDA_L2]
-    for i in range(_U(out.size)):
-        out[i] = gradient[i] * slope[i]
+@helper
+def _chain_theta(gradient, slope, theta, first, n, exponential, constants, out):
+    lambda_l2 = constants.lambda_l2
+    for i in range(n):
+        out[i] = gradient[i] * slope[first + i]
     if lambda_l2 > 0:
-        two = out.dtype.type(2)
-        for i in range(_U(out.size)):
-            weight = _exp_weight(theta[i]) if exponential else theta[i]
+        two, lowest, highest = constants.two, constants.smallest_exponent, constants.largest_log_weight
+        for i in range(n):
+            weight = theta[first + i]
+            weight = _exp(weight, lowest, highest) if exponential else weight
             out[i] += lambda_l2 * (two * weight * weight if exponential else two * weight)
 
 
-@jit
-def _chain_log_alpha(gradient, slope, log_alpha, constants, out):
-    lambda_l0, shift, bound = constants[_LAMBDA_L0], constants[_PENALTY_SHIFT], constants[_BOUND]
-    one = out.dtype.type(1)
-    for i in range(_U(out.size)):
-        out[i] = gradient[i] * slope[i]
+@helper
+def _chain_log_alpha(gradient, slope, log_alpha, first, n, constants, out):
+    lambda_l0, shift, bound = constants.lambda_l0, constants.penalty_shift, constants.bound
+    one, lowest, highest = constants.one, constants.smallest_exponent, constants.largest_exponent
+    for i in range(n):
+        out[i] = gradient[i] * slope[first + i]
     if lambda_l0 != 0:  # a governed price may fall below 0
-        for i in range(_U(out.size)):
-            a = log_alpha[i]
-            grown = _exp(min(max(a, -bound), bound) + shift)
+        for i in range(n):
+            a = log_alpha[first + i]
+            grown = _exp(min(max(a, -bound), bound) + shift, lowest, highest)
             closed = one / (one + grown)
             derivative = (grown * closed) * closed
             out[i] += lambda_l0 * (derivative if abs(a) <= bound else derivative - derivative)
 
 
-@jit
-def _adam(value, first_moment, second_moment, gradient, constants):
+@helper
+def _adam(value, first_moment, second_moment, first, n, gradient, constants):
     """Update in place (optimizers.adam_update); return how many columns left the range of numbers."""
-    decay1, gain1, decay2, gain2 = constants[_DECAY1], constants[_GAIN1], constants[_DECAY2], constants[_GAIN2]
-    size, root_factor, epsilon = constants[_STEP_SIZE], constants[_ROOT_FACTOR], constants[_EPSILON]
-    largest = constants[_LARGEST_NUMBER]
+    decay1, gain1, decay2, gain2 = constants.decay1, constants.gain1, constants.decay2, constants.gain2
+    size, root_factor, epsilon = constants.step_size, constants.root_factor, constants.epsilon
+    largest = constants.largest_number
     bad = 0
-    for i in range(_U(value.size)):
+    for i in range(n):
+        j = first + i
         g = gradient[i]
-        m = decay1 * first_moment[i] + gain1 * g
-        v = decay2 * second_moment[i] + gain2 * (g * g)
-        x = value[i] - size * m / (np.sqrt(v) * root_factor + epsilon)
-        first_moment[i], second_moment[i], value[i] = m, v, x
+        m = decay1 * first_moment[j] + gain1 * g
+        v = decay2 * second_moment[j] + gain2 * (g * g)
+        x = value[j] - size * m / (math.sqrt(v) * root_factor + epsilon)
+        first_moment[j], second_moment[j], value[j] = m, v, x
         bad += 0 if (v <= largest and abs(x) <= largest) else 1
     return bad
 
 
-@jit
-def _gates(log_alpha, uniform, constants, gate, gate_slope):
-    """Draw gates and their slopes (HardConcrete.sample); return how many are closed."""
+@helper
+def _gates(log_alpha, first, n, uniform, place, constants, gate, gate_slope):
+    """Draw gates and their slopes (HardConcrete.sample); return how many are closed. Column `first` has draw `place`.
+
+    Three loops of few operations each, for the compiler vectorises these and not their union.
+    """
+    shift, beta, gamma = constants.shift, constants.beta, constants.gamma
+    stretch, slope, bound = constants.stretch, constants.slope, constants.bound
+    one, zero, lowest, highest = constants.one, constants.zero, constants.smallest_exponent, constants.largest_exponent
+    for i in range(n):
+        a = min(max(log_alpha[first + i], -bound), bound)
+        u = uniform[place + i]
+        gate[i] = one / (one + _exp(-(_log(u / (one - u)) + a) / beta, lowest, highest))
     closed = 0
-    shift, beta, gamma = constants[_SHIFT], constants[_BETA], constants[_GAMMA]
-    stretch, slope, bound = constants[_STRETCH], constants[_SLOPE], constants[_BOUND]
-    one, zero = gate.dtype.type(1), gate.dtype.type(0)
-    for i in range(_U(gate.size)):
-        a = min(max(log_alpha[i], -bound), bound)
-        u = uniform[i]
-        is_open = u > _ONE / (_ONE + _exp_float32(np.float32(a + shift)))
-        wide = gate.dtype.type(u)
-        s = one / (one + _exp(-(_log(wide / (one - wide)) + a) / beta))
-        stretched = s * stretch + gamma
-        gate[i] = min(max(stretched, zero), one) if is_open else zero
-        moves = is_open and stretched < one and abs(log_alpha[i]) <= bound
-        gate_slope[i] = s * (one - s) * slope if moves else zero
+    for i in range(n):
+        a = min(max(log_alpha[first + i], -bound), bound)
+        grown = _exp(np.float32(a + shift), _SMALLEST_EXPONENT, _LARGEST_EXPONENT)
+        is_open = uniform[place + i] > _ONE / (_ONE + grown)  # in float32, as HardConcrete.is_closed
+        gate_slope[i] = one if is_open else zero
         closed += 0 if is_open else 1
+    for i in range(n):
+        s = gate[i]
+        stretched = s * stretch + gamma
+        is_open = gate_slope[i] > zero
+        moves = is_open and stretched < one and abs(log_alpha[first + i]) <= bound
+        gate[i] = min(max(stretched, zero), one) if is_open else zero
+        gate_slope[i] = s * (one - s) * slope if moves else zero
     return closed
 
 
-@jit
-def _weights(theta, exponential, constants, out):
+@helper
+def _weights(theta, first, n, exponential, constants, out):
     """Write the weights; return how many are not finite."""
-    largest = constants[_LARGEST_NUMBER]
+    largest, lowest, highest = constants.largest_number, constants.smallest_exponent, constants.largest_log_weight
     bad = 0
-    if exponential:
-        for i in range(_U(out.size)):
-            w = _exp_weight(theta[i])
-            out[i] = w
-            bad += 0 if w <= largest else 1
-    else:
-        for i in range(_U(out.size)):
-            out[i] = theta[i]
-            bad += 0 if abs(theta[i]) <= largest else 1
+    for i in range(n):
+        w = theta[first + i]
+        w = _exp(w, lowest, highest) if exponential else w
+        out[i] = w
+        bad += 0 if abs(w) <= largest else 1
     return bad
 
 
-@jit
-def _slopes(weight, gate, gate_slope, exponential, theta_slope, log_alpha_slope):
+@helper
+def _slopes(weight, gate, gate_slope, first, n, exponential, zero, theta_slope, log_alpha_slope):
     """Write the two slopes of w z and, in place of the gates, w z itself; 0 where a gate is closed, whatever the weight."""
-    zero = gate.dtype.type(0)
-    for i in range(_U(gate.size)):
+    for i in range(n):
         product = weight[i] * gate[i] if gate[i] > 0 else zero
-        theta_slope[i] = product if exponential else gate[i]
+        theta_slope[first + i] = product if exponential else gate[i]
         gate[i] = product
-    for i in range(_U(gate.size)):
-        log_alpha_slope[i] = weight[i] * gate_slope[i] if gate_slope[i] != 0 else zero
+    for i in range(n):
+        log_alpha_slope[first + i] = weight[i] * gate_slope[i] if gate_slope[i] != 0 else zero
+
+
+@helper
+def _block_size(indptr, first, last):
+    n = min(_U(BLOCK), last - first)
+    while n > _1 and indptr[first + n] - indptr[first] > _U(BLOCK_ENTRIES):
+        n //= _2
+    return n
 
 
 @jit
-def _block_end(indptr, first, last):
-    stop = min(first + _U(BLOCK), last)
-    while stop > first + _1 and indptr[stop] - indptr[first] > _U(BLOCK_ENTRIES):
-        stop = first + (stop - first) // _U(2)
-    return stop
-
-
-@jit
-def _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts):
-    """Train the chunk's columns (unless this is a start) and add their next w z M_j into the chunk's own sums."""
+def epoch(
+    thread, n_threads, entries, columns, rows, sums, work, constants, switches, column_offset, number, seed, first_bad, counts
+):
+    """Train this thread's columns (unless this is a start) and add their next w z M_j into each chunk's own sums."""
     backward, exponential, gated = switches
-    dtype = columns.theta.dtype
-    gradient, change = np.empty(BLOCK, dtype), np.empty(BLOCK, dtype)
-    weight, gate, gate_slope = np.empty(BLOCK, dtype), np.empty(BLOCK, dtype), np.empty(BLOCK, dtype)
-    uniform = np.empty(BLOCK + 8, np.float32)
-    out = sums[chunk]
-    out[:] = 0.0
-    bad = 0
-    first, last = entries.bounds[chunk], entries.bounds[chunk + 1]
-    while first < last:
-        stop = _block_end(entries.indptr, first, last)
-        n = stop - first
-        theta, log_alpha = columns.theta[first:stop], columns.log_alpha[first:stop]
-        theta_slope, log_alpha_slope = columns.theta_slope[first:stop], columns.log_alpha_slope[first:stop]
-        if backward:
-            counts[chunk, 0] += _gather(entries, first, stop, rows, columns.theta_slope, columns.log_alpha_slope, gradient)
-            first_moment, second_moment = columns.theta_first[first:stop], columns.theta_second[first:stop]
-            _chain_theta(gradient, theta_slope, theta, exponential, constants, change[:n])
-            bad += _adam(theta, first_moment, second_moment, change, constants)
+    theta, theta_first, theta_second, log_alpha, log_alpha_first, log_alpha_second, theta_slope, log_alpha_slope = columns
+    gradient, change, weight = work[thread, 0], work[thread, 1], work[thread, 2]
+    gate, gate_slope, uniform = work[thread, 3], work[thread, 4], work[thread, 5]
+    for chunk in range(thread, len(sums), n_threads):
+        out = sums[chunk]
+        for i in range(_U(out.size)):
+            out[i] = 0.0
+        bad = gathered = scattered = closed = 0
+        first, last = entries.bounds[chunk], entries.bounds[chunk + 1]
+        while first < last:
+            n = _block_size(entries.indptr, first, last)
+            if backward:
+                gathered += _gather(entries, first, n, rows, theta_slope, log_alpha_slope, gradient)
+                _chain_theta(gradient, theta_slope, theta, first, n, exponential, constants, change)
+                bad += _adam(theta, theta_first, theta_second, first, n, change, constants)
+                if gated:
+                    _chain_log_alpha(gradient, log_alpha_slope, log_alpha, first, n, constants, change)
+                    bad += _adam(log_alpha, log_alpha_first, log_alpha_second, first, n, change, constants)
+            bad += _weights(theta, first, n, exponential, constants, weight)
             if gated:
-                first_moment, second_moment = columns.log_alpha_first[first:stop], columns.log_alpha_second[first:stop]
-                _chain_log_alpha(gradient, log_alpha_slope, log_alpha, constants, change[:n])
-                bad += _adam(log_alpha, first_moment, second_moment, change, constants)
-        bad += _weights(theta, exponential, constants, weight[:n])
-        if gated:
-            column = column_offset + first
-            quad = column // _4
-            _uniforms(quad, (column + n + _U(3)) // _4 - quad, epoch, seed, uniform)
-            counts[chunk, 2] += _gates(log_alpha, uniform[column - quad * _4 :], constants, gate[:n], gate_slope[:n])
-        else:
-            gate[:n], gate_slope[:n] = 1, 0
-        _slopes(weight, gate[:n], gate_slope, exponential, theta_slope, log_alpha_slope)
-        counts[chunk, 1] += _scatter(entries, first, stop, gate, out)
-        first = stop
-    if bad:
-        first_bad[chunk] = min(first_bad[chunk], np.int64(epoch))
+                place = (column_offset + first) % _4
+                _uniforms((column_offset + first) // _4, (place + n + _3) // _4, number, seed, uniform)
+                closed += _gates(log_alpha, first, n, uniform, place, constants, gate, gate_slope)
+            else:
+                for i in range(n):
+                    gate[i], gate_slope[i] = 1, 0
+            _slopes(weight, gate, gate_slope, first, n, exponential, constants.zero, theta_slope, log_alpha_slope)
+            scattered += _scatter(entries, first, n, gate, out)
+            first += n
+        counts[chunk, 0] += gathered
+        counts[chunk, 1] += scattered
+        counts[chunk, 2] += closed
+        if bad:
+            first_bad[chunk] = min(first_bad[chunk], np.int64(number))
 
 
-@jit
-def epoch_serial(entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts):
-    """Train all chunks in this thread."""
-    for chunk in range(len(sums)):
-        _epoch_chunk(chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts)
-
-
-def _epoch_threads(n_threads, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts):
+def _epoch_threads(
+    n_threads, entries, columns, rows, sums, work, constants, switches, column_offset, number, seed, first_bad, counts
+):
     for thread in numba.prange(n_threads):
-        for chunk in range(thread, len(sums), n_threads):
-            _epoch_chunk(
-                chunk, entries, columns, rows, sums, constants, switches, column_offset, epoch, seed, first_bad, counts
-            )
+        epoch(
+            thread,
+            n_threads,
+            entries,
+            columns,
+            rows,
+            sums,
+            work,
+            constants,
+            switches,
+            column_offset,
+            number,
+            seed,
+            first_bad,
+            counts,
+        )
 
 
 epoch_parallel = jit(_epoch_threads, parallel=True)
@@ -374,13 +427,14 @@ epoch_parallel = jit(_epoch_threads, parallel=True)
 @jit
 def add_up(sums, out):
     """Write the sum over chunks, in their order; return whether all of it is finite."""
-    out[:] = sums[0]
+    for i in range(_U(out.size)):
+        out[i] = sums[0, i]
     for chunk in range(1, len(sums)):
         for i in range(_U(out.size)):
             out[i] += sums[chunk, i]
     bad = 0
     for i in range(_U(out.size)):
-        bad += 0 if abs(out[i]) <= np.finfo(np.float64).max else 1
+        bad += 0 if abs(out[i]) <= _LARGEST_FLOAT64 else 1
     return bad == 0
 
 

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
-from array_api_compat import numpy as namespace
 from numpy.typing import NDArray
 
 from l0np import noise
@@ -19,7 +18,7 @@ class NumpyBackend:
     """NumPy, and SciPy's products. Complete and readable; the fast backends override `start` and `step`."""
 
     name = "numpy"
-    xp: Any = namespace
+    xp: Any = np
 
     def active(self) -> AbstractContextManager[Any]:
         """Return a context that does nothing: there is one memory."""

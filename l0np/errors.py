@@ -21,6 +21,27 @@ class BackendUnavailableError(L0npError, RuntimeError):
     """A device was asked for by name and this machine cannot offer it; the message says what is missing."""
 
 
+class DeviceMemoryError(L0npError, MemoryError):
+    """A device has not the memory that training needs; raised before anything is trained.
+
+    Attributes
+    ----------
+    needed, free, total : int
+        Bytes that training needs, that the device has free, and that it has.
+    """
+
+    def __init__(self, needed: int, free: int, total: int) -> None:
+        self.needed, self.free, self.total = needed, free, total
+        super().__init__(
+            f"training needs {needed / 1e9:.3f} GB of device memory, {free / 1e9:.3f} GB are free of {total / 1e9:.3f} GB: free "
+            f"memory on the device, use dtype='float32', or train on device=\"cpu\""
+        )
+
+    def __reduce__(self) -> tuple[type["DeviceMemoryError"], tuple[int, int, int]]:
+        """Rebuild from the attributes, so that the error crosses process borders."""
+        return type(self), (self.needed, self.free, self.total)
+
+
 class DivergenceError(L0npError, ArithmeticError):
     """Training left the range of its numbers.
 

@@ -94,6 +94,7 @@ class Problem:
     learning_rate: Callable[[int], float]
     targets: Targets | None = None  # scales, names and held-out rows, for reports; None: all fitted, nothing known of them
     column_offset: int = 0  # number of the first column of this rank, for the noise
+    ranks: int = 1  # that share the columns, and add up their predictions between two epochs
 
 
 def test_time_weights(theta: Any, log_alpha: Any, link: Link, gates: HardConcrete | None) -> Any:

@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from l0np.backends.base import Backend, first_bad_epoch
+from l0np.backends.base import Backend, first_bad_epoch, with_intercept
 from l0np.communicator import Communicator
 from l0np.errors import DivergenceError
 from l0np.governor import GOVERNED_EVERY, govern
-from l0np.optimizers import adam_update
 from l0np.state import NEVER, Problem, State
 
 
@@ -45,31 +44,18 @@ def train(
     DivergenceError
         When a number was not finite at a report or at the end.
     """
+    problem = replace(problem, ranks=communicator.size)
     xp, first_epoch = backend.xp, state.epoch + 1
     prediction = xp.empty(problem.target.shape, dtype=xp.float64)
-    gradient = xp.empty_like(prediction)
-    shifted: Any = None if state.intercept is None else xp.empty_like(prediction)
-
-    def total() -> Any:
-        summed = communicator.allreduce(prediction)
-        if state.intercept is None:
-            return summed
-        shifted[...] = summed
-        shifted[...] += state.intercept.value
-        return shifted
+    row_space = xp.empty_like(prediction)
 
     def epoch() -> None:
-        problem.loss.gradient(total(), out=gradient)
-        if state.intercept is not None:
-            by_intercept = xp.astype(xp.sum(gradient, keepdims=True), state.intercept.value.dtype)
-            adam_update(state.intercept, by_intercept, problem.learning_rate(state.epoch), state.adam_step + 1)
-            finite = xp.isfinite(state.intercept.value) & xp.isfinite(state.intercept.second_moment)
-            noted = xp.where(finite, xp.full((1,), NEVER), xp.full((1,), state.epoch + 1))
-            state.first_bad[:1] = xp.minimum(state.first_bad[:1], noted)
+        gradient = backend.row_step(problem, state, communicator.allreduce(prediction), out=row_space)
         backend.step(problem, state, gradient, out=prediction)
 
     def finite_data_loss() -> float:
-        bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total()))
+        total = with_intercept(communicator.allreduce(prediction), state)
+        bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total))
         if bad != NEVER or not math.isfinite(loss):
             bad = max(min(bad, state.epoch), first_epoch)  # what was infinite from the start shows in the first epoch
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
@@ -81,7 +67,7 @@ def train(
         look = stop if n_active is None else _next_multiple(GOVERNED_EVERY, state.epoch)
         look_or_report = min(look, _next_multiple(report_every, state.epoch))
         with np.errstate(all="ignore"):  # what overflows is told once, by finite_data_loss
-            backend.repeat(epoch, min(look_or_report, stop) - state.epoch)
+            backend.repeat(epoch, min(look_or_report, stop) - state.epoch, problem, state)
             if n_active is not None and state.epoch == look:
                 govern(problem, state, n_active, communicator)
             if state.epoch % report_every and state.epoch != stop:

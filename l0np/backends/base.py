@@ -41,8 +41,16 @@ class Backend(Protocol):
     def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
         """Train one epoch, given the loss's gradient by each prediction; leave the next gates and prediction."""
 
-    def repeat(self, body: Callable[[], None], n: int) -> None:
-        """Run `body` n times; a device may capture it once and replay it."""
+    def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
+        """Train the intercept, if there is one; return the loss's gradient by each prediction: `out`, or a buffer of its own."""
+
+    def repeat(self, body: Callable[[], None], n: int, problem: Problem, state: State) -> None:
+        """Run `body`, an epoch, n times; a device may capture it once and replay it."""
+
+
+def with_intercept(prediction: Any, state: State) -> Any:
+    """Return what the model predicts for each row, given what the columns predict."""
+    return prediction if state.intercept is None else prediction + state.intercept.value
 
 
 def first_bad_epoch(backend: Backend, state: State) -> int:

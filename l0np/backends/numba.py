@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.backends import numba_kernels as kernels
+from l0np.backends.constants import constants
 from l0np.backends.numba_kernels import Columns, Constants, Entries
 from l0np.backends.numpy import NumpyBackend
-from l0np.hard_concrete import LOG_ALPHA_BOUND, HardConcrete
 from l0np.matrix import ColumnMatrix
-from l0np.optimizers import BETA1, BETA2, EPSILON, step_sizes
 from l0np.state import NEVER, Draw, Problem, State
 
 MOST_CHUNKS = 64
@@ -60,18 +59,8 @@ def chunk_bounds(matrix: ColumnMatrix) -> NDArray[np.uint64]:
 
 def _constants(problem: Problem, state: State, dtype: np.dtype[Any]) -> Constants:
     """Return what the kernels need for the step up to `state.epoch` and for the gates of that epoch."""
-    done, step = max(state.epoch - 1, 0), max(state.adam_step, 1)  # at a start nothing is done, and these are not used
-    gates = problem.gates(state.epoch) if problem.gates else HardConcrete()
-    penalty_shift = problem.gates(done).shift if problem.gates else 0.0
-    stretch = gates.zeta - gates.gamma
-    size, root_factor = step_sizes(problem.learning_rate(done), step)
-    constants = (
-        gates.shift, gates.beta, gates.gamma, stretch, stretch / gates.beta,
-        penalty_shift, state.lambda_l0, problem.lambda_l2, size, root_factor,
-        BETA1, 1.0 - BETA1, BETA2, 1.0 - BETA2, EPSILON, LOG_ALPHA_BOUND, np.finfo(dtype).max,
-        0, 1, 2, *EXPONENTS[dtype],
-    )  # fmt: skip
-    return Constants(*np.array(constants, dtype=dtype))
+    row = constants(problem, state.lambda_l0, state.epoch, state.adam_step, 1, dtype)[0]
+    return Constants(*row, *np.array((0, 1, 2, *EXPONENTS[dtype]), dtype=dtype))
 
 
 class Pace:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np import noise
+from l0np.backends.base import with_intercept
 from l0np.matrix import ColumnMatrix
 from l0np.optimizers import adam_update
 from l0np.penalties import l0_penalty, l2_penalty
@@ -91,7 +92,19 @@ class NumpyBackend:
             finite = finite & xp.all(xp.isfinite(array))
         state.first_bad = xp.minimum(state.first_bad, xp.where(finite, xp.asarray(NEVER), xp.asarray(state.epoch)))
 
-    def repeat(self, body: Callable[[], None], n: int) -> None:
+    def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
+        """Write the loss's gradient by each prediction into `out`, train the intercept, return `out`."""
+        problem.loss.gradient(with_intercept(prediction, state), out=out)
+        if state.intercept is not None:
+            xp, value, second_moment = self.xp, state.intercept.value, state.intercept.second_moment
+            by_intercept = xp.astype(xp.sum(out, keepdims=True), value.dtype)
+            adam_update(state.intercept, by_intercept, problem.learning_rate(state.epoch), state.adam_step + 1)
+            finite = xp.isfinite(value) & xp.isfinite(second_moment)
+            noted = xp.where(finite, xp.full((1,), NEVER), xp.full((1,), state.epoch + 1))
+            state.first_bad[:1] = xp.minimum(state.first_bad[:1], noted)
+        return out
+
+    def repeat(self, body: Callable[[], None], n: int, problem: Problem, state: State) -> None:
         """Run `body` n times."""
         for _ in range(n):
             body()

@@ -1,0 +1,391 @@
+"""A stand-in for CuPy, for machines without a GPU: its arrays are NumPy's, its kernels the unmodified .cu source run by g++.
+
+So the whole Python side of the backend (launch geometry, buffers, graphs, errors) and every kernel run in continuous integration.
+Nothing here knows what a kernel does. It is as strict as CuPy where that matters: no NumPy array gets into an operation or a
+kernel unnoticed, nothing is copied or allocated while a graph is captured, launches have the arguments' exact dtypes.
+What it cannot show: timing, the memory model of real hardware, and CuPy itself. That is for `nox -s gpu`.
+"""
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+from functools import cache
+from pathlib import Path
+
+import array_api_compat.numpy as numpy_namespace
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+HERE = Path(__file__).parent
+GXX = shutil.which("g++")
+KERNELS_FOLDER = Path(tempfile.gettempdir()) / "l0np-shim"
+PROCESSORS, MOST_THREADS = 3, 96  # few and small blocks, so that small problems cross their borders
+SHARED_LIMIT = 1 << 14  # bytes a block may have: 2,000 rows fit, 3,000 do not
+VARIANTS = [(t, i, n) for t in ("float", "double") for i in ("u16", "int") for n in (8, 32)]
+BACKWARDS = [False]  # whether threads and blocks run in the other order
+
+
+class CUDARuntimeError(RuntimeError):
+    pass
+
+
+class OutOfMemoryError(MemoryError):
+    pass
+
+
+def kernel_expressions():
+    """Every kernel that the backend can ask for."""
+    names = ["weigh", "row_exponents"]
+    for t in ("float", "double"):
+        names += [f"{name}<{t}>" for name in ("rows", "gradients", "scale_rows", "intercept")]
+        names += [f"{name}<{t}, {i}>" for name in ("row_extremes", "row_sums", "scale_entries") for i in ("u16", "int")]
+    for t, i, lanes in VARIANTS:
+        names.append(f"rmatvec<{t}, {i}, {lanes}>")
+        names += [f"{name}<{t}, {i}, {lanes}, {shared}>" for name in ("columns", "matvec") for shared in ("true", "false")]
+    return names
+
+
+@cache
+def library(code):
+    """Compile the kernels with g++ once for each source; return the loaded library and the place of each kernel in it."""
+    names = kernel_expressions()
+    table = "".join(f"    {{&shim::Launcher<&{name}>::run}},\n" for name in names)
+    text = (
+        f'#include "{HERE / "cuda_shim.h"}"\n{code}\nstatic shim::Entry entries[] = {{\n{table}}};\n'
+        'extern "C" void l0np_launch(int i, void** a, unsigned grid, unsigned block, unsigned shared, int backwards) {\n'
+        "    entries[i].run(a, grid, block, shared, backwards);\n}\n"
+    )
+    flags = ["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fno-extern-tls-init", "-Wno-unknown-pragmas"]
+    digest = hashlib.sha256((text + str(flags) + (HERE / "cuda_shim.h").read_text()).encode()).hexdigest()[:20]
+    KERNELS_FOLDER.mkdir(exist_ok=True)
+    built = KERNELS_FOLDER / f"{digest}.so"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(dir=KERNELS_FOLDER) as folder:
+            source, partial = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
+            source.write_text(text)
+            done = subprocess.run([GXX, *flags, str(source), "-o", str(partial)], capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"g++ cannot compile the kernels:\n{done.stderr[:4000]}")
+            partial.replace(built)
+    return ctypes.CDLL(str(built)), {name: place for place, name in enumerate(names)}
+
+
+# --- arrays
+
+
+def _bare(value):
+    """What is inside a device array; a host array may not mix with it, as in CuPy."""
+    if isinstance(value, ndarray):
+        return value._array
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>: a host array in an operation of the device")
+    if isinstance(value, list | tuple):
+        return type(value)(_bare(item) for item in value)
+    return value
+
+
+def _wrapped(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return ndarray(np.asarray(value))
+    if isinstance(value, tuple):
+        return tuple(_wrapped(item) for item in value)
+    return value
+
+
+def _moves():
+    if Stream.capturing is not None:
+        raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: a copy or an allocation while a graph is captured")
+
+
+class ndarray(NDArrayOperatorsMixin):  # noqa: N801
+    """A NumPy array that says it is somewhere else."""
+
+    __array_priority__ = 100
+
+    def __init__(self, array):
+        self._array = array
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
+        if out is not None:
+            kwargs["out"] = tuple(_bare(item) for item in out)
+        result = getattr(ufunc, method)(*(_bare(item) for item in inputs), **kwargs)
+        return out[0] if out is not None else _wrapped(result)
+
+    def __array_namespace__(self, api_version=None):
+        return namespace
+
+    @property
+    def __cuda_array_interface__(self):
+        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self._array.ctypes.data, False), "version": 3}
+
+    def __getattr__(self, name):
+        if name in ("dtype", "shape", "size", "ndim", "nbytes", "flags"):
+            return getattr(self._array, name)
+        if name in ("astype", "copy", "sum", "min", "max", "any", "all", "reshape", "ravel", "argmax", "cumsum"):
+            return lambda *a, **k: _wrapped(getattr(self._array, name)(*_bare(a), **k))
+        raise AttributeError(name)
+
+    def __getitem__(self, key):
+        return _wrapped(self._array[_bare(key)])
+
+    def __setitem__(self, key, value):
+        self._array[_bare(key)] = _bare(value)
+
+    def __len__(self):
+        return len(self._array)
+
+    def __repr__(self):
+        return f"device {self._array!r}"
+
+    def __float__(self):
+        _moves()
+        return float(self._array)
+
+    def __int__(self):
+        _moves()
+        return int(self._array)
+
+    def __bool__(self):
+        _moves()
+        return bool(self._array)
+
+    def item(self):
+        _moves()
+        return self._array.item()
+
+    def get(self):
+        _moves()
+        return self._array.copy()
+
+    def set(self, host):
+        _moves()
+        assert isinstance(host, np.ndarray)
+        assert host.dtype == self.dtype
+        assert host.shape == self.shape
+        self._array[...] = host
+
+    def fill(self, value):
+        self._array.fill(value)
+
+
+class Namespace(types.ModuleType):
+    """The functions of array-api-compat's NumPy, for device arrays."""
+
+    def __getattr__(self, name):
+        function = getattr(numpy_namespace, name)
+        if not callable(function) or isinstance(function, type):
+            return function
+        return lambda *a, **k: _wrapped(function(*_bare(a), **{key: _bare(value) for key, value in k.items()}))
+
+
+# --- streams, graphs, memory, devices
+
+
+class Graph:
+    def __init__(self, launches):
+        self.launches = launches
+        self.count = 0
+
+    def launch(self, stream=None):
+        self.count += 1
+        Graph.replays += 1
+        for launch in self.launches:
+            launch()
+
+
+Graph.replays = 0
+
+
+class Event:
+    pass
+
+
+class Stream:
+    capturing = None  # the launches recorded so far
+    stack = []  # noqa: RUF012
+
+    def __init__(self, null=False, non_blocking=False):
+        self.non_blocking = non_blocking
+
+    def __enter__(self):
+        Stream.stack.append(self)
+        return self
+
+    def __exit__(self, *error):
+        assert Stream.stack.pop() is self
+
+    def record(self):
+        return Event()
+
+    def wait_event(self, event):
+        assert isinstance(event, Event)
+
+    def synchronize(self):
+        _moves()
+
+    def begin_capture(self):
+        assert self.non_blocking
+        assert Stream.stack[-1] is self
+        assert Stream.capturing is None
+        Stream.capturing = []
+
+    def end_capture(self):
+        launches, Stream.capturing = Stream.capturing, None
+        return Graph(launches)
+
+
+class Device:
+    current = 0
+    count = 2
+
+    def __init__(self, index=None):
+        self.id = Device.current if index is None else index
+        self.previous = []
+
+    def __enter__(self):
+        self.previous.append(Device.current)
+        Device.current = self.id
+        return self
+
+    def __exit__(self, *error):
+        Device.current = self.previous.pop()
+
+    @property
+    def attributes(self):
+        return {"MultiProcessorCount": PROCESSORS, "MaxSharedMemoryPerBlockOptin": SHARED_LIMIT}
+
+
+class Pool:
+    freed = 0
+
+    def free_bytes(self):
+        return 0
+
+    def free_all_blocks(self):
+        Pool.freed += 1
+
+
+class Runtime:
+    CUDARuntimeError = CUDARuntimeError
+    free, total = 10**9, 2 * 10**9
+
+    def getDeviceCount(self):  # noqa: N802
+        return Device.count
+
+    def memGetInfo(self):  # noqa: N802
+        return self.free, self.total
+
+
+class Kernel:
+    """What RawModule.get_function returns: launches the kernel that g++ has compiled."""
+
+    shared_size_bytes = 1024
+    max_threads_per_block = MOST_THREADS
+    num_regs = 64
+
+    def __init__(self, code, name):
+        self.library, places = library(code)
+        self.place, self.name = places[name], name
+        self.max_dynamic_shared_size_bytes = 0
+
+    def compile(self):
+        _moves()
+
+    def __call__(self, grid, block, arguments, shared_mem=0):
+        assert shared_mem <= max(self.max_dynamic_shared_size_bytes, 1 << 10), "more shared memory than was asked for"
+        values, kept = [], []
+        for argument in arguments:
+            if isinstance(argument, ndarray):
+                assert argument.flags.c_contiguous
+                kept.append(argument._array)
+                values.append(ctypes.c_void_p(argument._array.ctypes.data))
+            else:
+                assert isinstance(argument, np.generic), f"{self.name}: {argument!r} has no exact dtype"
+                values.append(np.ctypeslib.as_ctypes_type(argument.dtype)(argument.item()))
+        pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
+        sizes = [*grid, *block, shared_mem]
+
+        def launch(keep=(values, kept)):
+            self.library.l0np_launch(self.place, pointers, *sizes, int(BACKWARDS[0]))
+
+        if Stream.capturing is None:
+            launch()
+        else:
+            Stream.capturing.append(launch)
+
+
+class RawModule:
+    def __init__(self, *, code, options, name_expressions):
+        assert "-fmad=false" in options
+        self.code, self.names = code, name_expressions
+
+    def get_function(self, name):
+        assert name in self.names
+        return Kernel(self.code, name)
+
+
+# --- the module
+
+
+namespace = Namespace("array_api_compat.cupy")
+
+
+def _make_module():
+    cupy = types.ModuleType("cupy")
+    cupy.ndarray, cupy.RawModule = ndarray, RawModule
+
+    def made(function):
+        def make(*arguments, **options):
+            _moves()
+            return _wrapped(function(*_bare(arguments), **options))
+
+        return make
+
+    for name in ("zeros", "empty", "full", "empty_like", "zeros_like", "arange", "concatenate", "cumsum", "ascontiguousarray",
+                 "isfinite", "flatnonzero", "diff"):  # fmt: skip
+        setattr(cupy, name, made(getattr(np, name)))
+
+    def array(values, dtype=None, copy=True):
+        _moves()
+        if Runtime.free < np.asarray(getattr(values, "_array", values)).nbytes:
+            raise OutOfMemoryError("Out of memory allocating")
+        return ndarray(np.array(getattr(values, "_array", values), dtype=dtype))
+
+    cupy.array = array
+    cupy.asarray = lambda values, dtype=None: (
+        values if isinstance(values, ndarray) and dtype in (None, values.dtype) else array(values, dtype)
+    )
+    cupy.asnumpy = lambda values: values.get() if isinstance(values, ndarray) else np.asarray(values)
+    pool = Pool()
+    cupy.get_default_memory_pool = lambda: pool
+    null = Stream()
+    cupy.cuda = types.SimpleNamespace(
+        Device=Device,
+        Stream=Stream,
+        runtime=Runtime(),
+        get_current_stream=lambda: Stream.stack[-1] if Stream.stack else null,
+        memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+    )
+    return cupy
+
+
+def install(monkeypatch):
+    """Put the stand-in where CuPy would be, for the time of a test; return the module."""
+    from l0np.backends import cuda_matrix
+
+    cupy = _make_module()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "array_api_compat.cupy", namespace)
+    monkeypatch.setattr("array_api_compat.cupy", namespace, raising=False)
+    monkeypatch.setattr(Stream, "capturing", None)
+    monkeypatch.setattr(Stream, "stack", [])
+    monkeypatch.setattr(Graph, "replays", 0)
+    cuda_matrix._kernels.cache_clear()
+    return cupy

@@ -3,9 +3,11 @@
 import importlib.util
 import os
 
+import cupy_stand_in
 import numpy as np
 import pytest
 from scipy import sparse
+
 
 from l0np.backends.cupy import why_unavailable
 
@@ -14,9 +16,14 @@ JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
 needs_speed = pytest.mark.skipif(JIT_DISABLED, reason="NUMBA_DISABLE_JIT: kernels run as plain Python, too slow for this test")
-needs_cuda = pytest.mark.skipif(why_unavailable(0) is not None, reason=f"cupy: {str(why_unavailable(0)).split(':')[0]}")
+# Without a CUDA device "cuda" is the real backend on a stand-in for CuPy that runs the real kernels, compiled by g++ (conftest)
+HAS_CUDA = why_unavailable(0) is None
+needs_cuda = pytest.mark.skipif(not (HAS_CUDA or cupy_stand_in.GXX), reason="cuda: no CUDA device, and no g++ for the stand-in")
+needs_device = pytest.mark.skipif(not HAS_CUDA, reason=f"cupy: {str(why_unavailable(0)).split(':')[0]}")
 CPU_DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
-DEVICES = [*CPU_DEVICES, pytest.param("cuda", marks=needs_cuda)]
+CUDA = pytest.param("cuda", marks=needs_cuda)
+DEVICES = [*CPU_DEVICES, CUDA]
+FAST_DEVICES = [*CPU_DEVICES[1:], CUDA]
 
 
 def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):

@@ -1,10 +1,8 @@
 import json
 from pathlib import Path
 
-import cupy_stand_in
 import pytest
 from hypothesis import settings
-from support import HAS_CUDA
 
 # Reproducible, and without a deadline: the first call of a kernel compiles it
 settings.register_profile("l0np", deadline=None, derandomize=True, max_examples=60)
@@ -18,7 +16,10 @@ def golden():
 
 @pytest.fixture(autouse=True)
 def cuda_somewhere(request, monkeypatch):
-    """Tests for the device "cuda" run on the stand-in for CuPy where there is no such device."""
-    parameters = getattr(getattr(request.node, "callspec", None), "params", {})
-    if parameters.get("device") == "cuda" and not HAS_CUDA:
-        cupy_stand_in.install(monkeypatch)
+    """Tests marked `cuda` run on the stand-in for CuPy where there is no CUDA device."""
+    if request.node.get_closest_marker("cuda"):
+        import cupy_stand_in  # here: SciPy, imported before the tests' own filters of warnings, would be silenced by none
+        from support import HAS_CUDA
+
+        if not HAS_CUDA:
+            cupy_stand_in.install(monkeypatch)

@@ -21,7 +21,7 @@ HAS_CUDA = why_unavailable(0) is None
 needs_cuda = pytest.mark.skipif(not (HAS_CUDA or cupy_stand_in.GXX), reason="cuda: no CUDA device, and no g++ for the stand-in")
 needs_device = pytest.mark.skipif(not HAS_CUDA, reason=f"cupy: {str(why_unavailable(0)).split(':')[0]}")
 CPU_DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
-CUDA = pytest.param("cuda", marks=needs_cuda)
+CUDA = pytest.param("cuda", marks=[needs_cuda, pytest.mark.cuda])
 DEVICES = [*CPU_DEVICES, CUDA]
 FAST_DEVICES = [*CPU_DEVICES[1:], CUDA]
 

@@ -24,7 +24,8 @@ FLOORS = [
     },
     {
         "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
-        "backends.numba", "backends.numba_kernels", "backends.cupy", "rounding", "exchange", "refit",
+        "backends.numba", "backends.numba_kernels", "backends.constants", "backends.cupy", "backends.cuda_matrix",
+        "rounding", "exchange", "refit",
     },
     {"model", "calibration", "sparse"},
     {"target_checks", "selection", "paths"},

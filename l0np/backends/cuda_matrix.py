@@ -23,6 +23,7 @@ MOST_WARPS = 32  # of a block
 SHORT_COLUMN = 48  # mean entries below which 8 lanes share a column, not 32: what remains of a column then idles fewer lanes
 SCHEDULED = 4096  # epochs whose constants lie on the device at a time
 LIGHTEST = -900  # exponent of a weight that is as good as zero
+LARGEST_EXPONENT = 40  # of a row's sum, that leaves gradients room in float32
 NULL = np.uint64(0)  # a pointer to nothing
 
 
@@ -40,6 +41,7 @@ class Clock(IntEnum):
     CLOSED = 8
     SCHEDULE_START = 9
     HEADROOM = 10
+    LIFT = 11
 
 
 START, TRAIN, REPAIR = range(3)  # what the next visit to the columns does, see kernels.cu
@@ -141,7 +143,7 @@ class CudaMatrix:
         self.graph: tuple[Any, Any] | None = None  # a loop body and the graph of it
         self.clock = cupy.empty(len(Clock), np.int64)
         self.scratch = cupy.empty(len(Clock), np.int64)  # the clock of products outside the run
-        self.headroom = self._scale_rows()
+        self.headroom, self.lift = self._scale_rows()
         self.set_clock(self.clock, 0)
 
     @property
@@ -185,11 +187,11 @@ class CudaMatrix:
         """Set a clock back, ready to draw the gates of `epoch`."""
         numbers = np.zeros(len(Clock), np.int64)
         numbers[[Clock.EPOCH, Clock.UNIT, Clock.HEAVIEST, Clock.FIRST_BAD]] = epoch, LIGHTEST, LIGHTEST, NEVER
-        numbers[Clock.HEADROOM] = self.headroom
+        numbers[[Clock.HEADROOM, Clock.LIFT]] = self.headroom, self.lift
         clock.set(numbers)
 
-    def _scale_rows(self) -> int:
-        """Scale each row so that its absolute values sum to 1 at most; return by how many doublings a row exceeds that."""
+    def _scale_rows(self) -> tuple[int, int]:
+        """Scale each row so that its absolute values sum to 1 at most; return `headroom` and `lift` (see kernels.cu)."""
         cupy, (n_rows, _) = self.cupy, self.shape
         largest, smallest = cupy.zeros(n_rows, np.uint64), cupy.full(n_rows, np.uint64(2**64 - 1), np.uint64)
         self.clock.fill(0)
@@ -200,7 +202,8 @@ class CudaMatrix:
         lowest = np.int32(np.finfo(self.dtype).minexp)
         self.launch("row_exponents", largest, smallest, self.sums, np.int32(n_rows), lowest, self.exponents, self.clock)
         self.kernels["scale_entries"](*place, (*entries, self.exponents))
-        return int(self.clock.get()[Clock.HEADROOM])
+        lift = int(self.exponents.max()) - LARGEST_EXPONENT if self.dtype == np.float32 else 0
+        return int(self.clock.get()[Clock.HEADROOM]), max(lift, 0)
 
 
 def bytes_needed(shape: tuple[int, int], nnz: int, dtype: np.dtype[Any], index_dtype: np.dtype[Any]) -> int:

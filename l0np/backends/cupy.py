@@ -112,8 +112,9 @@ class CupyBackend(NumpyBackend):
         cupy = self._cupy
         given = cupy.ascontiguousarray(rows, dtype=np.float64)
         scaled, out = cupy.empty_like(given), cupy.empty(matrix.shape[1], np.float64)
-        matrix.launch("scale_wide_rows", np.int32(matrix.shape[0]), given, matrix.exponents, scaled)
-        matrix.launch_over_columns("rmatvec", scaled, out, np.int32(matrix.geometry.columns_per_warp), shared=False)
+        matrix.launch("scale_wide_rows", np.int32(matrix.shape[0]), given, matrix.exponents, matrix.clock, scaled)
+        places = out, matrix.clock, np.int32(matrix.geometry.columns_per_warp)
+        matrix.launch_over_columns("rmatvec", scaled, *places, shared=False)
         return out
 
     # --- the epoch
@@ -136,8 +137,8 @@ class CupyBackend(NumpyBackend):
             return super().row_step(problem, state, prediction, out)
         if problem.ranks > 1 or prediction is not matrix.predicted:  # else the last visit has written the gradient
             value = NULL if intercept is None else intercept.value
-            arguments = (value, loss.target, loss.curvature, matrix.exponents, matrix.gradient, matrix.scaled)  # type: ignore[attr-defined]
-            matrix.launch("gradients", np.int32(matrix.shape[0]), prediction, *arguments, matrix.partial_sums)
+            known = value, loss.target, loss.curvature, matrix.exponents, matrix.clock  # type: ignore[attr-defined]
+            matrix.launch("gradients", np.int32(matrix.shape[0]), prediction, *known, matrix.gradient, matrix.scaled, matrix.partial_sums)
         if intercept is not None:
             self._schedule(problem, state, state.epoch + 1, state.adam_step + 1, 1)
             moments = intercept.value, intercept.first_moment, intercept.second_moment
@@ -149,7 +150,7 @@ class CupyBackend(NumpyBackend):
         """Train one epoch in one visit to each column."""
         matrix = problem.matrix
         if gradient is not matrix.gradient:
-            matrix.launch("scale_rows", np.int32(matrix.shape[0]), gradient, matrix.exponents, matrix.scaled)
+            matrix.launch("scale_rows", np.int32(matrix.shape[0]), gradient, matrix.exponents, matrix.clock, matrix.scaled)
         state.adam_step += 1
         state.epoch += 1
         self._schedule(problem, state, state.epoch, state.adam_step, 1)
@@ -202,7 +203,8 @@ class CupyBackend(NumpyBackend):
             if _is_fused(problem) and problem.ranks == 1:
                 self._run_unattended(body, count, problem.matrix, state)
             else:
-                super().repeat(body, count, problem, state)
+                for _ in range(count):
+                    body()
 
     def _run_unattended(self, body: Callable[[], None], n: int, matrix: CudaMatrix, state: State) -> None:
         """Launch n visits, then as many as went into repairs; wait for the device only to count them."""

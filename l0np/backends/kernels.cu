@@ -12,12 +12,13 @@
 // and n entries in a row err by at most n / 2 units. E follows the heaviest weight of the state itself, so that a resumed run
 // rounds like one that was not stopped. But it is only known when all columns have been visited, so the visit goes by the E of
 // the last one; where the two differ, `rows` drops the sums and orders another visit that only scatters, with the right E.
+// The gradient by the scaled rows is `lift` doublings smaller than it should be, so that no float overflows in rows of huge sums.
 
 #include "column_maths.cuh"
 
 // --- the clock: what the kernels tell each other and, at reports, the host. Its places are those of Clock in cuda_matrix.py
 
-enum Place { EPOCH, MODE, UNIT, HEAVIEST, TICKETS, FIRST_BAD, GATHERED, SCATTERED, CLOSED, SCHEDULE_START, HEADROOM, N_PLACES };
+enum Place { EPOCH, MODE, UNIT, HEAVIEST, TICKETS, FIRST_BAD, GATHERED, SCATTERED, CLOSED, SCHEDULE_START, HEADROOM, LIFT, N_PLACES };
 enum Mode { START, TRAIN, REPAIR };  // draw only; train and draw; only scatter what was drawn
 
 enum Switch { EXPONENTIAL = 1, GATED = 2 };
@@ -155,7 +156,7 @@ columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
     const bool exponential = switches & EXPONENTIAL, gated = switches & GATED;
     const i64 epoch = clock[EPOCH] + (mode == TRAIN ? 1 : 0);  // whose gates are drawn
     const T* c = schedule + (epoch - clock[SCHEDULE_START]) * N_CONSTANTS;
-    const double scale = fixed_scale(clock);
+    const double scale = fixed_scale(clock), lift = wide_power_of_two((int)clock[LIFT]);
     const int lane = threadIdx.x & 31, warps_per_block = blockDim.x >> 5, warp_of_block = threadIdx.x >> 5;
     const i64 warp = (i64)blockIdx.x * warps_per_block + warp_of_block, n_warps = (i64)gridDim.x * warps_per_block;
     u64 gathered = 0, scattered = 0, closed = 0;
@@ -170,7 +171,7 @@ columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
         const int length = mine ? (int)(indptr[j + 1] - begin) : 0;
         if (mode == TRAIN) {
             const bool wanted = mine && (theta_slope[j] != T(0) || log_alpha_slope[j] != T(0));
-            const T gradient = (T)gather<LANES>(m, begin, wanted ? length : 0, n, rows);
+            const T gradient = (T)(gather<LANES>(m, begin, wanted ? length : 0, n, rows) * lift);
             gathered += wanted ? length : 0;
             if (mine) fine = train(v, j, gradient, c, exponential, gated) && fine;
         }
@@ -227,12 +228,12 @@ __device__ inline double sum_of_block(double x) {
 // Write d loss / d prediction for one row of losses.WeightedSquares, and the same for the gather, scaled as the rows of M are.
 template <class T>
 __device__ inline double row_gradient(int i, double prediction, const T* intercept, const double* target, const double* curvature,
-                                      const int* exponents, double* gradient, T* scaled) {
+                                      const int* exponents, int lift, double* gradient, T* scaled) {
     double g = intercept ? prediction + (double)intercept[0] : prediction;
     g -= target[i];
     g *= curvature[i];
     gradient[i] = g;
-    scaled[i] = (T)ldexp(g, exponents[i]);
+    scaled[i] = (T)ldexp(g, exponents[i] - lift);
     return g;
 }
 
@@ -252,7 +253,7 @@ __global__ void rows(u64* sums, const int* exponents, int n_rows, double* predic
             const double p = finite ? ldexp(sum, units + exponents[i]) : __longlong_as_double(0x7FF8000000000000);
             prediction[i] = p;
             if (!(magnitude(p) <= 1.7976931348623157e308)) atomicMin(&clock[FIRST_BAD], clock[EPOCH] + (mode == TRAIN));
-            if (target) g = row_gradient(i, p, intercept, target, curvature, exponents, gradient, scaled);
+            if (target) g = row_gradient(i, p, intercept, target, curvature, exponents, (int)clock[LIFT], gradient, scaled);
         }
     }
     g = sum_of_block(g);
@@ -269,18 +270,20 @@ __global__ void rows(u64* sums, const int* exponents, int n_rows, double* predic
 // The same gradient for a prediction that came from elsewhere, as from many ranks.
 template <class T>
 __global__ void gradients(int n_rows, const double* prediction, const T* intercept, const double* target, const double* curvature,
-                          const int* exponents, double* gradient, T* scaled, double* partial_sums) {
+                          const int* exponents, const i64* clock, double* gradient, T* scaled, double* partial_sums) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     double g = 0;
-    if (i < n_rows) g = row_gradient(i, prediction[i], intercept, target, curvature, exponents, gradient, scaled);
+    if (i < n_rows)
+        g = row_gradient(i, prediction[i], intercept, target, curvature, exponents, (int)clock[LIFT], gradient, scaled);
     g = sum_of_block(g);
     if (threadIdx.x == 0) partial_sums[blockIdx.x] = g;
 }
 
 // A gradient that another loss has written, for the gather.
-template <class T> __global__ void scale_rows(int n_rows, const double* gradient, const int* exponents, T* scaled) {
+template <class T>
+__global__ void scale_rows(int n_rows, const double* gradient, const int* exponents, const i64* clock, T* scaled) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < n_rows) scaled[i] = (T)ldexp(gradient[i], exponents[i]);
+    if (i < n_rows) scaled[i] = (T)ldexp(gradient[i], exponents[i] - (int)clock[LIFT]);
 }
 
 // Train the intercept: one thread.
@@ -331,8 +334,9 @@ matvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, in
 template <class T, class Index, int LANES>
 __global__ void __launch_bounds__(1024, 1)
 rmatvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows, const double* rows, double* out,
-        int columns_per_warp) {
+        const i64* clock, int columns_per_warp) {
     const Entries<T, Index> m = {data, indices, indptr, n_columns, n_rows};
+    const double lift = wide_power_of_two((int)clock[LIFT]);
     const int lane = threadIdx.x & 31;
     const i64 warp = ((i64)blockIdx.x * blockDim.x + threadIdx.x) >> 5, n_warps = (i64)gridDim.x * (blockDim.x >> 5);
     for (i64 first = warp * columns_per_warp; first < n_columns; first += n_warps * columns_per_warp) {
@@ -340,7 +344,7 @@ rmatvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
         const i64 begin = lane < n ? indptr[first + lane] : 0;
         const int length = lane < n ? (int)(indptr[first + lane + 1] - begin) : 0;
         const double sum = gather<LANES>(m, begin, length, n, rows);
-        if (lane < n) out[first + lane] = sum;
+        if (lane < n) out[first + lane] = sum * lift;
     }
 }
 

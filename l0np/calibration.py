@@ -238,6 +238,7 @@ class SparseCalibrationWeights(GatedModel):
             multipliers = validation.multipliers("group_multipliers", group_multipliers)
             print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
+        self._answer_like(M, y)
         self._train(matrix, targets, settings)
         return self
 
@@ -340,22 +341,22 @@ class SparseCalibrationWeights(GatedModel):
         After a fit with `n_active` nothing is drawn: both are the weights of the selection.
         """
         if validation.flag("deterministic", deterministic):
-            return self._test_time_weights(self._state)
+            return self._answer(self._test_time_weights(self._state))
         state = self._state
         if state.selection is not None:
-            return self._test_time_weights(state)
+            return self._answer(self._test_time_weights(state))
         with np.errstate(all="ignore"):  # weights may underflow
             weights, gates = np.asarray(np.exp(state.theta.value)), self._gates(state)
             if gates is None:
-                return weights
+                return self._answer(weights)
             uniform = noise.uniform(np, state.seed, noise.GATES, state.epoch, 0, self.n_features)
-            return np.asarray(weights * gates.sample(state.log_alpha.value, uniform)[0])
+            return self._answer(np.asarray(weights * gates.sample(state.log_alpha.value, uniform)[0]))
 
     def get_active_weights(self) -> dict[str, Any]:
         """Return the records whose test-time weight is not 0: "indices", "values" (arrays) and "count" (int)."""
         weights = self._test_time_weights(self._state)
         indices = np.flatnonzero(weights)
-        return {"indices": indices, "values": weights[indices], "count": len(indices)}
+        return {"indices": self._answer(indices), "values": self._answer(weights[indices]), "count": len(indices)}
 
     def get_l2_penalty(self) -> float:
         """Return the sum of squared ungated weights."""

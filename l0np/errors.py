@@ -33,8 +33,8 @@ class DeviceMemoryError(L0npError, MemoryError):
     def __init__(self, needed: int, free: int, total: int) -> None:
         self.needed, self.free, self.total = needed, free, total
         super().__init__(
-            f"training needs {needed / 1e9:.3f} GB of device memory, {free / 1e9:.3f} GB are free of {total / 1e9:.3f} GB: free "
-            f"memory on the device, use dtype='float32', or train on device=\"cpu\""
+            f"training needs {needed / 1e9:.3f} GB of device memory, {free / 1e9:.3f} GB are free of {total / 1e9:.3f} GB: "
+            f'free memory on the device, use dtype="float32", or train on device="cpu"'
         )
 
     def __reduce__(self) -> tuple[type["DeviceMemoryError"], tuple[int, int, int]]:

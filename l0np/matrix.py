@@ -83,7 +83,7 @@ class ColumnMatrix:
         _check_compressed("the matrix", data, indices, indptr, n_columns, n_rows)
         if data.ndim != 1:
             raise InputError(f"data must be one-dimensional, it has shape {data.shape}")
-        indices = indices.astype(_index_dtype(n_rows), copy=False)
+        indices = indices.astype(index_dtype(n_rows), copy=False)
         indptr = indptr.astype(np.int64, copy=False)
         if len(indices) != indptr[-1] or len(data) != indptr[-1]:
             raise InputError(f"indptr ends at {indptr[-1]}, but there are {len(indices)} indices and {len(data)} values")
@@ -145,7 +145,7 @@ class ColumnMatrix:
 
         n_rows, n_columns = csr.shape
         try:
-            return cls(*narrow_columns(csr, dtype, _index_dtype(n_rows)), (n_rows, n_columns), copy=False)
+            return cls(*narrow_columns(csr, dtype, index_dtype(n_rows)), (n_rows, n_columns), copy=False)
         except InputError:  # duplicates, zeros, infinities: the long way sums, drops or names them
             return None
 
@@ -191,7 +191,7 @@ class ColumnMatrix:
             kept = data != 0
             indptr = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[indptr]
             indices, data = indices[kept], data[kept]
-        return cls(data, indices.astype(_index_dtype(csc.shape[0])), indptr.astype(np.int64), csc.shape, copy=False)
+        return cls(data, indices.astype(index_dtype(csc.shape[0])), indptr.astype(np.int64), csc.shape, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild through the constructor, so that what comes out of a pickle is checked and locked too."""
@@ -297,7 +297,8 @@ def _check_sparse(name: str, matrix: Any) -> Any:
     return _checked_coo(name, matrix)
 
 
-def _index_dtype(n_rows: int) -> type[np.integer[Any]]:
+def index_dtype(n_rows: int) -> type[np.integer[Any]]:
+    """Return the dtype in which row indices are kept."""
     return np.uint16 if n_rows <= NARROW_ROWS else np.int32
 
 

@@ -13,9 +13,10 @@ from numpy.typing import DTypeLike, NDArray
 from l0np import noise, validation
 from l0np.backends import get_backend
 from l0np.backends.base import statistics
+from l0np.backends.cuda_inputs import is_on_a_device
 from l0np.callbacks import Progress
 from l0np.communicator import Serial
-from l0np.errors import InputError, L0npError
+from l0np.errors import InputError, InputTypeError, L0npError
 from l0np.governor import most_open
 from l0np.hard_concrete import HardConcrete
 from l0np.links import Link
@@ -76,6 +77,7 @@ class GatedModel:
         self._gate_schedule(0, 1)  # checks beta, gamma and zeta
         self._backend = get_backend(device)
         self._statistics: Statistics | None = None
+        self._answers_on_device = False  # whether the last fit's M or y came as CuPy arrays
         self._start = self._state = State(
             theta=Parameter.start(np.zeros(self.n_features, self.dtype)),
             log_alpha=Parameter.start(np.zeros(self.n_features, self.dtype)),
@@ -101,10 +103,10 @@ class GatedModel:
     @property
     def log_alpha(self) -> NDArray[Any]:
         """Locations of the gates, shape (n_features,), read-only."""
-        return _read_only(self._state.log_alpha.value)
+        return self._answer(_read_only(self._state.log_alpha.value))
 
     def _read_only_theta(self) -> NDArray[Any]:
-        return _read_only(self._state.theta.value)
+        return self._answer(_read_only(self._state.theta.value))
 
     @property
     def seed_(self) -> int:
@@ -138,7 +140,18 @@ class GatedModel:
 
     def get_deterministic_gates(self) -> NDArray[Any]:
         """Return the test-time gates, shape (n_features,), in [0, 1]; all 1 without gates, 0 or 1 after `n_active`."""
-        return self._test_time_gates(self._state)
+        return self._answer(self._test_time_gates(self._state))
+
+    def _answer_like(self, *inputs: Any) -> None:
+        """Answer from now on with CuPy arrays if one of a fit's inputs is one, else with NumPy arrays."""
+        self._answers_on_device = self._backend.name == "cupy" and any(map(is_on_a_device, inputs))
+
+    def _answer(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return `array` where the last fit's M or y came from: as a CuPy array (whatever the types say), or as it is."""
+        if self._answers_on_device:
+            with self._backend.active():
+                array = self._backend.asarray(array)
+        return array
 
     def get_sparsity(self) -> float:
         """Return the share of columns whose test-time weight is 0."""
@@ -189,11 +202,12 @@ class GatedModel:
         return replace(state, selection=most_open(probability, weight, n_active))
 
     def _predict(self, name: str, M: Any, state: State) -> NDArray[np.float64]:
-        """Return M @ test-time weights, in float64."""
+        """Return M @ test-time weights, in float64, where M is."""
         backend, matrix = self._backend, self._column_matrix(name, M)
         with backend.active():
             weights = backend.asarray(self._test_time_weights(state))
-            return backend.to_numpy(backend.matvec(backend.matrix(matrix), weights))
+            product: NDArray[np.float64] = backend.matvec(backend.matrix(matrix), weights)
+            return product if is_on_a_device(M) else backend.to_numpy(product)
 
     # --- the state
 
@@ -312,10 +326,16 @@ class GatedModel:
             callbacks=validation.callables("callbacks", callbacks),
         )
 
-    def _column_matrix(self, name: str, M: Any) -> ColumnMatrix:
+    def _column_matrix(self, name: str, M: Any) -> Any:
+        """Return a ColumnMatrix or, where M is on the model's device, what the backend has made of it there."""
         if not hasattr(M, "shape"):
             M = validation.numeric_array(name, M)
         validation.check_columns(name, M.shape, self.n_features)
+        adopted = self._backend.adopt(name, M, self.dtype)
+        if adopted is not None:
+            return adopted
+        if is_on_a_device(M):
+            raise InputTypeError(f'{name} is on a CUDA device, the model is not: use device="cuda", or pass {name}.get()')
         return ColumnMatrix.build(M, self.dtype, name=name)
 
     def _first_state(self, target: NDArray[np.float64]) -> State:

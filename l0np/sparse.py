@@ -171,6 +171,7 @@ class SparseL0Linear(GatedModel):
         n = matrix.shape[0]
         validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
+        self._answer_like(X, y)
         self._train(matrix, Targets.plain(target, weights=np.full(n, 1.0 / n)), settings)
         return self
 
@@ -191,11 +192,11 @@ class SparseL0Linear(GatedModel):
     def get_coefficients(self, threshold: float = 0.01) -> NDArray[Any]:
         """Return the gated coefficients, shape (n_features,); 0 where the test-time gate is below `threshold`."""
         state = self._state
-        return np.where(self._selected(state, threshold), self._test_time_weights(state), self.dtype.type(0))
+        return self._answer(np.where(self._selected(state, threshold), self._test_time_weights(state), self.dtype.type(0)))
 
     def get_selected_features(self, threshold: float = 0.01) -> NDArray[np.int64]:
         """Return the indices of the features whose test-time gate is open and at least `threshold`."""
-        return np.flatnonzero(self._selected(self._state, threshold))
+        return self._answer(np.flatnonzero(self._selected(self._state, threshold)))
 
     def _selected(self, state: State, threshold: float) -> NDArray[np.bool_]:
         least = validation.real_number("threshold", threshold, at_least=0.0, at_most=1.0)

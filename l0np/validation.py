@@ -104,12 +104,18 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
         raise InputTypeError(f"{name} is a masked array: fill or drop the masked entries first, for instance with .filled(0)")
     if value is None or isinstance(value, str | bytes | Mapping):
         raise wrong_kind(name, "an array of numbers", value)
+    value = on_host(value)
     try:
         array = _from_pandas(value) if is_pandas(value) else np.asarray(value)
     except (ValueError, TypeError) as reason:
         raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
     check_kind(name, array.dtype)
     return native(array)
+
+
+def on_host(value: Any) -> Any:
+    """Return a NumPy copy of an array that lives on a CUDA device, anything else as it is."""
+    return value.get() if hasattr(value, "__cuda_array_interface__") and hasattr(value, "get") else value
 
 
 def is_pandas(value: Any) -> bool:
@@ -230,7 +236,7 @@ def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
     if isinstance(value, np.ma.MaskedArray):
         raise InputTypeError(f"{name} is a masked array: give every {per} a label")
     try:
-        array = np.asarray(value)
+        array = np.asarray(on_host(value))
     except ValueError as reason:
         raise InputError(f"{name} cannot be read as an array of labels: {reason}") from reason
     if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat):

@@ -1,8 +1,8 @@
 """A stand-in for CuPy, for machines without a GPU: its arrays are NumPy's, its kernels the unmodified .cu source run by g++.
 
-So the whole Python side of the backend (launch geometry, buffers, graphs, errors) and every kernel run in continuous integration.
-Nothing here knows what a kernel does. It is as strict as CuPy where that matters: no NumPy array gets into an operation or a
-kernel unnoticed, nothing is copied or allocated while a graph is captured, launches have the arguments' exact dtypes.
+So the whole Python side of the backend (launch geometry, buffers, graphs, errors) and every kernel run in CI. Nothing
+here knows what a kernel does. It is as strict as CuPy where that matters: no NumPy array gets into an operation or a kernel
+unnoticed, nothing is copied or allocated while a graph is captured, launches have the arguments' exact dtypes.
 What it cannot show: timing, the memory model of real hardware, and CuPy itself. That is for `nox -s gpu`.
 """
 

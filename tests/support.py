@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-
 from l0np.backends.cupy import why_unavailable
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None

@@ -25,7 +25,7 @@ FLOORS = [
     {
         "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
         "backends.numba", "backends.numba_kernels", "backends.constants", "backends.cupy", "backends.cuda_matrix",
-        "rounding", "exchange", "refit",
+        "backends.cuda_inputs", "rounding", "exchange", "refit",
     },
     {"model", "calibration", "sparse"},
     {"target_checks", "selection", "paths"},
@@ -35,7 +35,7 @@ FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in m
 OPTIONAL = {  # package: the only modules that may import it
     "numba": {"jit", "backends.numba", "backends.numba_kernels"},
     "cupy": {"backends.cupy"},
-    "cupyx": {"backends.cupy"},
+    "cupyx": {"backends.cuda_inputs"},
     "mpi4py": set(),
     "matplotlib": set(),
     "pandas": {"tables"},

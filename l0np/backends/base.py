@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.matrix import ColumnMatrix
 from l0np.state import Problem, State, Statistics
 
 
@@ -20,8 +19,14 @@ class Backend(Protocol):
     def active(self) -> AbstractContextManager[Any]:
         """Return a context in which arrays made by `xp` live on this backend's device."""
 
-    def matrix(self, matrix: ColumnMatrix) -> Any:
-        """Return this backend's form of a matrix; it may hold work space, so each run makes its own."""
+    def matrix(self, matrix: Any) -> Any:
+        """Return this backend's form of a ColumnMatrix, or itself where `adopt` has made it.
+
+        It may hold work space, so each run makes its own.
+        """
+
+    def adopt(self, name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
+        """Return this backend's form of a matrix that lives on its device, checked; None for any other matrix."""
 
     def asarray(self, array: NDArray[Any]) -> Any:
         """Return a copy of a NumPy array that this backend computes with."""
@@ -42,7 +47,7 @@ class Backend(Protocol):
         """Train one epoch, given the loss's gradient by each prediction; leave the next gates and prediction."""
 
     def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
-        """Train the intercept, if there is one; return the loss's gradient by each prediction: `out`, or a buffer of its own."""
+        """Train the intercept, if there is one; return the loss's gradient by each prediction: `out` or a buffer of its own."""
 
     def repeat(self, body: Callable[[], None], n: int, problem: Problem, state: State) -> None:
         """Run `body`, an epoch, n times; a device may capture it once and replay it."""

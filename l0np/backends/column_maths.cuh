@@ -117,7 +117,7 @@ __device__ inline bool train(const Vectors<T>& v, i64 j, T gradient, const T* c,
     v.theta[j] = theta;
     if (gated) {
         T a = v.log_alpha[j], by_log_alpha = gradient * v.log_alpha_slope[j];
-        if (c[LAMBDA_L0] > T(0)) {
+        if (c[LAMBDA_L0] != T(0)) {  // a governed price may fall below 0
             const T grown = exp_clipped(clip(a, -c[BOUND], c[BOUND]) + c[PENALTY_SHIFT]);
             const T closed = T(1) / (T(1) + grown);
             const T derivative = (grown * closed) * closed;

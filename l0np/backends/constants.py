@@ -27,8 +27,9 @@ def constants(
         Adam's count of that step, 1 for the first.
     """
     fixed = (BETA1, 1.0 - BETA1, BETA2, 1.0 - BETA2, EPSILON, LOG_ALPHA_BOUND, float(np.finfo(dtype).max))
-    gates, penalty_gates, by_gates = None, None, ()
-    rows = []
+    gates, penalty_gates = None, None
+    by_gates: tuple[float, ...] = ()
+    rows: list[tuple[float, ...]] = []
     for epoch, step in zip(range(first_epoch, first_epoch + n_epochs), range(first_step, first_step + n_epochs), strict=True):
         done = max(epoch - 1, 0)
         if problem.gates is None:

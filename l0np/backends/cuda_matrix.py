@@ -154,7 +154,8 @@ class CudaMatrix:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the entries and of the run."""
-        return np.dtype(self.data.dtype)
+        dtype: np.dtype[Any] = self.data.dtype
+        return dtype
 
     def _choose(self, device: Any) -> tuple[Geometry, dict[str, Any]]:
         """Return geometry and kernels; these in the version whose sums are in shared memory, where these fit."""
@@ -228,8 +229,8 @@ def move(cupy: Any, matrix: ColumnMatrix) -> CudaMatrix:
     """Return the device's copy of a matrix, or an error that leaves nothing there."""
     check_memory(cupy, matrix.shape, matrix.nnz, matrix.dtype, matrix.indices.dtype)
     try:
-        parts = (cupy.array(part) for part in (matrix.data, matrix.indices, matrix.indptr))
-        return CudaMatrix(*parts, matrix.shape, cupy)
+        data, indices, indptr = (cupy.array(part) for part in (matrix.data, matrix.indices, matrix.indptr))
+        return CudaMatrix(data, indices, indptr, matrix.shape, cupy)
     except cupy.cuda.memory.OutOfMemoryError as reason:  # another process was faster, or memory is in pieces
         needed = bytes_needed(matrix.shape, matrix.nnz, matrix.dtype, matrix.indices.dtype)
         error = DeviceMemoryError(needed, *cupy.cuda.runtime.memGetInfo())

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.backends import cuda_matrix
+from l0np.backends import cuda_inputs, cuda_matrix
 from l0np.backends.constants import constants
+from l0np.backends.cuda_inputs import is_on_a_device
 from l0np.backends.cuda_matrix import NULL, REPAIR, SCHEDULED, Clock, CudaMatrix
 from l0np.backends.numpy import NumpyBackend
 from l0np.errors import BackendUnavailableError
@@ -85,6 +86,13 @@ class CupyBackend(NumpyBackend):
         """Return the device's copy of a matrix; one that is there already is taken as it is."""
         return matrix if isinstance(matrix, CudaMatrix) else cuda_matrix.move(self._cupy, matrix)
 
+    def adopt(self, name: str, matrix: Any, dtype: np.dtype[Any]) -> CudaMatrix | None:
+        """Return the kernels' form of a cupyx matrix or CuPy array, made on the device; None for anything else."""
+        if not is_on_a_device(matrix):
+            return None
+        with self.active():
+            return cuda_inputs.adopt(self._cupy, self._device, name, matrix, dtype)
+
     def asarray(self, array: NDArray[Any]) -> Any:
         """Return a copy on the device."""
         return self._cupy.array(array)
@@ -138,7 +146,8 @@ class CupyBackend(NumpyBackend):
         if problem.ranks > 1 or prediction is not matrix.predicted:  # else the last visit has written the gradient
             value = NULL if intercept is None else intercept.value
             known = value, loss.target, loss.curvature, matrix.exponents, matrix.clock  # type: ignore[attr-defined]
-            matrix.launch("gradients", np.int32(matrix.shape[0]), prediction, *known, matrix.gradient, matrix.scaled, matrix.partial_sums)
+            written = matrix.gradient, matrix.scaled, matrix.partial_sums
+            matrix.launch("gradients", np.int32(matrix.shape[0]), prediction, *known, *written)
         if intercept is not None:
             self._schedule(problem, state, state.epoch + 1, state.adam_step + 1, 1)
             moments = intercept.value, intercept.first_moment, intercept.second_moment

@@ -29,6 +29,9 @@ class NumpyBackend:
         """Return a SciPy csc_array in float64, so that sums are float64 too."""
         return matrix.to_scipy().astype(np.float64)
 
+    def adopt(self, name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
+        """Return None: no matrix lives on a device of this backend's own."""
+
     def asarray(self, array: NDArray[Any]) -> Any:
         """Return a copy."""
         return np.array(array)

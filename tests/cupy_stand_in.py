@@ -19,6 +19,7 @@ from pathlib import Path
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from scipy import sparse
 
 HERE = Path(__file__).parent
 GXX = shutil.which("g++")
@@ -132,6 +133,10 @@ class ndarray(NDArrayOperatorsMixin):  # noqa: N801
             return lambda *a, **k: _wrapped(getattr(self._array, name)(*_bare(a), **k))
         raise AttributeError(name)
 
+    @property
+    def device(self):
+        return Device(getattr(self, "_device", 0))
+
     def __getitem__(self, key):
         return _wrapped(self._array[_bare(key)])
 
@@ -173,6 +178,39 @@ class ndarray(NDArrayOperatorsMixin):  # noqa: N801
 
     def fill(self, value):
         self._array.fill(value)
+
+
+ndarray.__module__ = "cupy"
+
+
+class Sparse:
+    """A cupyx.scipy.sparse matrix: SciPy's, with device arrays."""
+
+    def __init__(self, source, shape=None):
+        parts = source._array if isinstance(source, ndarray) else source
+        if isinstance(source, tuple):
+            parts = tuple(part._array for part in source)
+        self._matrix = parts if sparse.issparse(parts) else sparse.csc_matrix(parts, shape=shape)
+
+    def __getattr__(self, name):
+        if name in ("data", "indices", "indptr", "row", "col"):
+            return ndarray(getattr(self._matrix, name))
+        if name in ("shape", "dtype", "format", "nnz"):
+            return getattr(self._matrix, name)
+        raise AttributeError(name)
+
+    def tocsc(self, copy=None):
+        assert self.dtype.kind == "f", "cuSPARSE moves floating-point numbers only"
+        return Sparse(self._matrix.tocsc(copy=bool(copy)))
+
+    def astype(self, dtype):
+        return Sparse(self._matrix.astype(dtype))
+
+    def get(self):
+        return self._matrix.copy()
+
+
+Sparse.__module__ = "cupyx.scipy.sparse"
 
 
 class Namespace(types.ModuleType):
@@ -349,14 +387,15 @@ def _make_module():
         return make
 
     for name in ("zeros", "empty", "full", "empty_like", "zeros_like", "arange", "concatenate", "cumsum", "ascontiguousarray",
-                 "isfinite", "flatnonzero", "diff"):  # fmt: skip
+                 "isfinite", "flatnonzero", "count_nonzero"):  # fmt: skip
         setattr(cupy, name, made(getattr(np, name)))
 
     def array(values, dtype=None, copy=True):
         _moves()
         if Runtime.free < np.asarray(getattr(values, "_array", values)).nbytes:
             raise OutOfMemoryError("Out of memory allocating")
-        return ndarray(np.array(getattr(values, "_array", values), dtype=dtype))
+        with np.errstate(all="ignore"):
+            return ndarray(np.array(getattr(values, "_array", values), dtype=dtype))
 
     cupy.array = array
     cupy.asarray = lambda values, dtype=None: (
@@ -382,6 +421,9 @@ def install(monkeypatch):
 
     cupy = _make_module()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
+    inner = types.SimpleNamespace(issparse=lambda value: isinstance(value, Sparse), csc_matrix=Sparse)
+    monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(scipy=types.SimpleNamespace(sparse=inner)))
+    monkeypatch.setitem(sys.modules, "cupyx.scipy", types.SimpleNamespace(sparse=inner))
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", namespace)
     monkeypatch.setattr("array_api_compat.cupy", namespace, raising=False)
     monkeypatch.setattr(Stream, "capturing", None)

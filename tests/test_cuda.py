@@ -1,4 +1,7 @@
-"""What is said where CUDA cannot be used. The CuPy module is a stand-in: no test machine has a driver to be broken."""
+"""What is said where CUDA cannot be used: here all of CuPy is made up, for no test machine has a driver to be broken.
+
+What the backend does is in test_cuda_backend.py; the conformance suite of all backends is test_backends.py.
+"""
 
 import sys
 from types import SimpleNamespace
@@ -28,13 +31,20 @@ def stand_in(monkeypatch, count):
 def test_without_cupy_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     for device in ("cuda", "cuda:1"):
-        with pytest.raises(BackendUnavailableError, match=r"CuPy is not installed: pip install cupy-cuda13x"):
+        with pytest.raises(BackendUnavailableError, match=r"CuPy is not installed .*pip install cupy-cuda13x"):
             SparseCalibrationWeights(3, device=device)
 
 
 def test_without_a_driver_the_error_says_so(monkeypatch):
     stand_in(monkeypatch, None)
-    with pytest.raises(BackendUnavailableError, match="no CUDA driver and device: cudaErrorInsufficientDriver"):
+    message = r"no CUDA driver .*install NVIDIA's driver.*: cudaErrorInsufficientDriver"
+    with pytest.raises(BackendUnavailableError, match=message):
+        get_backend("cuda")
+
+
+def test_without_a_device_the_error_says_so(monkeypatch):
+    stand_in(monkeypatch, 0)
+    with pytest.raises(BackendUnavailableError, match="CuPy and a driver are there, but no CUDA device"):
         get_backend("cuda")
 
 

@@ -1,7 +1,6 @@
 // The mathematics of one column: Philox, exp and log in float32, the chain rule, Adam, the gate. Twins of elementary.py, noise.py,
 // optimizers.py, penalties.py and hard_concrete.py, with the operations of numba_kernels.py in their order, none of them fused
 // (-fmad=false): so every backend decides every gate alike. Tests compare constants and results.
-#pragma once
 
 typedef unsigned short u16;
 typedef unsigned int u32;

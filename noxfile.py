@@ -1,6 +1,7 @@
 """What continuous integration and developers run; `nox --list` names the sessions."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -33,6 +34,33 @@ def coverage(session: nox.Session) -> None:
     environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.getcwd()}
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env=environment)
     session.run("coverage", "report")
+
+
+@nox.session
+def kernels(session: nox.Session) -> None:
+    """Compile every CUDA kernel with NVRTC from its wheel, which needs no device; about 200 MB are installed."""
+    session.install(".[test]", "cuda-bindings==13.*", "nvidia-cuda-nvrtc")
+    session.run("pytest", "tests/test_cuda_compile.py", *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """On a machine with a CUDA device: run the tests on it, look for races and stray accesses, measure.
+
+    CUDA_EXTRA=cuda12 takes CuPy for CUDA 12. The rivals PyTorch and l0-python are installed too, to be measured beside.
+    """
+    session.install(f".[test,{os.environ.get('CUDA_EXTRA', 'cuda13')}]", "torch", "l0-python")
+    probe = "import sys; from l0np.backends.cupy import why_unavailable; sys.exit(why_unavailable(0))"
+    session.run("python", "-c", probe)  # says what is missing
+    session.run("pytest", "tests", "-k", "cuda or test_readme", *session.posargs)
+    sanitizer = shutil.which("compute-sanitizer")
+    if sanitizer:
+        small = ["python", "-m", "pytest", "-x", "-q", "tests/test_backends.py", "-k", "cuda and (31 or 32 or 33 or entr)"]
+        for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
+            session.run(sanitizer, "--tool", tool, "--error-exitcode", "1", *small, external=True)
+    else:
+        session.warn("compute-sanitizer is not installed: races and stray accesses were not looked for")
+    session.run("python", "benchmarks/gpu.py")
 
 
 @nox.session

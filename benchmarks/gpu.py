@@ -1,8 +1,8 @@
 """Measure an epoch on a CUDA device: against the original and PyTorch on the same card, our own CPU, and the card's memory.
 
-Run it through ``nox -s gpu``. Rivals take turns; the time of an epoch is the slope between a short and a long fit, so that moving
-the matrix and capturing the graph do not count; medians over turns. Rivals that are not installed are left out, and the report
-says so. Writes results/gpu.json and results/gpu.md, both with the card's name.
+Run it through ``nox -s gpu``. Rivals take turns; the time of an epoch is the slope between a short and a long fit, so that
+moving the matrix and capturing the graph do not count; medians over turns. A rival that is not installed is left out ("-" in the
+report). Writes results/gpu.json and results/gpu.md, both with the card's name.
 """
 
 import argparse
@@ -146,8 +146,8 @@ def table(results: dict[str, Any]) -> str:
     lines = [
         f"# An epoch on {machine['card']}",
         "",
-        f"CUDA {machine['cuda']}, driver {machine['driver']}, CuPy {machine['cupy']}; measured copy {bandwidth / 1e9:,.0f} GB/s. "
-        "Medians over turns. Bandwidth counts 6 bytes for each non-zero, once.",
+        f"CUDA {machine['cuda']}, driver {machine['driver']}, CuPy {machine['cupy']}; "
+        f"measured copy {bandwidth / 1e9:,.0f} GB/s. Medians over turns. Bandwidth counts 6 bytes for each non-zero, once.",
         "",
         "| problem | non-zeros | l0np, µs | GB/s | of the copy | original, µs | PyTorch, µs | our CPU, µs | original / l0np |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -1,8 +1,8 @@
 """Measure an epoch on a CUDA device: against the original and PyTorch on the same card, our own CPU, and the card's memory.
 
 Run it through ``nox -s gpu``. Rivals take turns; the time of an epoch is the slope between a short and a long fit, so that
-moving the matrix and capturing the graph do not count; medians over turns. A rival that is not installed is left out ("-" in the
-report). Writes results/gpu.json and results/gpu.md, both with the card's name.
+moving the matrix and capturing the graph do not count; medians over turns. A rival that is not installed is left out.
+Writes results/gpu.json and results/gpu.md, both with the card's name.
 """
 
 import argparse

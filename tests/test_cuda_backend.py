@@ -161,12 +161,12 @@ def test_columns_far_beyond_what_32_bits_count(backend):
     offset, n = 2**34 + 5, 50
     rng = np.random.default_rng(4)
     log_alpha = rng.normal(0, 2, n)
-    state = State(Parameter.start(np.zeros(n)), Parameter.start(log_alpha), None, 7, 7, seed=2**64 - 3)
+    state = State(Parameter.start(np.zeros(n)), Parameter.start(log_alpha), None, 7, 7, seed=2**64 - 3, lambda_l0=0.1)
     with backend.active():
         target = backend.asarray(np.ones(2))
         problem = Problem(
             matrix=backend.matrix(ColumnMatrix.build(np.ones((2, n)), "float64")), target=np.ones(2),
-            loss=squared_loss(target, target), link=ExponentialLink(), gates=lambda epoch: HardConcrete(), lambda_l0=0.1,
+            loss=squared_loss(target, target), link=ExponentialLink(), gates=lambda epoch: HardConcrete(),
             lambda_l2=0.0, learning_rate=lambda epoch: 0.1, column_offset=offset,
         )  # fmt: skip
         state = state.map(backend.asarray)
@@ -229,13 +229,13 @@ def run(device, epochs, loss=None, communicator=None, intercept=False, dtype="fl
     M = sparse.random_array((5, 60), density=0.5, rng=rng)
     y = np.asarray(M.sum(axis=1)).ravel()
     parameter = Parameter.start(np.zeros(60, dtype)), Parameter.start(np.ones(60, dtype))
-    state = State(*parameter, Parameter.start(np.ones(1, dtype)) if intercept else None, 0, 0, seed=1)
+    state = State(*parameter, Parameter.start(np.ones(1, dtype)) if intercept else None, 0, 0, seed=1, lambda_l0=0.1)
     with backend.active():
         target = backend.asarray(y)
         problem = Problem(
             matrix=backend.matrix(ColumnMatrix.build(M, dtype)), target=y,
             loss=loss(target) if loss else squared_loss(target, backend.asarray(np.ones(5))), link=ExponentialLink(),
-            gates=lambda epoch: HardConcrete(beta=0.5 + 0.001 * epoch), lambda_l0=0.1, lambda_l2=0.01,
+            gates=lambda epoch: HardConcrete(beta=0.5 + 0.001 * epoch), lambda_l2=0.01,
             learning_rate=lambda epoch: 0.05 / (1 + 0.01 * epoch),
         )  # fmt: skip
         state, losses = state.map(backend.asarray), []
@@ -252,6 +252,51 @@ def test_a_loss_without_a_kernel_runs_through_the_array_api(intercept, cuda_some
     if intercept:
         np.testing.assert_allclose(ours.intercept.value, reference.intercept.value, atol=1e-9)
     assert HAS_CUDA or cupy_stand_in.Graph.replays == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"tolerances": 0.02},
+        {"caps": 0.5},
+        {"aggregates": np.array(["a", "a", "b", "b", "b", "a"])},
+        {"tolerances": 0.01, "caps": 1.0, "aggregates": np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])},
+    ],
+    ids=["tolerances", "caps", "labels", "all"],
+)
+def test_targets_with_tolerances_caps_and_aggregates(asked, cuda_somewhere):
+    M, y = small_problem()
+    y = y * np.array([1.0, 1.2, 0.8, 1.5, 1.0, 0.7])
+    with_all, reference = (
+        calibration(40, device, dtype="float64").fit(M, y, epochs=70, **FIT, **asked) for device in ("cuda", "numpy")
+    )
+    plain = calibration(40, "cuda", dtype="float64").fit(M, y, epochs=70, **FIT)
+    for name in ("log_weight", "log_alpha"):
+        np.testing.assert_allclose(getattr(with_all, name), getattr(reference, name), rtol=0, atol=1e-9)
+    assert abs(plain.log_weight - with_all.log_weight).max() > 1e-3
+
+
+# --- a price that moves
+
+
+@pytest.mark.parametrize("asked", [{}, {"tolerances": 0.02}], ids=["kernels alone", "a loss without a kernel"])
+@pytest.mark.parametrize("n_active", [5, 40])
+def test_the_price_is_governed_as_on_the_reference(n_active, asked, cuda_somewhere):
+    """For 5 of 40 it rises above 0 and swings below; to hold all 40 gates open it is below 0 from the first."""
+    M, y = small_problem()
+    fit = {"lr": 0.1, "loss_type": "relative", "n_active": n_active, **asked}
+    ours, reference, chunks = (calibration(40, device, dtype="float64") for device in ("cuda", "numpy", "cuda"))
+    ours.fit(M, y, epochs=103, **fit)
+    reference.fit(M, y, epochs=103, **fit)
+    prices = []
+    for epochs in (33, 2, 45, 23):
+        prices.append(chunks.fit(M, y, epochs=epochs, **fit).lambda_l0_)
+    np.testing.assert_allclose(ours.lambda_l0_, reference.lambda_l0_, rtol=1e-6)
+    np.testing.assert_allclose(ours.log_alpha, reference.log_alpha, rtol=0, atol=1e-7)
+    assert min(prices) < 0
+    assert (max(prices) > 0) == (n_active == 5)
+    assert ours.get_active_weights()["count"] == n_active
+    assert same_state(ours.state_dict(), chunks.state_dict())
 
 
 class TwoRanks:
@@ -490,13 +535,13 @@ def test_constants_of_the_kernels_are_those_of_the_reference():
     names = enum("Constant", text)[:-1]
     assert len(names) == N_CONSTANTS
     problem = Problem(
-        None, np.zeros(1), None, ExponentialLink(), lambda epoch: HardConcrete(0.5 + epoch), 0.25, 0.125, lambda epoch: 0.1
+        None, np.zeros(1), None, ExponentialLink(), lambda epoch: HardConcrete(0.5 + epoch), 0.125, lambda epoch: 0.1
     )
-    row = dict(zip(names, constants(problem, 3, 3, 1, np.dtype("float64"))[0], strict=True))
+    row = dict(zip(names, constants(problem, -0.25, 3, 3, 1, np.dtype("float64"))[0], strict=True))
     gates, before = HardConcrete(3.5), HardConcrete(2.5)
     assert row["BETA"] == 3.5
     assert (row["SHIFT"], row["PENALTY_SHIFT"]) == (gates.shift, before.shift)
-    assert (row["LAMBDA_L0"], row["LAMBDA_L2"], row["BOUND"]) == (0.25, 0.125, hard_concrete.LOG_ALPHA_BOUND)
+    assert (row["LAMBDA_L0"], row["LAMBDA_L2"], row["BOUND"]) == (-0.25, 0.125, hard_concrete.LOG_ALPHA_BOUND)
     assert (row["DECAY1"], row["DECAY2"], row["EPSILON"]) == (0.9, 0.999, 1e-8)
     for number in (*noise.MULTIPLIERS, *noise.KEY_STEPS):
         assert f"0x{number:X}u" in text

@@ -9,6 +9,7 @@ from l0np.calibration import SparseCalibrationWeights
 from l0np.diagnostics import Diagnostics, diagnose, target_table
 from l0np.findings import TargetChecks
 from l0np.matrix import ColumnMatrix
+from l0np.regression_path import RegressionPath, l0_regression_path
 from l0np.sparse import SparseL0Linear
 from l0np.tables import TargetTable
 from l0np.target_checks import check_targets
@@ -19,6 +20,7 @@ __all__ = [
     "Aggregate",
     "ColumnMatrix",
     "Diagnostics",
+    "RegressionPath",
     "SparseCalibrationWeights",
     "SparseL0Linear",
     "TargetChecks",
@@ -27,6 +29,7 @@ __all__ = [
     "check_targets",
     "diagnose",
     "errors",
+    "l0_regression_path",
     "schedules",
     "target_table",
 ]

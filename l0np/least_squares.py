@@ -45,8 +45,8 @@ class Design:
         self.intercept = intercept
         self.means = np.asarray(csc.sum(axis=0)).ravel() / self.n if intercept else np.zeros(self.p)
         # the sum over the stored entries and over the zeros, each positive: nothing cancels
-        deviations = (csc.data - np.repeat(self.means, counts)) ** 2
-        owner = np.repeat(np.arange(self.p), counts)
+        owner = csc.tocoo().col
+        deviations = (csc.data - self.means[owner]) ** 2
         squares = np.bincount(owner, deviations, self.p) + (self.n - counts) * self.means**2
         self.norms = np.sqrt(squares)
         self.usable = self.norms > CONSTANT * np.sqrt(self.n) * np.abs(self.means)
@@ -66,7 +66,7 @@ class Design:
     def columns(self, chosen: NDArray[Any]) -> NDArray[np.float64]:
         """Return chosen columns of Z, dense, shape (n, number of columns)."""
         if self._dense is not None:
-            return self._dense[:, chosen]
+            return np.asarray(self._dense[:, chosen])
         return np.asarray((self._csc[:, chosen].toarray() - self.means[chosen]) * self.scales[chosen])
 
     def correlations(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,7 +101,7 @@ class Design:
             Z = np.vstack((Z, np.sqrt(lambda_l2) * np.eye(len(chosen))))
             r = np.concatenate((r, np.zeros(len(chosen))))
         b, _, rank, _ = np.linalg.lstsq(Z, r, rcond=None)
-        return LeastSquares(*self.in_units(chosen, b, mean), int(rank), True)
+        return LeastSquares(*self.in_units(chosen, np.asarray(b, np.float64), mean), int(rank), True)
 
     def _solve_iteratively(self, r: NDArray[np.float64], chosen: NDArray[Any], lambda_l2: float, mean: float) -> LeastSquares:
         """Solve by LSMR (D. C. Fong, M. Saunders, SIAM J. Sci. Comput. 33, 2011), which needs products only."""
@@ -152,7 +152,7 @@ class Gram:
         chosen = np.asarray(chosen, dtype=np.int64)
         for j in chosen[self.place[chosen] < 0]:
             self.make(int(j), keep=chosen)
-        return self.rows[self.place[chosen]]
+        return np.asarray(self.rows[self.place[chosen]])
 
     def make(self, column: int, keep: NDArray[Any]) -> None:
         """Make one more row; where there is no room, forget all that are not in `keep`, or make room."""

@@ -312,11 +312,11 @@ class GatedModel:
             callbacks=validation.callables("callbacks", callbacks),
         )
 
-    def _column_matrix(self, name: str, M: Any) -> ColumnMatrix:
+    def _column_matrix(self, name: str, M: Any, dtype: np.dtype[Any] | None = None) -> ColumnMatrix:
         if not hasattr(M, "shape"):
             M = validation.numeric_array(name, M)
         validation.check_columns(name, M.shape, self.n_features)
-        return ColumnMatrix.build(M, self.dtype, name=name)
+        return ColumnMatrix.build(M, dtype or self.dtype, name=name)
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state in which the first fit starts."""
@@ -390,8 +390,6 @@ def _loaded_selection(state_dict: Mapping[str, Any], n_features: int) -> NDArray
         return None
     values = validation.vector("selection", state_dict["selection"], n_features, np.dtype(np.float64), per="column")
     validation.check_elements("selection", values, (values != 0) & (values != 1), "a column is selected (1) or not (0)")
-    if not values.any():
-        raise InputError("selection names no column: at least one must be selected")
     return values.astype(np.bool_)
 
 

@@ -107,9 +107,7 @@ def inclusion_probabilities(
             noise = uniform[number % BLOCK], normal[number % BLOCK]
             prior = math.log(share / (1.0 - share)) - 0.5 * math.log1p(slab), slab / (1.0 + slab), variance
             done = 0
-            while (
-                done := step(done, gram.rows, gram.place, products, b, residual, *noise, *prior, probability, sums)
-            ) < p:
+            while (done := step(done, gram.rows, gram.place, products, b, residual, *noise, *prior, probability, sums)) < p:
                 gram.make(done, keep=np.flatnonzero(b))
             size, coefficients, explained = sums.tolist()
             squares = max(total - explained, SMALLEST_VARIANCE * total)

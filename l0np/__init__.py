@@ -10,6 +10,7 @@ from l0np.diagnostics import Diagnostics, diagnose, target_table
 from l0np.findings import TargetChecks
 from l0np.matrix import ColumnMatrix
 from l0np.paths import CalibrationPath, l0_path
+from l0np.regression_path import RegressionPath, l0_regression_path
 from l0np.selection import Calibration, calibrate
 from l0np.sparse import SparseL0Linear
 from l0np.tables import TargetTable
@@ -23,6 +24,7 @@ __all__ = [
     "CalibrationPath",
     "ColumnMatrix",
     "Diagnostics",
+    "RegressionPath",
     "SparseCalibrationWeights",
     "SparseL0Linear",
     "TargetChecks",
@@ -33,6 +35,7 @@ __all__ = [
     "diagnose",
     "errors",
     "l0_path",
+    "l0_regression_path",
     "schedules",
     "target_table",
 ]

@@ -303,7 +303,7 @@ class SparseCalibrationWeights(GatedModel):
             raise InputError(f"bounds[0] must be above 0, for these weights have logarithms; got {found.lowest:g}")
         if total is not None:
             total = validation.real_number("total", total, above=0.0)
-        matrix = self._column_matrix("M", M)
+        matrix = self._host_matrix("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
         selected = self._test_time_weights(self._state) != 0
         if not selected.any():

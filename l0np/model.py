@@ -338,6 +338,15 @@ class GatedModel:
             raise InputTypeError(f'{name} is on a CUDA device, the model is not: use device="cuda", or pass {name}.get()')
         return ColumnMatrix.build(M, self.dtype, name=name)
 
+    def _host_matrix(self, name: str, M: Any) -> ColumnMatrix:
+        """Return a ColumnMatrix in main memory, where refits work, in float64 unless it is one already."""
+        if not hasattr(M, "shape"):
+            M = validation.numeric_array(name, M)
+        validation.check_columns(name, M.shape, self.n_features)
+        if is_on_a_device(M):
+            raise InputTypeError(f"refit works in main memory: pass {name}.get()")
+        return M if isinstance(M, ColumnMatrix) else ColumnMatrix.build(M, np.float64, name=name)
+
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state in which the first fit starts."""
         raise NotImplementedError
@@ -410,8 +419,6 @@ def _loaded_selection(state_dict: Mapping[str, Any], n_features: int) -> NDArray
         return None
     values = validation.vector("selection", state_dict["selection"], n_features, np.dtype(np.float64), per="column")
     validation.check_elements("selection", values, (values != 0) & (values != 1), "a column is selected (1) or not (0)")
-    if not values.any():
-        raise InputError("selection names no column: at least one must be selected")
     return values.astype(np.bool_)
 
 

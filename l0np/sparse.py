@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -12,7 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np import noise, validation
 from l0np.callbacks import Progress, regression_report
 from l0np.errors import InputError
+from l0np.least_squares import Design
 from l0np.links import IdentityLink, Link
+from l0np.matrix import ColumnMatrix
 from l0np.model import GatedModel
 from l0np.optimizers import Parameter
 from l0np.state import State
@@ -173,6 +176,75 @@ class SparseL0Linear(GatedModel):
         target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
         self._answer_like(X, y)
         self._train(matrix, Targets.plain(target, weights=np.full(n, 1.0 / n)), settings)
+        return self
+
+    def refit(self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0) -> Self:
+        """Replace the coefficients of the selected features, and the bias, by least squares.
+
+        Gates no longer count: what was selected (by `n_active`, or by gates that are open) stays selected, with ungated
+        coefficients that minimise ``mean_i (y_i - prediction_i)^2 + lambda_l2 sum_j (sd_j coefficient_j)^2``, sd_j the
+        standard deviation of feature j: the penalty does not depend on units, and neither does the accuracy. A later `fit`
+        drops the selection and trains on from these coefficients.
+
+        Parameters
+        ----------
+        X : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (n, n_features)
+            The features.
+        y : array of shape (n,)
+            The response.
+        lambda_l2 : float
+            Ridge penalty, 0 or more.
+
+        Returns
+        -------
+        SparseL0Linear
+            The model itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For unusable arguments; the model stays as it was.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where the selected features are linearly dependent and nothing is penalised: of all answers the coefficients are
+            then those of least norm, in standardised features. Also where the iterative solver, which problems of more than
+            20 million selected entries need, did not converge.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from l0np import SparseL0Linear
+        >>> X = np.random.default_rng(0).normal(size=(100, 4))
+        >>> y = 3.0 + X @ np.array([1.0, 0.0, -2.0, 0.0])
+        >>> model = SparseL0Linear(n_features=4, seed=0).fit(X, y, n_active=2, lr=0.02).refit(X, y)
+        >>> model.get_coefficients().round(5) + 0.0
+        array([ 1.,  0., -2.,  0.], dtype=float32)
+        """
+        penalty = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
+        matrix = self._host_matrix("X", X)
+        validation.check_columns("X", matrix.shape, self.n_features)
+        validation.check_order("y", y, "X", X)
+        target = validation.vector("y", y, matrix.shape[0], np.dtype(np.float64), per="row of X")
+        state = self._state
+        chosen = np.flatnonzero(self._test_time_gates(state) > 0)
+        part = ColumnMatrix.build(matrix.to_scipy()[:, chosen], np.float64) if chosen.size else matrix
+        answer = Design(part, intercept=self.fit_intercept).solve(target, np.arange(len(chosen)), penalty)
+        if not answer.converged:
+            warnings.warn(
+                "refit: least squares did not converge; the coefficients are the best found", RuntimeWarning, stacklevel=2
+            )
+        if answer.rank is not None and answer.rank < len(chosen):
+            message = (
+                f"refit: the {len(chosen)} selected features have rank {answer.rank}; coefficients of least norm are taken"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        weight = np.array(state.theta.value)
+        weight[chosen] = answer.coefficients
+        intercept = state.intercept and replace(state.intercept, value=np.full(1, answer.intercept, self.dtype))
+        selection = np.isin(np.arange(self.n_features), chosen)
+        self._state = replace(state, theta=replace(state.theta, value=weight), intercept=intercept, selection=selection)
         return self
 
     def _first_state(self, target: NDArray[np.float64]) -> State:

@@ -1,0 +1,200 @@
+"""Which features, how well, how fast: the designs of Hastie, Tibshirani and Tibshirani (2020) against abess and LassoCV.
+
+T. Hastie, R. Tibshirani, R. J. Tibshirani: Best subset, forward stepwise or lasso? (Statistical Science 35, 2020). Rows are
+normal with correlations ``rho^|i - j|``, the first s coefficients are 1, the noise gives the signal-to-noise ratio wanted.
+Rivals run with their documented defaults, all in one process, taking turns on each data set.
+
+    pip install . abess scikit-learn && python benchmarks/regression.py [--seeds 10]
+
+writes benchmarks/results/regression.json and regression.md.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+SIZES = [(100, 10, 5), (500, 100, 5), (100, 1000, 10)]  # n, p, s
+CORRELATIONS = (0.35, 0.7)
+SIGNAL_TO_NOISE = (0.42, 0.71, 1.22, 2.07, 3.52, 6.0)
+OURS, ABESS, LASSO = "l0np", "abess", "LassoCV"
+LIMIT_F1, LIMIT_TIME = 0.02, 30.0  # not worse than abess by more, on average; not slower by more, anywhere
+
+Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def draw(n: int, p: int, s: int, rho: float, snr: float, seed: int) -> tuple[np.ndarray, ...]:
+    """Return X, y, the true coefficients and the covariance of a row."""
+    rng = np.random.default_rng([seed, n, p, round(100 * rho), round(100 * snr)])
+    covariance = rho ** np.abs(np.subtract.outer(np.arange(p), np.arange(p)))
+    X = rng.normal(size=(n, p)) @ np.linalg.cholesky(covariance).T
+    truth = np.zeros(p)
+    truth[:s] = 1.0
+    noise = np.sqrt(truth @ covariance @ truth / snr)
+    return X, X @ truth + noise * rng.normal(size=n), truth, covariance
+
+
+def methods(everything: bool) -> dict[str, Fit]:
+    """Return what is compared: a function from data to coefficients for each name."""
+    from abess.linear import LinearRegression
+    from sklearn.linear_model import LassoCV
+
+    from l0np import l0_regression_path
+
+    fits: dict[str, Fit] = {
+        OURS: lambda X, y: l0_regression_path(X, y).coef_,
+        "l0np, NumPy": lambda X, y: l0_regression_path(X, y, device="numpy").coef_,
+        "l0np exchange, EBIC": lambda X, y: l0_regression_path(X, y, method="exchange").coef_,
+        "l0np exchange, GIC": lambda X, y: l0_regression_path(X, y, method="exchange", criterion="gic").coef_,
+        "l0np exchange, cv=5": lambda X, y: l0_regression_path(X, y, method="exchange", cv=5).coef_,
+        ABESS: lambda X, y: LinearRegression().fit(X, y).coef_,
+        "abess, cv=5": lambda X, y: LinearRegression(cv=5).fit(X, y).coef_,
+        LASSO: lambda X, y: LassoCV().fit(X, y).coef_,
+    }
+    if everything:
+        fits["l0np gates, EBIC"] = lambda X, y: l0_regression_path(X, y, method="gates").coef_
+    return fits
+
+
+def measure(fit: Fit, X: np.ndarray, y: np.ndarray, truth: np.ndarray, covariance: np.ndarray) -> dict[str, float]:
+    """Return F1 of the support, relative risk, support size and seconds."""
+    start = time.perf_counter()
+    coefficients = fit(X, y)
+    seconds = time.perf_counter() - start
+    found, true = coefficients != 0, truth != 0
+    off = coefficients - truth
+    return {
+        "f1": 2.0 * float((found & true).sum()) / float(found.sum() + true.sum()),
+        "risk": float(off @ covariance @ off / (truth @ covariance @ truth)),
+        "size": float(found.sum()),
+        "seconds": seconds,
+    }
+
+
+def run(seeds: int, everything: bool) -> list[dict[str, object]]:
+    """Return one row of means (medians for seconds) for each design and method."""
+    fits, rows = methods(everything), []
+    for fit in fits.values():
+        fit(*draw(100, 10, 5, 0.35, 1.0, 0)[:2])  # imports and compiles
+    for (n, p, s), rho, snr in itertools.product(SIZES, CORRELATIONS, SIGNAL_TO_NOISE):
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in fits}
+        for seed in range(seeds):
+            data = draw(n, p, s, rho, snr, seed)
+            names = list(fits)
+            for name in names[seed % len(names) :] + names[: seed % len(names)]:
+                runs[name].append(measure(fits[name], *data))
+        for name, results in runs.items():
+            means = {key: statistics.fmean(r[key] for r in results) for key in ("f1", "risk", "size")}
+            spread = statistics.stdev(r["f1"] for r in results) / seeds**0.5
+            seconds = statistics.median(r["seconds"] for r in results)
+            rows.append(
+                {"n": n, "p": p, "s": s, "rho": rho, "snr": snr, "method": name, **means, "f1_se": spread, "seconds": seconds}
+            )
+        print(f"{n} x {p}, rho {rho}, SNR {snr}: " + ", ".join(f"{m} {_last(rows, m)['f1']:.2f}" for m in fits), flush=True)
+    return rows
+
+
+def _last(rows: list[dict], name: str) -> dict:
+    return next(row for row in reversed(rows) if row["method"] == name)
+
+
+def report(rows: list[dict], machine: dict[str, object]) -> str:
+    """Return the Markdown: averages, then each design, then what of the aims was met."""
+    names = list(dict.fromkeys(row["method"] for row in rows))
+    cells = list(dict.fromkeys((row["n"], row["p"], row["rho"], row["snr"]) for row in rows))
+    table = {(row["n"], row["p"], row["rho"], row["snr"], row["method"]): row for row in rows}
+    lines = [
+        "# Sparse regression: support and risk of the automatically chosen model",
+        "",
+        f"Designs of Hastie, Tibshirani and Tibshirani (2020), {machine['seeds']} seeds each; F1 of the support (higher is",
+        "better), risk relative to that of the null model (lower is better), median seconds. Rivals with their defaults.",
+        "",
+        f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; "
+        + ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+        + f". `{machine['command']}`",
+        "",
+        "## Averages over all designs",
+        "",
+        "| method | F1 | relative risk | features chosen | ms at 100 x 10 | ms at 500 x 100 | ms at 100 x 1000 |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name in names:
+        mine = [row for row in rows if row["method"] == name]
+        ms = [1e3 * statistics.median(row["seconds"] for row in mine if (row["n"], row["p"]) == size[:2]) for size in SIZES]
+        means = [statistics.fmean(row[key] for row in mine) for key in ("f1", "risk", "size")]
+        lines.append(
+            f"| {name} | {means[0]:.3f} | {means[1]:.3f} | {means[2]:.1f} | " + " | ".join(f"{x:.3g}" for x in ms) + " |"
+        )
+    lines += ["", "## Each design: F1 (relative risk)", ""]
+    lines += ["| n x p | rho | SNR | " + " | ".join(names) + " |", "|---|---:|---:|" + "---:|" * len(names)]
+    for n, p, rho, snr in cells:
+        entries = [table[n, p, rho, snr, name] for name in names]
+        shown = " | ".join(f"{row['f1']:.2f} ({row['risk']:.2f})" for row in entries)
+        lines.append(f"| {n} x {p} | {rho} | {snr} | {shown} |")
+    ours, abess, lasso = ([table[(*cell, name)] for cell in cells] for name in (OURS, ABESS, LASSO))
+    behind = statistics.fmean(a["f1"] for a in abess) - statistics.fmean(o["f1"] for o in ours)
+    slowest = max(o["seconds"] / a["seconds"] for o, a in zip(ours, abess, strict=True))
+    lost = [cell for cell, o, r in zip(cells, ours, lasso, strict=True) if o["f1"] <= r["f1"]]
+    worse = [cell for cell, o, a in zip(cells, ours, abess, strict=True) if o["f1"] < a["f1"] - LIMIT_F1]
+    lines += [
+        "",
+        "## Aims",
+        "",
+        f"- F1 on average not more than {LIMIT_F1} behind abess: {-behind:+.3f} ({'met' if behind <= LIMIT_F1 else 'missed'}); "
+        f"behind by more in {len(worse)} of {len(cells)} designs{_names(worse)}.",
+        f"- Never slower than {LIMIT_TIME:.0f} times abess: at most {slowest:.1f} times "
+        f"({'met' if slowest <= LIMIT_TIME else 'missed'}).",
+        f"- F1 above LassoCV's everywhere: in {len(cells) - len(lost)} of {len(cells)} designs"
+        f" ({'met' if not lost else 'missed'}){_names(lost)}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _names(cells: list[tuple]) -> str:
+    return ": " + "; ".join(f"{n} x {p}, rho {rho}, SNR {snr}" for n, p, rho, snr in cells) if cells else ""
+
+
+def cpu_name() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--gates", action="store_true", help="also train gates along the path, which takes long")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # LassoCV's convergence
+    rows = run(options.seeds, options.gates)
+    packages = ("numpy", "scipy", "numba", "abess", "scikit-learn")
+    machine = {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "seeds": options.seeds,
+        "command": f"python benchmarks/regression.py --seeds {options.seeds}" + " --gates" * options.gates,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "regression.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    text = report(rows, machine)
+    (RESULTS / "regression.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

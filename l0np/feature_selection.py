@@ -1,0 +1,105 @@
+"""Three ways to choose the features of a regression of each size."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.backends import get_backend
+from l0np.least_squares import Design, Gram
+from l0np.matrix import ColumnMatrix
+from l0np.sparse import SparseL0Linear
+from l0np.spike_slab import expected_f1, inclusion_probabilities
+from l0np.subsets import Subsets
+
+FIRST_EPOCHS, NEXT_EPOCHS, LEARNING_RATE = 1000, 200, 0.05  # of the trained gates, the largest size first
+
+
+@dataclass(frozen=True)
+class Supports:
+    """What a method answers: the features of each size, and what it knows beyond them."""
+
+    features: dict[int, NDArray[np.int64]]
+    inclusion: NDArray[np.float64] | None = None
+    expected_f1: NDArray[np.float64] | None = None  # by size, from 0
+    lambda_l0: dict[int, float] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """Standardised features and centred response, with what all methods need of them."""
+
+    design: Design
+    y: NDArray[np.float64]
+    seed: int
+    device: str
+
+    @property
+    def response(self) -> NDArray[np.float64]:
+        """The response, centred where there is an intercept."""
+        return self.y - self.y.mean() if self.design.intercept else self.y
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of the response."""
+        return self.design.n - self.design.intercept
+
+    @property
+    def largest(self) -> int:
+        """The largest number of features that the data can tell apart."""
+        return max(min(int(np.count_nonzero(self.design.usable)), self.degrees - 1), 0)
+
+    def usual_sizes(self, at_least: int = 0) -> NDArray[np.int64]:
+        """Return 0, 1, ... up to n / (log p log log n), to which best subsets are consistent (Zhu et al., PNAS 117, 2020)."""
+        n, p = max(self.design.n, 16), max(self.design.p, 3)
+        most = max(round(n / (math.log(p) * math.log(math.log(n)))), at_least, 1)
+        return np.arange(min(most, self.largest) + 1)
+
+
+def by_inclusion(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
+    """Rank features by the posterior probability that they belong in the model (see `spike_slab`)."""
+    response, compiled = task.response, get_backend(task.device).name == "numba"
+    products, total = task.design.correlations(response), float(response @ response)
+    probability, empty = inclusion_probabilities(Gram(task.design), products, total, task.degrees, task.seed, compiled=compiled)
+    f1 = expected_f1(probability, empty)
+    ranked = np.lexsort((-np.abs(products), -probability))
+    if sizes is None:
+        sizes = task.usual_sizes(at_least=int(np.argmax(f1)))
+    return Supports({int(k): np.sort(ranked[:k]) for k in sizes}, probability, f1)
+
+
+def by_exchange(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
+    """Find the subset of each size that no exchange of two features improves (see `subsets`)."""
+    sizes = task.usual_sizes() if sizes is None else sizes
+    response = task.response
+    search = Subsets(Gram(task.design), task.design.correlations(response), float(response @ response))
+    found = search.path(sizes)
+    spare = np.argsort(~task.design.usable, kind="stable")  # where independent features do not suffice, any will do
+    for k in (int(k) for k in sizes if k not in found):
+        most = max((chosen for chosen in found.values()), key=len)
+        found[k] = np.sort(np.concatenate((most, spare[~np.isin(spare, most)][: k - len(most)])))
+    return Supports(found)
+
+
+def by_gates(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
+    """Train gates on standardised features, from the largest size to the smallest, each going on from the one before."""
+    sizes = task.usual_sizes() if sizes is None else sizes
+    design, response = task.design, task.response
+    scale = float(np.sqrt(np.mean(response**2))) or 1.0
+    matrix = ColumnMatrix.build(design.columns(np.arange(design.p)) * math.sqrt(design.n), np.float32, name="X")
+    model = SparseL0Linear(design.p, fit_intercept=False, seed=task.seed, device=task.device)
+    features, prices = {0: np.zeros(0, np.int64)}, {0: math.nan}
+    for k in (int(k) for k in sizes[::-1] if k):
+        epochs = NEXT_EPOCHS if model.epoch_ else FIRST_EPOCHS
+        model.fit(matrix, response / scale, n_active=k, lr=LEARNING_RATE, epochs=epochs)
+        features[k], prices[k] = model.get_selected_features(), float(model.lambda_l0_ or 0.0)
+    return Supports({int(k): features[int(k)] for k in sizes}, lambda_l0=prices)
+
+
+METHODS: dict[str, Callable[[Task, NDArray[np.int64] | None], Supports]] = {
+    "inclusion": by_inclusion,
+    "exchange": by_exchange,
+    "gates": by_gates,
+}

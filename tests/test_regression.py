@@ -1,0 +1,419 @@
+"""From features to an answer: least squares on few features, subsets of each size, and the choice among them."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from support import DEVICES, needs_numba, needs_speed, same_state
+
+from l0np import ColumnMatrix, SparseL0Linear, l0_regression_path
+from l0np.errors import InputError, InputTypeError
+from l0np.least_squares import Design, Gram
+from l0np.spike_slab import expected_f1, inclusion_probabilities
+from l0np.subsets import Subsets
+
+
+def problem(n=60, p=8, seed=0, noise=0.5, active=(1, 4, 6)):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) + 0.6 * rng.normal(size=(n, 1))
+    truth = np.zeros(p)
+    truth[list(active)] = 1.0, -2.0, 1.5
+    return X, 4.0 + X @ truth + noise * rng.normal(size=n), truth
+
+
+def ordinary(X, y, chosen, intercept=True):
+    """Least squares as a user would write it."""
+    A = np.column_stack((np.ones(len(y)), X[:, chosen])) if intercept else X[:, chosen]
+    b = np.linalg.lstsq(A, y, rcond=None)[0]
+    return (b[1:], b[0], A @ b) if intercept else (b, 0.0, A @ b)
+
+
+def squares(X, y, chosen):
+    return float(np.sum((y - ordinary(X, y, list(chosen))[2]) ** 2))
+
+
+# --- least squares on chosen columns
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("density", [1.0, 0.05], ids=["dense", "sparse"])
+def test_least_squares_in_units_of_any_size(density, intercept):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 30)) * (rng.random((200, 30)) < density)
+    X = np.where(X != 0, X + 1.0, 0.0)
+    y, units = 7.0 + X @ rng.normal(size=30) + rng.normal(size=200), np.logspace(-8, 8, 30)
+    chosen = np.array([0, 3, 11, 29])
+    b, a, fitted = ordinary(X, y, chosen, intercept)
+    design = Design(ColumnMatrix.build(X * units, np.float64), intercept=intercept)
+    assert (design._dense is None) == (density < 0.1)
+    answer = design.solve(y, chosen)
+    np.testing.assert_allclose(answer.coefficients * units[chosen], b, rtol=1e-9)
+    assert answer.intercept == pytest.approx(a, rel=1e-9, abs=1e-12)
+    np.testing.assert_allclose(design.predictions(chosen, answer), fitted, rtol=1e-9)
+    assert (answer.rank, answer.converged) == (4, True)
+
+
+@pytest.mark.parametrize("density", [1.0, 0.05], ids=["dense", "sparse"])
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_the_iterative_solver_gives_the_same(density, ridge, monkeypatch):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(300, 40)) * (rng.random((300, 40)) < density)
+    y, chosen = 5.0 + X.sum(axis=1) + rng.normal(size=300), np.arange(2, 30)
+    design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
+    direct = design.solve(y, chosen, ridge)
+    monkeypatch.setattr("l0np.least_squares.DENSE_ENTRIES", 0)
+    iterated = design.solve(y, chosen, ridge)
+    np.testing.assert_allclose(iterated.coefficients, direct.coefficients, rtol=1e-8)
+    assert iterated.intercept == pytest.approx(direct.intercept, rel=1e-10)
+    assert iterated.converged
+    assert iterated.rank is None
+
+
+def test_a_large_mean_costs_no_digits():
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(100, 3))
+    y = X @ [1.0, 2.0, 3.0] + 0.1 * rng.normal(size=100)
+    moved = Design(ColumnMatrix.build(X + 1e6, np.float64), intercept=True).solve(y, np.arange(3))
+    np.testing.assert_allclose(moved.coefficients, ordinary(X, y, [0, 1, 2])[0], rtol=1e-8)
+
+
+def test_ridge_shrinks_standardised_coefficients():
+    X, y, _ = problem()
+    chosen, penalty = np.array([1, 4, 6]), 0.7
+    Z = (X[:, chosen] - X[:, chosen].mean(axis=0)) / X[:, chosen].std(axis=0)
+    b = np.linalg.solve(Z.T @ Z / len(y) + penalty * np.eye(3), Z.T @ (y - y.mean()) / len(y))
+    answer = Design(ColumnMatrix.build(X, np.float64), intercept=True).solve(y, chosen, penalty)
+    np.testing.assert_allclose(answer.coefficients * X[:, chosen].std(axis=0), b, rtol=1e-10)
+
+
+def test_rows_of_the_gram_matrix_are_made_and_forgotten(monkeypatch):
+    X, _, _ = problem(p=40)
+    design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
+    whole = Gram(design)
+    monkeypatch.setattr(Gram, "AT_ONCE", 0)
+    monkeypatch.setattr(Gram, "MEMORY", 0)
+    few = Gram(design)
+    few.rows = few.rows[:5]
+    for chosen in ([3, 4], [5, 6, 7], [8, 3], [0, 1, 2, 3], list(range(20)), [39]):
+        np.testing.assert_allclose(few.of(chosen), whole.of(chosen), atol=1e-14)
+    np.testing.assert_allclose(whole.rows, np.corrcoef(X.T), atol=1e-13)
+
+
+# --- refit
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("intercept", [True, False])
+def test_refit_is_least_squares_on_the_selected(device, intercept):
+    X, y, _ = problem()
+    model = SparseL0Linear(8, fit_intercept=intercept, seed=0, device=device, dtype="float64")
+    model.fit(X, y, n_active=4, lr=0.05, epochs=300)
+    chosen, log_alpha = model.get_selected_features(), model.log_alpha.copy()
+    assert model.refit(X, y) is model
+    b, a, fitted = ordinary(X, y, chosen, intercept)
+    np.testing.assert_allclose(model.get_coefficients()[chosen], b, rtol=1e-10)
+    assert np.count_nonzero(model.get_coefficients()) == 4
+    assert model.bias == (pytest.approx(a, rel=1e-10) if intercept else None)
+    np.testing.assert_allclose(model.predict(X), fitted, rtol=1e-9)
+    assert np.array_equal(model.log_alpha, log_alpha)
+    model.fit(X, y, lambda_l0=0.1, epochs=1, lr=1e-9)  # trains on from the refitted coefficients
+    np.testing.assert_allclose(model.weight[chosen], b, rtol=1e-6)
+
+
+def test_refit_after_a_plain_fit_removes_the_bias_of_half_open_gates():
+    X, y, _ = problem()
+    model = SparseL0Linear(8, seed=0).fit(X, y, lambda_l0=0.5, lr=0.05, epochs=300)
+    chosen = model.get_selected_features()
+    before = np.mean((y - model.predict(X)) ** 2)
+    assert 0 < len(chosen) < 8
+    assert model.refit(X, y).get_selected_features().tolist() == chosen.tolist()
+    assert np.mean((y - model.predict(X)) ** 2) < before
+    restored = SparseL0Linear(8, seed=0)
+    restored.load_state_dict(model.state_dict())
+    assert np.array_equal(restored.predict(X), model.predict(X))
+
+
+def test_refit_of_nothing_and_of_dependent_features():
+    X, y, _ = problem()
+    nothing = SparseL0Linear(8, init_keep_prob=0.0).refit(X, y)
+    assert nothing.get_selected_features().tolist() == []
+    np.testing.assert_allclose(nothing.predict(X), y.mean(), rtol=1e-6)
+    nothing.load_state_dict(nothing.state_dict())
+    X[:, 6] = X[:, 4]
+    with pytest.warns(RuntimeWarning, match="the 8 selected features have rank 7"):
+        model = SparseL0Linear(8, init_keep_prob=1.0).refit(X, y)
+    assert model.get_coefficients()[4] == pytest.approx(model.get_coefficients()[6])
+    SparseL0Linear(8, init_keep_prob=1.0).refit(X, y, lambda_l2=1e-6)  # penalised, it is not ambiguous: no warning
+
+
+def test_refit_refuses_bad_input_and_leaves_the_model():
+    X, y, _ = problem()
+    model = SparseL0Linear(8, seed=0).fit(X, y, epochs=5)
+    before = model.state_dict()
+    for arguments, options, error in [
+        ((X[:, :7], y), {}, InputError),
+        ((X, y[:-1]), {}, InputError),
+        ((X, y), {"lambda_l2": -1.0}, InputError),
+        ((X, y), {"lambda_l2": "0"}, InputTypeError),
+    ]:
+        with pytest.raises(error):
+            model.refit(*arguments, **options)
+    assert same_state(before, model.state_dict())
+
+
+# --- the subset of each size
+
+
+def subsets_of(X, y):
+    design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
+    r = y - y.mean()
+    return Subsets(Gram(design), design.correlations(r), float(r @ r))
+
+
+@given(st.integers(0, 10_000))
+def test_a_scan_prices_every_subset_that_differs_by_one_column(seed):
+    rng = np.random.default_rng(seed)
+    X, y, _ = problem(n=15, p=6, seed=seed, active=(0, 1, 2))
+    chosen = np.sort(rng.choice(6, size=rng.integers(1, 6), replace=False))
+    scan, here = subsets_of(X, y)._scan(chosen), squares(X, y, chosen)
+    assert scan.squares == pytest.approx(here, rel=1e-6)
+    for i, j in itertools.product(range(len(chosen)), range(6)):
+        others = np.delete(chosen, i)
+        assert scan.drop[i] == pytest.approx(squares(X, y, others) - here, rel=1e-5, abs=1e-8)
+        if j not in chosen:
+            assert scan.add[j] == pytest.approx(here - squares(X, y, [*chosen, j]), rel=1e-5, abs=1e-8)
+            assert scan.exchange[i, j] == pytest.approx(here - squares(X, y, [*others, j]), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_exchange_finds_the_best_subset_of_each_size(seed):
+    X, y, _ = problem(n=40, p=9, seed=seed, noise=2.0)
+    path = l0_regression_path(X, y, range(10), method="exchange")
+    for k in range(10):
+        best = min(squares(X, y, chosen) for chosen in itertools.combinations(range(9), k))
+        assert len(path.features(k)) == k
+        assert squares(X, y, path.features(k)) == pytest.approx(best, rel=1e-9)
+        assert path.error[k] == pytest.approx(best / 40, rel=1e-9)
+    by_hand = 40 * np.log(path.error) + np.arange(10) * np.log(40)
+    np.testing.assert_allclose(l0_regression_path(X, y, range(10), method="exchange", criterion="bic").criterion, by_hand)
+
+
+def test_exchange_beats_growing_one_by_one():
+    """The classic trap: x0 is nearly x1 + x2, which make y; alone, x0 is the best."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(200, 3))
+    X[:, 0] = X[:, 1] + X[:, 2] + 0.3 * rng.normal(size=200)
+    y = X[:, 1] + X[:, 2]
+    path = l0_regression_path(X, y, [1, 2], method="exchange")
+    assert path.features(1).tolist() == [0]
+    assert path.features(2).tolist() == [1, 2]
+    assert path.n_active_ == 2
+
+
+def test_constant_and_repeated_features():
+    X, y, _ = problem()
+    X = np.column_stack((np.full(60, 3.0), X, X[:, 4]))
+    for method in ("exchange", "inclusion"):
+        path = l0_regression_path(X, y, [1, 3, 9, 10], method=method)
+        assert [len(path.features(k)) for k in (1, 3, 9, 10)] == [1, 3, 9, 10]
+        assert np.isfinite(path.coefficients.data).all()
+        assert path.error[-1] == pytest.approx(squares(X, y, range(10)) / 60)
+
+
+# --- inclusion probabilities
+
+
+def exact_inclusion(X, y, slab_draws=400):
+    """All subsets, share and variance integrated out, the slab over a fine grid of its prior."""
+    from scipy.special import betaln, logsumexp
+    from scipy.stats import invgamma
+
+    n, p = X.shape
+    Z = X - X.mean(axis=0)
+    Z /= np.linalg.norm(Z, axis=0)
+    r = y - y.mean()
+    slabs = invgamma(0.5, scale=0.05 * (n - 1)).ppf((np.arange(slab_draws) + 0.5) / slab_draws)
+    logs = {}
+    for chosen in itertools.chain.from_iterable(itertools.combinations(range(p), k) for k in range(p + 1)):
+        A, k = Z[:, chosen], len(chosen)
+        values, vectors = np.linalg.eigh(A.T @ A)
+        t = vectors.T @ (A.T @ r)
+        evidence = [
+            -0.5 * np.sum(np.log1p(slab * values)) - 0.5 * (n - 1) * np.log(r @ r - np.sum(t**2 * slab / (1 + slab * values)))
+            for slab in slabs
+        ]
+        logs[chosen] = betaln(1 + k, np.sqrt(p) + p - k) + logsumexp(evidence)
+    total = logsumexp(list(logs.values()))
+    included = [np.exp(logsumexp([v for c, v in logs.items() if j in c]) - total) for j in range(p)]
+    return np.array(included), float(np.exp(logs[()] - total))
+
+
+@needs_speed
+@pytest.mark.parametrize(("noise", "seed"), [(1.0, 0), (4.0, 1), (8.0, 2), (20.0, 3)])
+def test_inclusion_probabilities_are_those_of_all_subsets(noise, seed, monkeypatch):
+    X, y, _ = problem(n=40, p=6, seed=seed, noise=noise, active=(1, 4, 5))
+    monkeypatch.setattr("l0np.spike_slab.SWEEPS", 20_000)
+    design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
+    r = y - y.mean()
+    sampled = inclusion_probabilities(Gram(design), design.correlations(r), float(r @ r), 39, 5, compiled=True)
+    exact = exact_inclusion(X, y)
+    np.testing.assert_allclose(sampled[0], exact[0], atol=0.02)
+    assert sampled[1] == pytest.approx(exact[1], abs=0.02)
+
+
+@needs_numba
+def test_compiled_and_plain_sweeps_draw_the_same(monkeypatch):
+    X, y, _ = problem(n=50, p=70, noise=2.0)
+    X[:, 11] = 1.0
+    numba, numpy = (l0_regression_path(X, y, device=device, seed=4) for device in ("numba", "numpy"))
+    np.testing.assert_allclose(numba.inclusion, numpy.inclusion, atol=1e-10)
+    assert numba.inclusion[11] == 0
+    monkeypatch.setattr(Gram, "AT_ONCE", 0)
+    monkeypatch.setattr(Gram, "MEMORY", 0)  # rows come and go
+    for device in ("numba", "numpy"):
+        again = l0_regression_path(X, y, device=device, seed=4)
+        np.testing.assert_allclose(again.inclusion, numba.inclusion, atol=1e-8)
+
+
+def test_expected_f1_is_the_mean_of_f1_over_independent_gates():
+    inclusion, rng = np.array([0.9, 0.2, 0.6, 0.05]), np.random.default_rng(0)
+    truth = rng.random((200_000, 4)) < inclusion
+    order = np.argsort(-inclusion)
+    told = expected_f1(inclusion, empty=0.1)
+    assert told[0] == 0.1
+    for k in (1, 2, 3, 4):
+        hits = truth[:, order[:k]].sum(axis=1)
+        assert told[k] == pytest.approx(2 * hits.mean() / (k + truth.sum(axis=1).mean()), abs=0.01)
+    assert np.argmax(told) == 2
+
+
+# --- the path
+
+
+@pytest.mark.parametrize("method", ["inclusion", "exchange", "gates"])
+def test_every_method_finds_a_clear_support_whatever_the_units(method):
+    X, y, truth = problem(n=100, p=30)
+    units = 10.0 ** np.random.default_rng(0).integers(-6, 6, 30)
+    path = l0_regression_path(X * units, 1e3 * y, method=method, seed=1)
+    assert path.indices.tolist() == [1, 4, 6]
+    b, a, fitted = ordinary(X, y, [1, 4, 6])
+    np.testing.assert_allclose(path.coef_[[1, 4, 6]] * units[[1, 4, 6]], 1e3 * b, rtol=1e-8)
+    assert np.count_nonzero(path.coef_) == path.n_active_ == np.count_nonzero(truth)
+    assert path.intercept_ == pytest.approx(1e3 * a)
+    np.testing.assert_allclose(path.predict(X * units), 1e3 * fitted, rtol=1e-8)
+    assert path.score(X * units, 1e3 * y) == pytest.approx(1 - squares(X, y, [1, 4, 6]) / np.sum((y - y.mean()) ** 2))
+    assert np.isfinite(path.lambda_l0[1:]).all() if method == "gates" else np.isnan(path.lambda_l0).all()
+    assert (path.inclusion is None) == (method != "inclusion")
+    assert path.n_active.tolist() == list(range(len(path.n_active)))
+    assert path.features(0).tolist() == []
+    assert path.predict(X * units, n_active=0) == pytest.approx(np.full(100, 1e3 * y.mean()))
+
+
+@pytest.mark.parametrize("method", ["inclusion", "exchange"])
+def test_noise_alone_gives_no_features(method):
+    rng = np.random.default_rng(5)
+    path = l0_regression_path(rng.normal(size=(100, 20)), rng.normal(size=100), method=method)
+    assert path.n_active_ == 0
+    assert not path.coef_.any()
+
+
+@pytest.mark.parametrize("y", [np.full(60, 2.5), np.zeros(60)], ids=["constant", "zero"])
+@pytest.mark.parametrize("method", ["inclusion", "exchange", "gates"])
+def test_a_constant_response(method, y):
+    path = l0_regression_path(problem()[0], y, method=method)
+    assert path.n_active_ == 0
+    assert path.intercept_ == pytest.approx(y[0])
+
+
+def test_sparse_dense_and_column_matrices_give_the_same_path():
+    rng = np.random.default_rng(6)
+    X = sparse.random_array((80, 25), density=0.05, format="csr", rng=rng)
+    y = X @ rng.normal(size=25) + 0.1 * rng.normal(size=80)
+    one, *others = (l0_regression_path(given, y) for given in (X, X.toarray(), ColumnMatrix.build(X, np.float64)))
+    for other in others:
+        np.testing.assert_allclose(one.inclusion, other.inclusion, atol=1e-9)
+        np.testing.assert_allclose(one.coef_, other.coef_, atol=1e-9)
+
+
+def test_more_columns_than_the_gram_matrix_is_made_for_at_once():
+    rng = np.random.default_rng(7)
+    X = sparse.random_array((300, 3000), density=0.05, format="csc", rng=rng)
+    y = X[:, [5, 50, 500]] @ np.array([3.0, -4.0, 5.0]) + 0.1 * rng.normal(size=300)
+    for method in ("inclusion", "exchange"):
+        assert l0_regression_path(X, y, method=method).indices.tolist() == [5, 50, 500]
+
+
+def test_cross_validation_leaves_rows_out():
+    X, y, _ = problem(n=90, p=12)
+    path = l0_regression_path(X, y, range(13), method="exchange", cv=5, seed=2)
+    fold = np.random.Generator(np.random.Philox(key=2)).permutation(np.arange(90) % 5)
+    expected = np.zeros(13)
+    for left_out in range(5):
+        inside = fold != left_out
+        part = l0_regression_path(X[inside], y[inside], range(13), method="exchange")
+        for k in range(13):
+            expected[k] += np.sum((y[~inside] - part.predict(X[~inside], k)) ** 2) / 90
+    np.testing.assert_allclose(path.criterion, expected, rtol=1e-10)
+    assert path.best == np.argmin(expected)
+    assert set(path.indices) >= {1, 4, 6}
+
+
+def test_without_an_intercept_and_with_a_ridge():
+    X, y, _ = problem()
+    plain = l0_regression_path(X, y, 3, fit_intercept=False, method="exchange")
+    chosen = plain.indices
+    assert plain.intercept_ == 0
+    np.testing.assert_allclose(plain.coef_[chosen], ordinary(X, y, chosen, intercept=False)[0], rtol=1e-9)
+    ridge = l0_regression_path(X, y, 3, method="exchange", lambda_l2=1.0)
+    assert np.abs(ridge.coef_).sum() < np.abs(l0_regression_path(X, y, 3, method="exchange").coef_).sum()
+
+
+def test_a_seed_fixes_the_answer():
+    X, y, _ = problem(noise=3.0)
+    one, two, other = (l0_regression_path(X, y, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(one.inclusion, two.inclusion)
+    assert not np.array_equal(one.inclusion, other.inclusion)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "parts"),
+    [
+        ({"method": "lasso"}, InputError, ["method", "'inclusion'", "'exchange'", "'gates'", "'lasso'"]),
+        ({"criterion": "aic"}, InputError, ["criterion", "'f1'", "'ebic'", "'aic'"]),
+        ({"criterion": "f1", "method": "exchange"}, InputError, ["f1", "inclusion", "'exchange'"]),
+        ({"criterion": "bic", "cv": 5}, InputError, ["cv", "criterion", "one of them"]),
+        ({"cv": 1}, InputError, ["cv", "at least 2"]),
+        ({"cv": 61}, InputError, ["cv", "at most 60"]),
+        ({"n_active": 9}, InputError, ["n_active", "at most 8", "got 9"]),
+        ({"n_active": [-1, 2]}, InputError, ["n_active", "at least 0"]),
+        ({"n_active": []}, InputError, ["n_active"]),
+        ({"n_active": "3"}, InputTypeError, ["n_active", "'3'"]),
+        ({"n_active": 1.5}, InputError, ["n_active", "whole number"]),
+        ({"lambda_l2": -1}, InputError, ["lambda_l2"]),
+        ({"seed": -1}, InputError, ["seed"]),
+        ({"fit_intercept": 2}, InputTypeError, ["fit_intercept"]),
+        ({"device": "gpu"}, InputError, ["device"]),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_refused(options, error, parts):
+    X, y, _ = problem()
+    with pytest.raises(error) as raised:
+        l0_regression_path(X, y, **options)
+    assert all(part in str(raised.value) for part in parts), raised.value
+
+
+def test_bad_data_is_refused():
+    X, y, _ = problem()
+    path = l0_regression_path(X, y)
+    with pytest.raises(InputError, match="y must have one value for each row of X"):
+        l0_regression_path(X, y[:-1])
+    with pytest.raises(InputError, match=r"X\[2, 1\] is nan"):
+        l0_regression_path(np.where(np.arange(480).reshape(60, 8) == 17, np.nan, X), y)
+    with pytest.raises(InputError, match="X must have n_features = 8 columns"):
+        path.predict(X[:, :5])
+    with pytest.raises(InputError, match="n_active must be on the path"):
+        path.predict(X, n_active=80)

@@ -56,9 +56,10 @@ def example(name):
 
 def test_the_readme_prints_what_it_shows():
     names = {}
-    calibration, regression = (text for language, text in BLOCKS if language == "python")
+    calibration, exactly_k, regression = (text for language, text in BLOCKS if language == "python")
     compare(OUTPUTS[1], run(calibration, names), relative=0.05, absolute=0.4)  # NumPy and Numba differ by 0.3
-    compare(OUTPUTS[2], run(regression, names), relative=0.01, absolute=0.01)
+    compare(OUTPUTS[2], run(exactly_k, names), relative=0.01, absolute=0.1)
+    compare(OUTPUTS[3], run(regression, names), relative=0.01, absolute=0.01)
 
 
 def test_schools_example_prints_the_readmes_table():
@@ -75,7 +76,7 @@ def test_schools_example_prints_the_readmes_table():
 
 def test_regression_demo_recovers_the_support():
     printed = example("sparse_regression_demo.py")
-    compare(OUTPUTS[3], printed, relative=0.01, absolute=0.01)
+    compare(OUTPUTS[4], printed, relative=0.01, absolute=0.01)
     assert "Selected variables:         1, 3\n" in printed
 
 

@@ -109,7 +109,7 @@ from problems import CASES
 from l0np import ColumnMatrix
 case = CASES["national-500k"]()
 csr = case.csr(); csr.data = csr.data.astype(np.float64)
-ColumnMatrix.build(csr[:50])
+ColumnMatrix.build(csr[:, :50_000])  # loads Numba and compiles: more than a million non-zeros
 del case
 def peak():
     return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1])
@@ -142,13 +142,26 @@ print(json.dumps({"seconds": seconds, "entries": matrix.nnz, "peak_bytes": peak,
 def starts(rounds: int) -> dict[str, Any]:
     """Measure import and first fit in fresh processes, without and with the kernel cache."""
     with tempfile.TemporaryDirectory() as cache:
-        cold = [call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/{turn}") for turn in range(rounds)]
-        warm = [call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/{turn}") for turn in range(rounds)]
+        # Python's own cache of byte code is there, as after an installation
+        python = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": f"{cache}/python"}
+        call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/first", **python)
+        cold, warm = (
+            [call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/{turn}", **python) for turn in range(rounds)]
+            for _ in range(2)
+        )
     return {
         "import": statistics.median(run["import"] for run in warm),
         "first_fit_cold": statistics.median(run["first_fit"] for run in cold),
         "first_fit_cached": statistics.median(run["first_fit"] for run in warm),
     }
+
+
+def bandwidth(folder: Path) -> dict[str, float]:
+    """Measure how fast memory is read, in bytes a second, by threads."""
+    program = folder / "bandwidth"
+    subprocess.run(["cc", "-O3", "-march=native", "-pthread", str(HERE / "bandwidth.c"), "-o", str(program)], check=True)
+    run = [subprocess.run([program, str(n)], capture_output=True, text=True, check=True) for n in THREADS]
+    return {str(n): float(done.stdout) for n, done in zip(THREADS, run, strict=True)}
 
 
 def machine(rival_python: str) -> dict[str, str]:
@@ -169,11 +182,11 @@ def machine(rival_python: str) -> dict[str, str]:
 def main() -> None:
     """Measure the sections asked for, keep the others' results, write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", help="problems, or: start, convert, national-5m, alone")
+    parser.add_argument("sections", nargs="*", help="problems, or: start, convert, bandwidth, national-5m, alone")
     parser.add_argument("--rival-python", default=os.environ.get("RIVAL_PYTHON", sys.executable))
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    wanted = options.sections or [*COMPARED, "alone", "start", "convert", "national-5m"]
+    wanted = options.sections or [*COMPARED, "alone", "start", "convert", "bandwidth", "national-5m"]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "cpu.json"
     results = json.loads(path.read_text()) if path.exists() else {}
@@ -190,6 +203,8 @@ def main() -> None:
             elif section == "convert":
                 turns = [call(sys.executable, "-c", CONVERT) for _ in range(options.rounds)]
                 results["convert"] = {field: statistics.median(turn[field] for turn in turns) for field in turns[0]}
+            elif section == "bandwidth":
+                results["bandwidth"] = bandwidth(Path(folder))
             elif section == "national-5m":
                 results["national-5m"] = call(sys.executable, "-c", WHOLE, 1000)
             else:

@@ -88,6 +88,8 @@ def details(results: dict[str, Any]) -> str:
         assert epoch
         add("national-500k: ColumnMatrix from csr", f"{run['seconds']:.3f} s = {run['seconds'] / epoch['seconds']:.0f} epochs")
         add("memory beyond input and result", f"{max(run['beyond'], 0):.2f} bytes per non-zero")
+    for threads, speed in results.get("bandwidth", {}).items():
+        add(f"memory bandwidth, {threads} thread{'s' if threads != '1' else ''}", f"{speed / 1e9:.1f} GB/s")
     if "national-5m" in results:
         run = results["national-5m"]
         what = f"national, 19,480 x 5,000,000, {run['entries'] / 1e6:.0f} M non-zeros: 1,000 epochs"

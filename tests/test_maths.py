@@ -210,3 +210,8 @@ def test_streams_epochs_and_seeds_differ():
     runs = [(0, 0, 0), (1, 0, 0), (2**32, 0, 0), (0, 1, 0), (0, 0, 1)]
     draws = [noise.uniform(np, seed, stream, epoch, 0, 64).tobytes() for seed, stream, epoch in runs]
     assert len(set(draws)) == len(runs)
+
+
+def test_normal_quantiles_are_scipys_for_every_possible_draw():
+    draws = (np.arange(2**23) + 0.5) * 2.0**-23
+    np.testing.assert_allclose(noise.normal_quantile(draws), special.ndtri(draws), rtol=3e-15)

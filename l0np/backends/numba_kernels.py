@@ -167,72 +167,41 @@ class Columns(NamedTuple):
     log_alpha_slope: Any
 
 
-@helper
-def _term(data, indices, k, rows):
-    return data[k] * rows[indices[k]]
-
-
-@helper
-def _dot(data, indices, start, stop, rows):
-    """Return the product of one column with `rows`: four sums side by side, for one would wait for each addition."""
-    s0 = s1 = s2 = s3 = 0.0
-    k = start
-    while k + _4 <= stop:
-        s0 += _term(data, indices, k, rows)
-        s1 += _term(data, indices, k + _1, rows)
-        s2 += _term(data, indices, k + _2, rows)
-        s3 += _term(data, indices, k + _3, rows)
-        k += _4
-    if k + _4 <= _U(data.size):
-        # The rest reads into the next columns and takes nothing from there: a loop whose end cannot be foretold costs more
-        t0, t1, t2 = _term(data, indices, k, rows), _term(data, indices, k + _1, rows), _term(data, indices, k + _2, rows)
-        s0 += t0 if k < stop else 0.0
-        s1 += t1 if k + _1 < stop else 0.0
-        s2 += t2 if k + _2 < stop else 0.0
-    else:
-        while k < stop:
-            s0 += _term(data, indices, k, rows)
-            k += _1
-    return (s0 + s1) + (s2 + s3)
-
-
-@helper
-def _add_term(data, indices, k, coefficient, out):
-    out[indices[k]] += coefficient * data[k]
-
-
-@helper
-def _add(data, indices, start, stop, coefficient, out):
-    """Add `coefficient` times one column to `out`, unrolled as `_dot` is."""
-    k = start
-    while k + _4 <= stop:
-        _add_term(data, indices, k, coefficient, out)
-        _add_term(data, indices, k + _1, coefficient, out)
-        _add_term(data, indices, k + _2, coefficient, out)
-        _add_term(data, indices, k + _3, coefficient, out)
-        k += _4
-    if k + _4 <= _U(data.size):
-        _add_term(data, indices, k, coefficient if k < stop else 0.0, out)
-        _add_term(data, indices, k + _1, coefficient if k + _1 < stop else 0.0, out)
-        _add_term(data, indices, k + _2, coefficient if k + _2 < stop else 0.0, out)
-    else:
-        while k < stop:
-            _add_term(data, indices, k, coefficient, out)
-            k += _1
+# A loop whose end the processor cannot foretell costs more than three entries. So what is left of a column after groups of
+# four is done without one: these entries may be the next column's, from which nothing is taken. The two loops stand here and
+# not in functions of their own, for the compiler would not inline these, and a call costs as much as twenty entries.
 
 
 @helper
 def _gather(entries, first, n, rows, theta_slope, log_alpha_slope, out):
     """Write M_j . rows for each column whose gate was open, 0 for the others; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
+    end = _U(data.size)
     read = _U(0)
     for i in range(n):
         j = first + i
+        s0 = s1 = s2 = s3 = 0.0  # four sums side by side, for one would wait for each addition
         if theta_slope[j] != 0 or log_alpha_slope[j] != 0:
-            out[i] = _dot(data, indices, indptr[j], indptr[j + _1], rows)
-            read += indptr[j + _1] - indptr[j]
-        else:
-            out[i] = 0.0
+            k, stop = indptr[j], indptr[j + _1]
+            read += stop - k
+            while k + _4 <= stop:
+                s0 += data[k] * rows[indices[k]]
+                s1 += data[k + _1] * rows[indices[k + _1]]
+                s2 += data[k + _2] * rows[indices[k + _2]]
+                s3 += data[k + _3] * rows[indices[k + _3]]
+                k += _4
+            if stop + _4 <= end:
+                t0 = data[k] * rows[indices[k]]
+                t1 = data[k + _1] * rows[indices[k + _1]]
+                t2 = data[k + _2] * rows[indices[k + _2]]
+                s0 += t0 if k < stop else 0.0
+                s1 += t1 if k + _1 < stop else 0.0
+                s2 += t2 if k + _2 < stop else 0.0
+            else:
+                while k < stop:
+                    s0 += data[k] * rows[indices[k]]
+                    k += _1
+        out[i] = (s0 + s1) + (s2 + s3)
     return np.int64(read)
 
 
@@ -240,12 +209,29 @@ def _gather(entries, first, n, rows, theta_slope, log_alpha_slope, out):
 def _scatter(entries, first, n, coefficients, out):
     """Add coefficient_j M_j to `out` for each column whose coefficient is not 0; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
+    end = _U(data.size)
     read = _U(0)
     for i in range(n):
         j = first + i
-        if coefficients[i] != 0:
-            _add(data, indices, indptr[j], indptr[j + _1], np.float64(coefficients[i]), out)
-            read += indptr[j + _1] - indptr[j]
+        coefficient = np.float64(coefficients[i])
+        if coefficient != 0:
+            k, stop = indptr[j], indptr[j + _1]
+            read += stop - k
+            while k + _4 <= stop:
+                out[indices[k]] += coefficient * data[k]
+                out[indices[k + _1]] += coefficient * data[k + _1]
+                out[indices[k + _2]] += coefficient * data[k + _2]
+                out[indices[k + _3]] += coefficient * data[k + _3]
+                k += _4
+            if stop + _4 <= end:
+                t0, t1, t2 = coefficient * data[k], coefficient * data[k + _1], coefficient * data[k + _2]
+                out[indices[k]] += t0 if k < stop else 0.0
+                out[indices[k + _1]] += t1 if k + _1 < stop else 0.0
+                out[indices[k + _2]] += t2 if k + _2 < stop else 0.0
+            else:
+                while k < stop:
+                    out[indices[k]] += coefficient * data[k]
+                    k += _1
     return np.int64(read)
 
 

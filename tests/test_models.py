@@ -541,14 +541,14 @@ def test_statistics_of_the_last_fit(device):
 
 def test_public_names():
     assert l0np.__all__ == [
-        "Aggregate", "ColumnMatrix", "Diagnostics", "RegressionPath", "SparseCalibrationWeights", "SparseL0Linear",
-        "TargetChecks", "TargetTable", "callbacks", "check_targets", "diagnose", "errors", "l0_regression_path", "schedules",
-        "target_table",
+        "Aggregate", "Calibration", "CalibrationPath", "ColumnMatrix", "Diagnostics", "RegressionPath",
+        "SparseCalibrationWeights", "SparseL0Linear", "TargetChecks", "TargetTable", "calibrate", "callbacks", "check_targets",
+        "diagnose", "errors", "l0_path", "l0_regression_path", "schedules", "target_table",
     ]  # fmt: skip
     shared = "fit predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"
     shared += " state_dict load_state_dict reset"
     own = {
-        SparseCalibrationWeights: "get_weights get_active_weights get_l2_penalty log_weight",
+        SparseCalibrationWeights: "get_weights get_active_weights get_l2_penalty log_weight refit",
         SparseL0Linear: "get_coefficients get_selected_features weight bias refit",
     }
     for kind, names in own.items():

@@ -408,6 +408,17 @@ def on_device(matrix, kind="csr"):
     return getattr(device_sparse, f"{kind}_matrix")(getattr(sparse, f"{kind}_matrix")(matrix))
 
 
+@pytest.mark.parametrize("kind", ["csr", "dense"])
+def test_a_refit_asks_for_the_matrix_in_main_memory(kind, cuda_somewhere):
+    M, y = small_problem()
+    model = calibration(40).fit(on_device(M, kind), y, n_active=20, epochs=64, lr=0.1, loss_type="relative")
+    before = model.state_dict()
+    with pytest.raises(InputTypeError, match=r"pass M\.get\(\)"):
+        model.refit(on_device(M, kind), y)
+    assert same_state(before, model.state_dict())
+    assert model.refit(on_device(M, kind).get(), y).converged
+
+
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "dense"])
 def test_device_matrices_give_the_same_run_and_device_answers(kind, cuda_somewhere):
     import cupy

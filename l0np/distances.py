@@ -54,7 +54,7 @@ def raking(lower: float, upper: float) -> Distance:
     """Return the multiplicative method: distance w log(w / r) - w + r, F(u) = exp(u)."""
 
     def function(u: Floats) -> tuple[Floats, Floats, Floats]:
-        ratio = np.exp(np.minimum(u, EXPONENT_BOUND))
+        ratio = np.exp(np.clip(u, -EXPONENT_BOUND, EXPONENT_BOUND))  # neither infinite nor, with a record lost, 0
         return ratio, ratio, ratio - 1.0
 
     return Distance(function, lambda ratio: float(np.log(ratio)) if ratio > 0 else -np.inf, lower, upper, np.finfo(float).tiny)

@@ -110,7 +110,8 @@ def refit_weights(
     array([1., 2., 3.])
     """
     system = _System.build(matrix, target, reference, scale, importance, tolerance, total)
-    multipliers, converged, steps = _method_of_multipliers(system, distance)
+    with np.errstate(all="ignore"):  # steps that leave the numbers' range are shortened
+        multipliers, converged, steps = _method_of_multipliers(system, distance)
     ratios = distance(system.rows.T @ multipliers)[0]
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - target)
@@ -234,17 +235,15 @@ def _newton(system: _System, distance: Distance, centre: Floats, proximity: floa
     for step in range(MOST_NEWTON_STEPS):
         direction = -solve_newton_system(system.rows, curvature, diagonal, gradient)
         descent, length = float(gradient @ direction), 1.0
-        while True:
+        while -length * descent > ROUNDING * abs(value):
             trial = dual(at + length * direction)
             if trial[0] <= value + SUFFICIENT_DECREASE * length * descent:
                 break
             length *= 0.5
-            if abs(length * descent) <= ROUNDING * abs(value):  # the values can tell no more, but the gradients may
-                trial = dual(at + direction)
-                if np.abs(trial[1]).max() > 0.5 * np.abs(gradient).max():
-                    return at, step, True
-                length = 1.0
-                break
+        else:  # the values can tell no more, but the gradients may
+            length, trial = 1.0, dual(at + direction)
+            if np.abs(trial[1]).max(initial=0.0) >= 0.5 * np.abs(gradient).max(initial=0.0):
+                return at, step, True
         at = at + length * direction
         value, gradient, curvature, diagonal = trial
     return at, MOST_NEWTON_STEPS, False
@@ -252,15 +251,24 @@ def _newton(system: _System, distance: Distance, centre: Floats, proximity: floa
 
 def solve_newton_system(rows: Any, curvature: Floats, diagonal: Floats, right: Floats) -> Floats:
     """Solve (rows diag(curvature) rows' + diag(diagonal)) x = right, symmetric and positive definite."""
-    from scipy import linalg, sparse
+    from scipy import sparse
 
     n = len(right)
     if not sparse.issparse(rows):
         product = (rows * curvature) @ rows.T
         product[np.diag_indices(n)] += diagonal
-        return np.asarray(linalg.solve(product, right, assume_a="pos", check_finite=False))
+        return _solve_dense(product, right)
     product = (rows @ sparse.diags_array(curvature) @ rows.T).tocsc() + sparse.diags_array(diagonal, format="csc")
     if n <= DENSE_TARGETS:
-        return np.asarray(linalg.solve(product.toarray(), right, assume_a="pos", check_finite=False))
+        return _solve_dense(product.toarray(), right)
     options = {"SymmetricMode": True}
     return np.asarray(sparse.linalg.splu(product, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options).solve(right))
+
+
+def _solve_dense(matrix: Floats, right: Floats) -> Floats:
+    from scipy import linalg
+
+    try:
+        return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix, check_finite=False), right, check_finite=False))
+    except linalg.LinAlgError:  # definite, but not to sixteen digits
+        return np.asarray(linalg.lstsq(matrix, right, check_finite=False)[0])

@@ -257,3 +257,26 @@ def test_the_door_of_paths(options, text):
         path.smallest_adequate()
     with pytest.raises(InputTypeError, match="share_within"):
         path.smallest_adequate(share_within=0.9)
+
+
+@pytest.mark.parametrize(
+    ("M", "y", "missed"),
+    [
+        (np.ones((1, 1)), [3.0], 0),
+        (np.zeros((3, 20)), np.ones(3), 3),
+        (np.vstack([np.ones((1, 30)), np.zeros((1, 30))]), [30.0, 5.0], 1),
+        (np.ones((2, 30)), [-30.0, -30.0], 2),
+    ],
+    ids=["one record", "nothing in any target", "an empty row", "the wrong sign"],
+)
+def test_degenerate_problems_come_to_rest(M, y, missed):
+    answer = l0np.calibrate(M, y, n_active=min(5, M.shape[1]), seed=0)
+    assert answer.converged
+    assert len(answer.missed) == missed
+    assert (answer.selected_weights > 0).all()
+
+
+def test_targets_of_no_weight_move_nothing():
+    M, y, base = problem()
+    answer = l0np.calibrate(M, 2 * y, n_active=None, base_weights=base, target_weights=0.0)
+    np.testing.assert_allclose(answer.weights, base)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from l0np.sparse import SparseL0Linear
 from l0np.spike_slab import expected_f1, inclusion_probabilities
 from l0np.subsets import Subsets
 
+MOST_COLUMNS, MOST_ROUNDS = 2000, 5  # beyond so many columns, methods see only those that may matter
+MOST_FEATURES = 100  # in a model, where the user names no numbers
 FIRST_EPOCHS, NEXT_EPOCHS, LEARNING_RATE = 1000, 200, 0.05  # of the trained gates, the largest size first
 
 
@@ -35,6 +37,7 @@ class Task:
     y: NDArray[np.float64]
     seed: int
     device: str
+    chosen_from: int  # columns that there were before others were screened out
 
     @property
     def response(self) -> NDArray[np.float64]:
@@ -52,9 +55,9 @@ class Task:
         return max(min(int(np.count_nonzero(self.design.usable)), self.degrees - 1), 0)
 
     def usual_sizes(self, at_least: int = 0) -> NDArray[np.int64]:
-        """Return 0, 1, ... up to n / (log p log log n), to which best subsets are consistent (Zhu et al., PNAS 117, 2020)."""
-        n, p = max(self.design.n, 16), max(self.design.p, 3)
-        most = max(round(n / (math.log(p) * math.log(math.log(n)))), at_least, 1)
+        """Return 0, 1, ... up to 100 or n / (log p log log n), to which splicing is consistent (Zhu et al., PNAS 117, 2020)."""
+        n, p = max(self.design.n, 16), max(self.chosen_from, 3)
+        most = max(min(round(n / (math.log(p) * math.log(math.log(n)))), MOST_FEATURES), at_least, 1)
         return np.arange(min(most, self.largest) + 1)
 
 
@@ -62,7 +65,9 @@ def by_inclusion(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Rank features by the posterior probability that they belong in the model (see `spike_slab`)."""
     response, compiled = task.response, get_backend(task.device).name == "numba"
     products, total = task.design.correlations(response), float(response @ response)
-    probability, empty = inclusion_probabilities(Gram(task.design), products, total, task.degrees, task.seed, compiled=compiled)
+    probability, empty = inclusion_probabilities(
+        Gram(task.design), products, total, task.degrees, task.seed, compiled=compiled, chosen_from=task.chosen_from
+    )
     f1 = expected_f1(probability, empty)
     ranked = np.lexsort((-np.abs(products), -probability))
     if sizes is None:
@@ -98,8 +103,45 @@ def by_gates(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     return Supports({int(k): features[int(k)] for k in sizes}, lambda_l0=prices)
 
 
-METHODS: dict[str, Callable[[Task, NDArray[np.int64] | None], Supports]] = {
+Method = Callable[[Task, NDArray[np.int64] | None], Supports]
+METHODS: dict[str, Method] = {
     "inclusion": by_inclusion,
     "exchange": by_exchange,
     "gates": by_gates,
 }
+
+
+def select(method: Method, task: Task, sizes: NDArray[np.int64] | None) -> Supports:
+    """Choose features by a method; of more than 2,000 columns, among those that may matter.
+
+    These are the columns of largest correlation with the response and then, as long as that changes the largest model, those
+    found so far with the ones of largest correlation with what that model leaves (iterated sure independence screening:
+    J. Fan, J. Lv, JRSS B 70, 2008).
+    """
+    p, most = task.design.p, max(MOST_COLUMNS, 2 * int(sizes.max(initial=0)) if sizes is not None else 0)
+    if p <= most:
+        return method(task, sizes)
+    kept, known = _largest(task.design.correlations(task.response), most), np.zeros(0, np.int64)
+    for _ in range(MOST_ROUNDS):
+        seen = kept
+        supports = method(replace(task, design=task.design.take(seen)), sizes)
+        features = {k: seen[chosen] for k, chosen in supports.features.items()}
+        largest = features[max(features)]
+        if np.array_equal(largest, known):
+            break
+        known = largest
+        left = task.y - task.design.predictions(largest, task.design.solve(task.y, largest))
+        correlations = task.design.correlations(left)
+        found = np.unique(np.concatenate(list(features.values())))
+        correlations[found] = np.inf
+        kept = _largest(correlations, len(found) + most // 2)
+    inclusion = supports.inclusion
+    if inclusion is not None:
+        inclusion = np.zeros(p)
+        inclusion[seen] = supports.inclusion
+    return replace(supports, features=features, inclusion=inclusion)
+
+
+def _largest(correlations: NDArray[np.float64], number: int) -> NDArray[np.int64]:
+    """Return the columns of the largest correlations, ascending; of equal ones the first."""
+    return np.sort(np.argsort(-np.abs(correlations), kind="stable")[:number])

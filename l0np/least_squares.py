@@ -59,6 +59,10 @@ class Design:
         """Return the design of some of the rows, with means and scales of its own."""
         return Design(ColumnMatrix.build(self.unscaled(chosen), np.float64), intercept=self.intercept)
 
+    def take(self, chosen: NDArray[Any]) -> "Design":
+        """Return the design of some of the columns."""
+        return Design(ColumnMatrix.build(self._csc[:, chosen], np.float64), intercept=self.intercept)
+
     def unscaled(self, rows: NDArray[Any]) -> Any:
         """Return some rows of the matrix itself, sparse."""
         return self._csc[rows]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from l0np import validation
 from l0np.errors import InputError
-from l0np.feature_selection import METHODS, Supports, Task
+from l0np.feature_selection import METHODS, Method, Supports, Task, select
 from l0np.least_squares import Design
 from l0np.matrix import ColumnMatrix
 
@@ -135,12 +135,13 @@ def l0_regression_path(
     y : array of shape (n,)
         The response.
     n_active : int or iterable of int, optional
-        Numbers of features to fit; by default 0, 1, ... up to n / (log p log log n).
+        Numbers of features to fit; by default 0, 1, ... up to n / (log p log log n), at most 100.
     method : {"inclusion", "exchange", "gates"}
         How features are chosen. "inclusion" ranks them by the posterior probability that they belong in the model, averaged
         over many sparse models (spike and slab, George and McCulloch 1993): the best support where the noise is large, and
         fast. "exchange" finds for each size a subset that no exchange of two features improves: the smallest error.
-        "gates" trains `SparseL0Linear` with `n_active`, from the largest size to the smallest, each warm-started.
+        "gates" trains `SparseL0Linear` with `n_active`, from the largest size to the smallest, each warm-started. Of more than
+        2,000 features all look at those that correlate most with y or with what a first model leaves of it.
     criterion : {"f1", "bic", "ebic", "gic"}, optional
         How the size is chosen. "f1" (only with "inclusion", where it is the default) takes the largest expected F1 measure
         of the support. Information criteria are ``n log(error)`` plus a price for each feature: "bic" log n, "gic"
@@ -197,8 +198,8 @@ def l0_regression_path(
     folds = None if cv is None else validation.whole_number("cv", cv, at_least=2, at_most=n)
     ridge = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
     design = Design(matrix, intercept=validation.flag("fit_intercept", fit_intercept))
-    task = Task(design, target, validation.whole_number("seed", seed, at_least=0, at_most=2**64 - 1), device)
-    supports = choose(task, sizes)
+    task = Task(design, target, validation.whole_number("seed", seed, at_least=0, at_most=2**64 - 1), device, p)
+    supports = select(choose, task, sizes)
     path = _fitted(task, supports, ridge)
     if folds is not None:
         values = _cross_validated(task, choose, path.n_active, ridge, folds)
@@ -235,7 +236,7 @@ def _fitted(task: Task, supports: Supports, ridge: float) -> RegressionPath:
 
 def _cross_validated(
     task: Task,
-    choose: Callable[[Task, NDArray[np.int64] | None], Supports],
+    choose: Method,
     sizes: NDArray[np.int64],
     ridge: float,
     folds: int,
@@ -247,7 +248,7 @@ def _cross_validated(
     for left_out in range(folds):
         inside = fold != left_out
         part = replace(task, design=task.design.rows(np.flatnonzero(inside)), y=task.y[inside])
-        path = _fitted(part, choose(part, sizes), ridge)
+        path = _fitted(part, select(choose, part, sizes), ridge)
         predictions = task.design.unscaled(np.flatnonzero(~inside)) @ path.coefficients.T.toarray() + path.intercepts
         squares += np.sum((task.y[~inside, None] - predictions) ** 2, axis=0)
     return squares / n

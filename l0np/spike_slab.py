@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from l0np.least_squares import Gram
 
 SWEEPS, BURN_IN = 1000, 100
-BLOCK = 100  # sweeps for which noise is drawn at once, and after which the residual is computed afresh
+BLOCK, BLOCK_DRAWS = 100, 2_000_000  # most sweeps and draws at once; after them the residual is made afresh
 SLAB_SCALE = 0.1  # of unit information, in which one observation tells as much as the prior
 SMALLEST_VARIANCE = 1e-10  # of the response's: an exact fit must not divide by 0
 
@@ -75,7 +75,7 @@ def sweep(
 
 
 def inclusion_probabilities(
-    gram: Gram, products: NDArray[np.float64], total: float, degrees: int, seed: int, *, compiled: bool
+    gram: Gram, products: NDArray[np.float64], total: float, degrees: int, seed: int, *, compiled: bool, chosen_from: int = 0
 ) -> tuple[NDArray[np.float64], float]:
     """Return each column's posterior probability of being in the model, and that of no column being in it.
 
@@ -89,22 +89,25 @@ def inclusion_probabilities(
         Of all noise.
     compiled : bool
         Whether Numba may be used.
+    chosen_from : int
+        Number of columns that there were before others were screened out; at least those given.
     """
     p, step = len(products), _kernel() if compiled else sweep
     if total == 0 or not products.any():
         return np.zeros(p), 1.0
     generator = np.random.Generator(np.random.Philox(key=seed))
-    sums = np.empty(3)
+    sums, block = np.empty(3), max(1, min(BLOCK, BLOCK_DRAWS // p))
     b, probability, included, empty = np.zeros(p), np.zeros(p), np.zeros(p), 0
-    share, slab, variance = 1.0 / (1.0 + math.sqrt(p)), SLAB_SCALE * degrees, total / degrees
+    candidates = max(p, chosen_from)
+    share, slab, variance = 1.0 / (1.0 + math.sqrt(candidates)), SLAB_SCALE * degrees, total / degrees
     residual = products.copy()
     with np.errstate(over="ignore"):
         for number in range(SWEEPS):
-            if number % BLOCK == 0:
-                uniform, normal = generator.random((BLOCK, p)), generator.standard_normal((BLOCK, p))
+            if number % block == 0:
+                uniform, normal = generator.random((block, p)), generator.standard_normal((block, p))
                 on = np.flatnonzero(b)
                 residual = products - b[on] @ gram.of(on)  # sums of many updates drift
-            noise = uniform[number % BLOCK], normal[number % BLOCK]
+            noise = uniform[number % block], normal[number % block]
             prior = math.log(share / (1.0 - share)) - 0.5 * math.log1p(slab), slab / (1.0 + slab), variance
             done = 0
             while (done := step(done, gram.rows, gram.place, products, b, residual, *noise, *prior, probability, sums)) < p:
@@ -113,7 +116,7 @@ def inclusion_probabilities(
             squares = max(total - explained, SMALLEST_VARIANCE * total)
             variance = 0.5 * (squares + coefficients / slab) / generator.standard_gamma(0.5 * (degrees + size))
             slab = 0.5 * (SLAB_SCALE * degrees + coefficients / variance) / generator.standard_gamma(0.5 * (1 + size))
-            share = min(max(generator.beta(1.0 + size, math.sqrt(p) + p - size), 1e-12), 1.0 - 1e-12)
+            share = min(max(generator.beta(1.0 + size, math.sqrt(candidates) + candidates - size), 1e-12), 1.0 - 1e-12)
             if number >= BURN_IN:
                 included += probability
                 empty += size == 0

@@ -72,6 +72,21 @@ def test_the_iterative_solver_gives_the_same(density, ridge, monkeypatch):
     assert iterated.rank is None
 
 
+@pytest.mark.parametrize("density", [1.0, 0.05], ids=["dense", "sparse"])
+def test_standardised_columns(density):
+    rng = np.random.default_rng(3)
+    X = (3.0 + rng.normal(size=(50, 20))) * (rng.random((50, 20)) < density)
+    X[:, 4] = 0.1  # constant, though its mean is not exact
+    for intercept, centred in ((True, X - X.mean(axis=0)), (False, X)):
+        design = Design(ColumnMatrix.build(X, np.float64), intercept=intercept)
+        lengths = np.linalg.norm(centred, axis=0)
+        usable = lengths > 1e-9 if not intercept else (lengths > 1e-9) & (np.arange(20) != 4)
+        assert design.usable.tolist() == usable.tolist()
+        expected = np.divide(centred, lengths, out=np.zeros_like(X), where=usable)
+        np.testing.assert_allclose(design.columns(np.arange(20)), expected, atol=1e-14)
+        np.testing.assert_allclose(design.correlations(X), expected.T @ X, atol=1e-12)
+
+
 def test_a_large_mean_costs_no_digits():
     rng = np.random.default_rng(2)
     X = rng.normal(size=(100, 3))
@@ -213,6 +228,19 @@ def test_exchange_beats_growing_one_by_one():
     assert path.n_active_ == 2
 
 
+def test_sizes_learn_from_those_above_and_below():
+    """The best of a size is not worse than its neighbours' less, or with, the one column that costs or gains most."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, 40)) @ np.linalg.cholesky(0.8 ** np.abs(np.subtract.outer(np.arange(40), np.arange(40)))).T
+        y = X @ rng.normal(size=40) + 3.0 * rng.normal(size=60)
+        search = subsets_of(X, y)
+        found = [search._scan(chosen) for chosen in search.path(np.arange(13)).values()]
+        for smaller, larger in itertools.pairwise(found):
+            assert smaller.squares <= (larger.squares + larger.drop.min()) * (1 + 1e-12)
+            assert larger.squares <= (smaller.squares - smaller.add.max()) * (1 + 1e-12)
+
+
 def test_constant_and_repeated_features():
     X, y, _ = problem()
     X = np.column_stack((np.full(60, 3.0), X, X[:, 4]))
@@ -336,6 +364,21 @@ def test_sparse_dense_and_column_matrices_give_the_same_path():
     for other in others:
         np.testing.assert_allclose(one.inclusion, other.inclusion, atol=1e-9)
         np.testing.assert_allclose(one.coef_, other.coef_, atol=1e-9)
+
+
+def test_a_feature_that_only_what_is_left_shows_comes_through_the_screening(monkeypatch):
+    """x0 is uncorrelated with y, as its share in it and that of its correlate x1 cancel."""
+    monkeypatch.setattr("l0np.feature_selection.MOST_COLUMNS", 20)
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(400, 200))
+    X[:, 1] = X[:, 0] + rng.normal(size=400)
+    y = 2.0 * X[:, 1] - 2.0 * X[:, 0] + 0.3 * rng.normal(size=400)
+    X[:, 0] -= (X[:, 0] @ (y - y.mean()) / np.sum((y - y.mean()) ** 2)) * (y - y.mean()) * 0.98
+    assert abs(np.corrcoef(X[:, 0], y)[0, 1]) < 0.02
+    for method in ("inclusion", "exchange"):
+        path = l0_regression_path(X, y, method=method)
+        assert set(path.indices) >= {0, 1}, method
+    assert l0_regression_path(X, y).inclusion.shape == (200,)
 
 
 def test_more_columns_than_the_gram_matrix_is_made_for_at_once():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
+from support import needs_speed
 
 import l0np
 from l0np import rounding
@@ -130,6 +131,7 @@ def test_schools_above_the_rank(schools, k, size):
     assert np.count_nonzero(l0np.calibrate(schools, schools.sum(axis=1), n_active=1, seed=0).weights) == 1
 
 
+@needs_speed
 @pytest.mark.parametrize("k", [10, 60])
 def test_schools_below_the_rank(schools, k):
     y = schools.sum(axis=1)
@@ -145,6 +147,7 @@ def test_schools_below_the_rank(schools, k):
     assert answer.missed
 
 
+@needs_speed
 def test_gates_and_every_record(schools):
     y = schools.sum(axis=1)
     gated = l0np.calibrate(schools, y, n_active=120, method="gates", epochs=300, seed=0)
@@ -172,6 +175,7 @@ def test_base_weights_that_differ_come_out_even():
     assert np.abs(answer.targets.relative_error).max() < 1e-9
 
 
+@needs_speed
 def test_target_options_reach_selection_and_refit():
     M, y, base = problem()
     y[3] *= 30.0  # plainly wrong
@@ -190,6 +194,7 @@ def test_target_options_reach_selection_and_refit():
     assert np.isclose(fixed.weights.sum(), base.sum(), rtol=1e-6)
 
 
+@needs_speed
 def test_paths_and_the_smallest_adequate(schools):
     y = schools.sum(axis=1)
     path = l0np.l0_path(schools, y, n_active=[231, 20, 100, 60], seed=0)
@@ -203,6 +208,7 @@ def test_paths_and_the_smallest_adequate(schools):
     assert "231" in str(path)
 
 
+@needs_speed
 def test_paths_by_price_and_by_gates():
     M, y, base = problem()
     path = l0np.l0_path(M, y, lambda_l0=[1e-3, 1e-6], base_weights=base, epochs=300, seed=0)

@@ -131,7 +131,6 @@ def test_schools_above_the_rank(schools, k, size):
     assert np.count_nonzero(l0np.calibrate(schools, schools.sum(axis=1), n_active=1, seed=0).weights) == 1
 
 
-@needs_speed
 @pytest.mark.parametrize("k", [10, 60])
 def test_schools_below_the_rank(schools, k):
     y = schools.sum(axis=1)
@@ -194,7 +193,6 @@ def test_target_options_reach_selection_and_refit():
     assert np.isclose(fixed.weights.sum(), base.sum(), rtol=1e-6)
 
 
-@needs_speed
 def test_paths_and_the_smallest_adequate(schools):
     y = schools.sum(axis=1)
     path = l0np.l0_path(schools, y, n_active=[231, 20, 100, 60], seed=0)
@@ -208,7 +206,6 @@ def test_paths_and_the_smallest_adequate(schools):
     assert "231" in str(path)
 
 
-@needs_speed
 def test_paths_by_price_and_by_gates():
     M, y, base = problem()
     path = l0np.l0_path(M, y, lambda_l0=[1e-3, 1e-6], base_weights=base, epochs=300, seed=0)

@@ -4,9 +4,11 @@ T. Hastie, R. Tibshirani, R. J. Tibshirani: Best subset, forward stepwise or las
 normal with correlations ``rho^|i - j|``, the first s coefficients are 1, the noise gives the signal-to-noise ratio wanted.
 Rivals run with their documented defaults, all in one process, taking turns on each data set.
 
-    pip install . abess scikit-learn && python benchmarks/regression.py [--seeds 10]
+    pip install . abess scikit-learn
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/regression.py [--seeds 10]
 
-writes benchmarks/results/regression.json and regression.md.
+writes benchmarks/results/regression.json and regression.md. On one thread: the problems are small, and on a machine that does
+other work too, linear algebra on several threads measures how long they wait for each other.
 """
 
 import argparse
@@ -119,7 +121,7 @@ def report(rows: list[dict], machine: dict[str, object]) -> str:
         f"Designs of Hastie, Tibshirani and Tibshirani (2020), {machine['seeds']} seeds each; F1 of the support (higher is",
         "better), risk relative to that of the null model (lower is better), median seconds. Rivals with their defaults.",
         "",
-        f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}; "
+        f"{machine['cpu']}, {machine['cores']} cores, threads: {machine['threads']}, Python {machine['python']}; "
         + ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
         + f". `{machine['command']}`",
         "",
@@ -187,6 +189,7 @@ def main() -> None:
         "python": platform.python_version(),
         "versions": {name: version(name) for name in packages},
         "seeds": options.seeds,
+        "threads": os.environ.get("OMP_NUM_THREADS", "as many as there are"),
         "command": f"python benchmarks/regression.py --seeds {options.seeds}" + " --gates" * options.gates,
     }
     RESULTS.mkdir(exist_ok=True)

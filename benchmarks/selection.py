@@ -23,6 +23,7 @@ import numpy as np
 import problems
 
 import l0np
+from l0np.exchange import pursue
 from l0np.refit import DEFAULT_BOUNDS
 from l0np.selection import Study
 
@@ -84,18 +85,9 @@ PROBLEMS = {
 
 
 def pursuit(study: Any, k: int) -> Any:
-    """Non-negative orthogonal matching pursuit (Bruckstein et al. 2008), the rival below the rank."""
-    from scipy.optimize import nnls
-
-    rows = study.matrix.to_scipy().toarray() / study.scale[:, None]
-    target, chosen = study.targets.value / study.scale, []
-    norms, residual = np.linalg.norm(rows, axis=0), study.targets.value / study.scale
-    for _ in range(k):
-        gain = rows.T @ residual / norms
-        gain[chosen] = -np.inf
-        chosen.append(int(gain.argmax()))
-        residual = target - rows[:, chosen] @ nnls(rows[:, chosen], target)[0]
-    return np.sort(chosen)
+    """Non-negative orthogonal matching pursuit (Bruckstein et al. 2008), the rival below the rank: ours without exchanges."""
+    scale = study.targets.error_scale
+    return pursue(study.matrix.to_scipy().toarray() / scale[:, None], study.targets.value / scale, k)
 
 
 def at_random(study: Any, k: int, seed: int) -> Any:

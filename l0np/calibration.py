@@ -17,7 +17,7 @@ from l0np.links import ExponentialLink, Link
 from l0np.model import GatedModel
 from l0np.optimizers import Parameter
 from l0np.penalties import l2_penalty
-from l0np.refit import DEFAULT_BOUNDS, Refit, default_scale, refit_to_targets
+from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
 from l0np.state import State
 from l0np.targets import TargetOptions, Targets
 
@@ -305,8 +305,9 @@ class SparseCalibrationWeights(GatedModel):
             total = validation.real_number("total", total, above=0.0)
         matrix = self._host_matrix("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
-        selected = self._test_time_weights(self._state) != 0
-        if not selected.any():
+        is_selected = self._test_time_weights(self._state) != 0
+        selected = np.flatnonzero(is_selected)
+        if not selected.size:
             raise InputError("no record is active: nothing to refit")
         if reference is None:
             base = validation.scalar_or_vector(
@@ -316,11 +317,10 @@ class SparseCalibrationWeights(GatedModel):
             base = base * (base.sum() / base[selected].sum())
         else:
             base = validation.scalar_or_vector("reference", reference, self.n_features, np.dtype(np.float64), above=0.0)
-        columns = matrix.to_scipy()[:, np.flatnonzero(selected)].astype(np.float64)
-        refit = refit_to_targets(columns, targets, default_scale(targets), base[selected], found, total)
+        refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
         log_weight = np.array(self._state.theta.value)
         log_weight[selected] = np.log(refit.weights)
-        self._state = replace(self._state, theta=replace(self._state.theta, value=log_weight), selection=selected)
+        self._state = replace(self._state, theta=replace(self._state.theta, value=log_weight), selection=is_selected)
         return refit
 
     def _first_state(self, target: NDArray[np.float64]) -> State:

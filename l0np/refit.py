@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.distances import Distance
+from l0np.matrix import ColumnMatrix
 from l0np.targets import Targets
 
 Floats = NDArray[np.float64]
@@ -120,26 +121,29 @@ def refit_weights(
 
 
 def refit_to_targets(
-    matrix: Any, targets: Targets, scale: Floats, reference: Floats, distance: Distance, total: float | None = None
+    matrix: ColumnMatrix,
+    records: NDArray[np.int64],
+    targets: Targets,
+    reference: Floats,
+    distance: Distance,
+    total: float | None = None,
 ) -> Refit:
-    """Refit to all that `targets` asks for: their weights, tolerances, totals of targets and caps; arguments as above.
+    """Refit some records to all that `targets` asks for: their weights, tolerances, totals of targets and caps.
 
     A cap makes the loss of a target ``s / (1 + s / cap)`` of its squared error s. It is minimised by refits in which the target
     counts ``1 / (1 + s / cap)^2`` as much (iteratively reweighted least squares, Holland and Welsch 1977).
     """
     from scipy import sparse
 
-    rows, parts = [sparse.csr_array(matrix)], [(targets, scale, 1.0)]
+    rows, parts = [sparse.csr_array(matrix.to_scipy()[:, records].astype(np.float64))], [(targets, 1.0)]
     for aggregate in targets.aggregates:
         rows.append(sparse.csr_array(aggregate.matrix.to_scipy().astype(np.float64) @ rows[0]))
-        inner = aggregate.totals
-        parts.append((inner, default_scale(inner), aggregate.weight))
+        parts.append((aggregate.totals, aggregate.weight))
     stacked = sparse.vstack(rows, format="csr")
-    value, tolerance, cap = (
-        np.concatenate([getattr(part, name) for part, _, _ in parts]) for name in ("value", "tolerance", "cap")
+    value, tolerance, cap, scales = (
+        np.concatenate([getattr(part, name) for part, _ in parts]) for name in ("value", "tolerance", "cap", "error_scale")
     )
-    scales = np.concatenate([scale for _, scale, _ in parts])
-    importance = np.concatenate([part.weights * part.fitted * weight for part, _, weight in parts])
+    importance = np.concatenate([part.weights * part.fitted * weight for part, weight in parts])
     counted, before = importance, np.full(len(value), np.inf)
     for _ in range(MOST_REWEIGHTINGS):
         refit = refit_weights(
@@ -151,14 +155,6 @@ def refit_to_targets(
         counted, before = importance / (1.0 + squares / cap) ** 2, squares
     own = len(targets)
     return replace(refit, errors=refit.errors[:own], missed=refit.missed[refit.missed < own])
-
-
-def default_scale(targets: Targets) -> Floats:
-    """Return what errors are divided by: the scales given, else ``max(|y|, 1)``.
-
-    Unlike ``y + 1`` it has a meaning for targets of 0 and below.
-    """
-    return targets.scale if targets.scales_given else np.maximum(np.abs(targets.value), 1.0)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from l0np.errors import InputError
 from l0np.exchange import exchange, pursue
 from l0np.matrix import ColumnMatrix
 from l0np.model import LARGEST_SEED
-from l0np.refit import DEFAULT_BOUNDS, Refit, default_scale, refit_to_targets
+from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
 from l0np.tables import TargetTable
 from l0np.targets import TargetOptions, Targets
@@ -195,7 +195,6 @@ class Study:
 
     matrix: ColumnMatrix
     targets: Targets
-    scale: Floats
     base: Floats
     calibrated: Floats  # the weights that meet the targets with all records
     full: Refit | None  # how they were found, where by Newton's method
@@ -219,14 +218,14 @@ class Study:
         if total is not None:
             total = validation.real_number("total", total, above=0.0)
         seed = secrets.randbits(63) if seed is None else validation.whole_number("seed", seed, at_least=0, at_most=LARGEST_SEED)
-        eligible, scale = np.flatnonzero(base), default_scale(targets)
+        eligible = np.flatnonzero(base)
         for_fit = {name: value for name, value in options.items() if name != "names"}
         for_fit |= {
             "loss_type": "relative",
-            "target_scales": scale,
+            "target_scales": targets.error_scale,
             "exclude": None if targets.fitted.all() else ~targets.fitted,
         }
-        study = cls(matrix, targets, scale, base, base, None, found, total, device, seed, for_fit)
+        study = cls(matrix, targets, base, base, None, found, total, device, seed, for_fit)
         weights = base.copy()
         counts = np.diff(matrix.indptr).astype(np.float64)
         if (counts**2).sum() <= FULL_REFIT_COST:
@@ -268,8 +267,7 @@ class Study:
 
     def refit(self, indices: NDArray[np.int64], reference: Floats) -> Refit:
         """Return the weights of a selection."""
-        columns = _columns(self.matrix, indices)
-        return refit_to_targets(columns, self.targets, self.scale, reference, self.distance, self.total)
+        return refit_to_targets(self.matrix, indices, self.targets, reference, self.distance, self.total)
 
     def reference(self, indices: NDArray[np.int64], probabilities: Floats) -> Floats:
         """Return (weight before selection) / (inclusion probability) of selected records."""
@@ -312,7 +310,7 @@ class Study:
     def loss(self, answer: Calibration) -> float:
         """Return the weighted sum of squared errors of an answer's fitted targets."""
         estimate, targets = answer.targets.estimate, self.targets
-        excess = np.maximum(np.abs(estimate - targets.value) - targets.tolerance, 0.0) / self.scale
+        excess = np.maximum(np.abs(estimate - targets.value) - targets.tolerance, 0.0) / targets.error_scale
         return float((targets.weights * targets.fitted) @ excess**2)
 
 
@@ -342,8 +340,8 @@ def _as_good_as_all(study: Study, answer: Calibration) -> bool:
 
 def _exchange(study: Study, k: int, training: Training) -> Calibration:
     eligible = np.flatnonzero(study.base)
-    factor = np.sqrt(study.targets.weights * study.targets.fitted) / study.scale
-    rows = np.asarray(_columns(study.matrix, eligible).toarray()) * factor[:, None]
+    factor = np.sqrt(study.targets.weights * study.targets.fitted) / study.targets.error_scale
+    rows = study.matrix.to_scipy()[:, eligible].toarray().astype(np.float64) * factor[:, None]
     target = study.targets.value * factor
     return study.attempt(eligible[exchange(rows, target, pursue(rows, target, k))], k, "exchange")
 
@@ -383,7 +381,3 @@ def priced(study: Study, model: SparseCalibrationWeights, price: float, training
     if not indices.size:
         indices = np.array([int(np.argmax(np.where(study.base > 0, model.log_alpha, -np.inf)))])
     return study.attempt(indices, len(indices), "gates", price)
-
-
-def _columns(matrix: ColumnMatrix, indices: NDArray[np.int64]) -> Any:
-    return matrix.to_scipy()[:, indices].astype(np.float64)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np import metrics
 from l0np.targets import Targets
 
 SHOWN = 10  # rows that a printed table has room for
@@ -47,7 +46,7 @@ class TargetTable:
     @classmethod
     def of(cls, targets: Targets, estimate: NDArray[np.float64]) -> TargetTable:
         """Return the table of targets and what was estimated for them."""
-        scale = metrics.table_scale(targets.value) if targets.given_scale is None else targets.given_scale
+        scale = targets.error_scale
         error = estimate - targets.value
         return cls(
             name=np.array([targets.name(i) for i in range(len(targets))]),

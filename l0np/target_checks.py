@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l0np import metrics, validation
+from l0np import validation
 from l0np.entries import weighted_totals
 from l0np.feasibility import feasibility, row_ranges
 from l0np.findings import Rows, TargetChecks
@@ -216,7 +216,7 @@ def _together(
         return {"linear_programme_skipped": _too_large(rows, matrix, LP_TARGETS, LP_NONZEROS)}
     if not rows.size:
         return {}
-    scale = metrics.table_scale(targets.value) if targets.given_scale is None else targets.given_scale
+    scale = targets.error_scale
     result = feasibility(
         matrix.to_scipy().astype(np.float64).tocsr()[rows],
         targets.value[rows], targets.tolerance[rows], scale[rows], least, most, LP_SECONDS,

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from l0np import row_validation, validation
+from l0np import metrics, row_validation, validation
 from l0np.aggregates import Aggregate, adding_matrix, listed
 from l0np.errors import InputError, InputTypeError
 from l0np.losses import SCALES, Aggregated, Loss, RobustSquares, Sum, WeightedSquares, group_weights
@@ -231,6 +231,14 @@ class Targets:
     def given_scale(self) -> NDArray[np.float64] | None:
         """The scales where they were given: then reports speak of errors relative to them."""
         return self.scale if self.scales_given else None
+
+    @property
+    def error_scale(self) -> NDArray[np.float64]:
+        """What tables, checks and refits divide errors by: the scales where they were given, else ``max(|y|, 1)``.
+
+        Unlike ``y + 1`` that has a meaning for targets of 0 and below.
+        """
+        return self.scale if self.scales_given else metrics.table_scale(self.value)
 
     def loss(self, products: Products) -> Loss:
         """Return the loss on a backend's device: the plain squares where nothing else was asked for."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np import noise
+from l0np.entries import entry_blocks
 from l0np.matrix import ColumnMatrix
 
 DECIDED = 1e-9  # a probability this close to 0 or 1 is 0 or 1
@@ -76,24 +77,17 @@ def largest_shares(matrix: ColumnMatrix, weights: Floats) -> Floats:
     """
     totals = _absolute_totals(matrix, weights)
     shares = np.zeros(matrix.shape[1])
-    for records, columns, rows, values in _blocks(matrix):
+    for rows, records, values in entry_blocks(matrix):
         held = np.abs(values) / np.where(totals[rows] > 0, totals[rows], 1.0)
-        np.maximum.at(shares, records[columns], held)
+        np.maximum.at(shares, records, held)
     return np.asarray(np.minimum(shares * weights, 1.0))
 
 
 def _absolute_totals(matrix: ColumnMatrix, weights: Floats) -> Floats:
     totals = np.zeros(matrix.shape[0])
-    for records, columns, rows, values in _blocks(matrix):
-        totals += np.bincount(rows, np.abs(values) * weights[records][columns], len(totals))
+    for rows, records, values in entry_blocks(matrix):
+        totals += np.bincount(rows, np.abs(values) * weights[records], len(totals))
     return totals
-
-
-def _blocks(matrix: ColumnMatrix) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """Yield blocks of records with their entries, see `_entries`, so that temporaries stay small."""
-    for first in range(0, matrix.shape[1], BLOCK):
-        records = np.arange(first, min(first + BLOCK, matrix.shape[1]))
-        yield records, *_entries(matrix, records)
 
 
 def _entries(matrix: ColumnMatrix, records: NDArray[np.int64]) -> tuple[Any, Any, Any]:
@@ -208,14 +202,14 @@ def _strata(matrix: ColumnMatrix, lengths: NDArray[np.int64], order: NDArray[np.
     rank = np.empty(n_rows, np.int64)
     rank[np.argsort(lengths, kind="stable")] = np.arange(n_rows)
     home = np.full(n_records, n_rows)  # as a rank; n_rows: the record enters no row
-    for records, columns, rows, _ in _blocks(matrix):
-        np.minimum.at(home, records[columns], rank[rows])
+    for rows, records, _ in entry_blocks(matrix):
+        np.minimum.at(home, records, rank[rows])
     is_home = np.zeros(n_rows + 1, bool)
     is_home[home] = True
     links = sparse.csr_array((n_rows + 1, n_rows + 1), dtype=bool)
-    for records, columns, rows, _ in _blocks(matrix):
+    for rows, records, _ in entry_blocks(matrix):
         inside = is_home[rank[rows]]
-        pairs = (home[records][columns[inside]], rank[rows[inside]])
+        pairs = (home[records[inside]], rank[rows[inside]])
         links = links + sparse.coo_array((np.ones(len(pairs[0]), bool), pairs), shape=links.shape).tocsr()
     _, component = sparse.csgraph.connected_components(links, directed=False)
     label = component[home][order]

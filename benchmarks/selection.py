@@ -137,7 +137,7 @@ def run(name: str, rival: str | None) -> Iterator[tuple[int, str, dict[str, Any]
             if seed > 2:
                 continue
             start = time.perf_counter()
-            study = Study.begin(M, y, base, "chi-square", DEFAULT_BOUNDS, None, "cpu", seed, {})
+            study = Study.checked(M, y, base, "chi-square", DEFAULT_BOUNDS, None, "cpu", seed, {}).calibrate_all()
             shared = time.perf_counter() - start
             rivals = {"random": at_random, "stratified": stratified}
             if name == "schools" and k <= 100 and seed == 0:

@@ -1,7 +1,8 @@
 """Paths: the same problem answered for many sizes, and the smallest that is good enough."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Unpack
 
 import numpy as np
@@ -163,24 +164,31 @@ def l0_path(
     """
     if (n_active is None) == (lambda_l0 is None):
         raise InputError("l0_path needs n_active or lambda_l0, one of them")
-    study = Study.begin(M, y, base_weights, distance, bounds, total, device, seed, options)
     choice = validation.one_of("method", method, METHODS)
     training = Training.checked(epochs, lr)
-    model = gated_model(study)
-    answers = []
-    if lambda_l0 is not None:
-        prices = [validation.real_number(f"lambda_l0[{i}]", price, at_least=0.0) for i, price in enumerate(lambda_l0)]
-        for price in sorted(prices):
-            answers.append(priced(study, model, price, training))
-            training = training.later()
-    else:
-        sizes = [study.checked_count(f"n_active[{i}]", k) for i, k in enumerate(n_active or ())]
-        for k in sorted(set(sizes), reverse=True):
-            if method == "gates":
-                answers.append(governed(study, model, k, training))
-                training = training.later()
-            else:
-                answers.append(choice(study, k, training))
-    if not answers:
+    study = Study.checked(M, y, base_weights, distance, bounds, total, device, seed, options)
+    prices = [validation.real_number(name, price, at_least=0.0) for name, price in _named("lambda_l0", lambda_l0)]
+    sizes = {study.checked_count(name, k) for name, k in _named("n_active", n_active)}
+    if not prices and not sizes:
         raise InputError("l0_path needs at least one size")
+    study = study.calibrate_all()
+    if not prices and method != "gates":
+        return _ascending(choice(study, k, training) for k in sizes)
+    model, trainings = gated_model(study), chain([training], repeat(training.later()))
+    if prices:
+        return _ascending(priced(study, model, price, step) for price, step in zip(sorted(prices), trainings, strict=False))
+    falling = sorted(sizes, reverse=True)
+    return _ascending(governed(study, model, k, step) for k, step in zip(falling, trainings, strict=False))
+
+
+def _named(name: str, values: Any) -> list[tuple[str, Any]]:
+    """Return what a sequence holds, each with the name that errors call it."""
+    if values is None:
+        return []
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise validation.wrong_kind(name, "a sequence of numbers", values)
+    return [(f"{name}[{i}]", value) for i, value in enumerate(values)]
+
+
+def _ascending(answers: Iterable[Calibration]) -> CalibrationPath:
     return CalibrationPath(tuple(sorted(answers, key=lambda answer: len(answer.indices))))

@@ -12,12 +12,14 @@ Three ways to select, and the rule by which "auto" takes one (measured by ``benc
 
 import secrets
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np import validation
+from l0np.backends import device_name
 from l0np.calibration import SparseCalibrationWeights
 from l0np.diagnostics import Diagnostics
 from l0np.distances import Distance, distance_of
@@ -164,12 +166,13 @@ def calibrate(
     >>> bool(answer.diagnostics.effective_sample_size > 45)
     True
     """
-    study = Study.begin(M, y, base_weights, distance, bounds, total, device, seed, options)
     choice = validation.one_of("method", method, METHODS)
     training = Training.checked(epochs, lr)
+    study = Study.checked(M, y, base_weights, distance, bounds, total, device, seed, options)
     if n_active is None:
-        return study.keep_all()
-    return choice(study, study.checked_count("n_active", n_active), training)
+        return study.calibrate_all().keep_all()
+    count = study.checked_count("n_active", n_active)
+    return choice(study.calibrate_all(), count, training)
 
 
 @dataclass(frozen=True)
@@ -196,19 +199,19 @@ class Study:
     matrix: ColumnMatrix
     targets: Targets
     base: Floats
-    calibrated: Floats  # the weights that meet the targets with all records
-    full: Refit | None  # how they were found, where by Newton's method
     distance: Distance
     total: float | None
     device: str
     seed: int
     options: dict[str, Any]  # of the targets, as `fit` takes them
+    calibrated: Floats  # the weights that meet the targets with all records; the base weights until `calibrate_all`
+    full: Refit | None = None  # how they were found, where by Newton's method
 
     @classmethod
-    def begin(
+    def checked(
         cls, M: Any, y: Any, base_weights: Any, distance: Any, bounds: Any, total: Any, device: str, seed: Any, options: Any
     ) -> "Study":
-        """Check what the user gave and calibrate all records."""
+        """Check what the user gave."""
         found = distance_of(distance, bounds)
         matrix = M if isinstance(M, ColumnMatrix) else ColumnMatrix.build(M, FLOAT)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
@@ -218,24 +221,26 @@ class Study:
         if total is not None:
             total = validation.real_number("total", total, above=0.0)
         seed = secrets.randbits(63) if seed is None else validation.whole_number("seed", seed, at_least=0, at_most=LARGEST_SEED)
-        eligible = np.flatnonzero(base)
-        for_fit = {name: value for name, value in options.items() if name != "names"}
+        for_fit: dict[str, Any] = {name: value for name, value in options.items() if name != "names"}
         for_fit |= {
             "loss_type": "relative",
             "target_scales": targets.error_scale,
             "exclude": None if targets.fitted.all() else ~targets.fitted,
         }
-        study = cls(matrix, targets, base, base, None, found, total, device, seed, for_fit)
-        weights = base.copy()
-        counts = np.diff(matrix.indptr).astype(np.float64)
+        return cls(matrix, targets, base, found, total, device_name(device), seed, for_fit, calibrated=base)
+
+    def calibrate_all(self) -> "Study":
+        """Return the study with the weights that all records need to meet the targets."""
+        eligible, weights = np.flatnonzero(self.base), self.base.copy()
+        counts = np.diff(self.matrix.indptr).astype(np.float64)
         if (counts**2).sum() <= FULL_REFIT_COST:
-            full = study.refit(eligible, base[eligible])
+            full = self.refit(eligible, self.base[eligible])
             weights[eligible] = full.weights
-            return replace(study, calibrated=weights, full=full)
-        model = study.model(base, use_gates=False)
-        model.fit(matrix, targets.value, lr=FULL_LEARNING_RATE, epochs=FULL_EPOCHS, **study.options)
+            return replace(self, calibrated=weights, full=full)
+        model = self.model(self.base, use_gates=False)
+        model.fit(self.matrix, self.targets.value, lr=FULL_LEARNING_RATE, epochs=FULL_EPOCHS, **self.options)
         weights[eligible] = model.get_weights(deterministic=True)[eligible]
-        return replace(study, calibrated=weights)
+        return replace(self, calibrated=weights)
 
     def model(self, weights: Floats, **arguments: Any) -> SparseCalibrationWeights:
         """Return a model of this problem that starts at these weights."""
@@ -260,10 +265,23 @@ class Study:
 
     def probabilities(self, k: int) -> Floats:
         """Return inclusion probabilities for k records: in proportion to the weights that they stand for."""
-        stand_for = np.maximum(self.calibrated, 0.0)
-        if np.count_nonzero(stand_for) < k:  # unbounded weights may be negative
-            stand_for = self.base
-        return inclusion_probabilities(stand_for, largest_shares(self.matrix, stand_for), k)
+        if np.count_nonzero(self.positive) < k:  # unbounded weights may be negative
+            return inclusion_probabilities(self.base, largest_shares(self.matrix, self.base), k)
+        return inclusion_probabilities(self.positive, self._shares, k)
+
+    @cached_property
+    def positive(self) -> Floats:
+        """The weights of all records, 0 where they are negative."""
+        return np.maximum(self.calibrated, 0.0)
+
+    @cached_property
+    def _shares(self) -> Floats:
+        return largest_shares(self.matrix, self.positive)
+
+    @cached_property
+    def before_selection(self) -> Floats:
+        """The weights that a selection stands for, above 0 wherever base weights are."""
+        return np.where(self.calibrated > 0, self.calibrated, self.base)
 
     def refit(self, indices: NDArray[np.int64], reference: Floats) -> Refit:
         """Return the weights of a selection."""
@@ -272,8 +290,7 @@ class Study:
     def reference(self, indices: NDArray[np.int64], probabilities: Floats) -> Floats:
         """Return (weight before selection) / (inclusion probability) of selected records."""
         likely = np.where(probabilities[indices] > 0, probabilities[indices], len(indices) / len(probabilities))
-        before = np.where(self.calibrated[indices] > 0, self.calibrated[indices], self.base[indices])
-        return before / likely
+        return self.before_selection[indices] / likely
 
     def attempt(self, indices: NDArray[np.int64], k: int, method: str, lambda_l0: float | None = None) -> Calibration:
         """Return the answer for a selection that was not drawn by design."""
@@ -317,11 +334,10 @@ class Study:
 def _balanced(study: Study, k: int, training: Training) -> Calibration:
     """Return the best of some balanced samples: the first that meets all targets, else that which comes closest."""
     probabilities = study.probabilities(k)
-    stand_for = np.where(study.calibrated > 0, study.calibrated, study.base)
     best: Calibration | None = None
     attempts = SAMPLES if k >= np.count_nonzero(study.targets.fitted) else 1  # fewer records than targets meet them rarely
     for attempt in range(attempts):
-        indices = balanced_sample(study.matrix, stand_for, probabilities, study.seed, attempt)
+        indices = balanced_sample(study.matrix, study.before_selection, probabilities, study.seed, attempt)
         reference = study.reference(indices, probabilities)
         answer = study.answer(indices, reference, study.refit(indices, reference), "balanced")
         if best is None or study.loss(answer) < study.loss(best):
@@ -364,7 +380,7 @@ METHODS = {"auto": _auto, "balanced": _balanced, "exchange": _exchange, "gates":
 def gated_model(study: Study) -> SparseCalibrationWeights:
     """Return a model whose gates are open at first, but for records without base weight."""
     keep = np.where(study.base > 0, KEEP_PROBABILITY, 0.0)
-    return study.model(np.maximum(study.calibrated, 0.0), beta=TEMPERATURE, init_keep_prob=keep)
+    return study.model(study.positive, beta=TEMPERATURE, init_keep_prob=keep)
 
 
 def governed(study: Study, model: SparseCalibrationWeights, k: int, training: Training) -> Calibration:

@@ -16,6 +16,7 @@ from l0np.errors import InputError, InputTypeError
 from l0np.exchange import exchange, pursue
 from l0np.matrix import ColumnMatrix
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
+from l0np.selection import Study
 
 SCHOOLS = Path(__file__).parent.parent / "examples" / "apipop.csv"
 
@@ -239,6 +240,7 @@ def test_kinds_of_matrices_give_one_answer():
         ({"n_active": 5, "lr": 0}, InputError, "lr"),
         ({"n_active": 5, "total": 0}, InputError, "total"),
         ({"n_active": 5, "exclude": [99]}, InputError, "exclude"),
+        ({"n_active": 5, "device": "gpu"}, InputError, "device must be one of"),
     ],
 )
 def test_the_door_of_calibrate(options, error, text):
@@ -247,14 +249,31 @@ def test_the_door_of_calibrate(options, error, text):
         l0np.calibrate(M, y, **options)
 
 
+@pytest.mark.parametrize("options", [{"n_active": 0}, {"n_active": 5, "method": "magic"}, {"n_active": 5, "lr": 0}])
+@pytest.mark.parametrize("study", [l0np.calibrate, lambda M, y, n_active, **rest: l0np.l0_path(M, y, [n_active], **rest)])
+def test_what_is_refused_is_refused_before_any_work(monkeypatch, study, options):
+    monkeypatch.setattr(Study, "refit", lambda *arguments: pytest.fail("work was done"))
+    M, y, _ = problem()
+    with pytest.raises(InputError):
+        study(M, y, **options)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({}, "one of them"), ({"n_active": [1], "lambda_l0": [1.0]}, "one of them"), ({"n_active": []}, "at least one size")],
+    [
+        ({}, "one of them"),
+        ({"n_active": [1], "lambda_l0": [1.0]}, "one of them"),
+        ({"n_active": []}, "at least one size"),
+        ({"n_active": [5, 301]}, r"n_active\[1\] must be at most 300"),
+        ({"lambda_l0": [-1.0]}, r"lambda_l0\[0\]"),
+    ],
 )
 def test_the_door_of_paths(options, text):
     M, y, _ = problem()
     with pytest.raises(InputError, match=text):
         l0np.l0_path(M, y, **options)
+    with pytest.raises(InputTypeError, match="n_active must be a sequence of numbers"):
+        l0np.l0_path(M, y, n_active=30)
     path = l0np.l0_path(M, y, n_active=[30], seed=0)
     with pytest.raises(InputError, match="needs max_error"):
         path.smallest_adequate()

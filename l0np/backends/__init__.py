@@ -29,9 +29,7 @@ def get_backend(device: Any) -> Backend:
     >>> get_backend("numpy").name
     'numpy'
     """
-    device = str(device)  # torch.device("cpu") will do
-    if not re.fullmatch(r"cpu|numpy|numba|auto|cuda(:\d+)?", device):
-        raise InputError(f"device must be one of {', '.join(map(repr, DEVICES))}; got {device!r}")
+    device = device_name(device)
     if device.startswith("cuda") or (device == "auto" and why_unavailable(0) is None):
         return CupyBackend(int(device.partition(":")[2] or 0))
     if device == "numpy" or (device != "numba" and not _installed("numba")):
@@ -43,6 +41,14 @@ def get_backend(device: Any) -> Backend:
     except ImportError as reason:
         raise BackendUnavailableError(f'Numba is installed but cannot be loaded ({reason}): use device="numpy"') from reason
     return NumbaBackend()
+
+
+def device_name(device: Any) -> str:
+    """Return the name of a device that `get_backend` knows, whether this machine has it or not."""
+    name = str(device)  # torch.device("cpu") will do
+    if not re.fullmatch(r"cpu|numpy|numba|auto|cuda(:\d+)?", name):
+        raise InputError(f"device must be one of {', '.join(map(repr, DEVICES))}; got {name!r}")
+    return name
 
 
 def _installed(package: str) -> bool:

@@ -229,7 +229,7 @@ def diagnose(
     targets                        2   10.00%   10.00%   20.00%     50%     50%    100%  men
     held out                       1   20.00%   20.00%   20.00%      0%      0%    100%  age
     """
-    matrix = M if isinstance(M, ColumnMatrix) else ColumnMatrix.build(M, np.float64)
+    matrix = ColumnMatrix.of(M)
     n_targets, n_records = matrix.shape
     targets = Targets.build(y, n_targets, M=M, **options)
     checked = validation.vector("weights", weights, n_records, np.dtype(np.float64), per="column of M")

@@ -139,6 +139,17 @@ class ColumnMatrix:
         return cls._from_canonical(_canonical_csc(name, matrix, wanted), wanted, name)
 
     @classmethod
+    def of(cls, matrix: Any, *, name: str = "M") -> ColumnMatrix:
+        """Return a ColumnMatrix as it is, anything else made into one in float64: for what is exact, not trained.
+
+        Examples
+        --------
+        >>> ColumnMatrix.of([[1, 0], [2, 3]])
+        ColumnMatrix(2 x 2, 3 non-zeros, float64, 30 bytes + column pointers)
+        """
+        return matrix if isinstance(matrix, cls) else cls.build(matrix, np.float64, name=name)
+
+    @classmethod
     def _from_large_csr(cls, csr: Any, dtype: np.dtype[Any]) -> ColumnMatrix | None:
         """Return the columns of a checked csr matrix, made without temporaries; None where it is not canonical and finite."""
         from l0np.matrix_kernels import narrow_columns

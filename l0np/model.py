@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike, NDArray
 from l0np import noise, validation
 from l0np.backends import get_backend
 from l0np.backends.base import statistics
-from l0np.backends.cuda_inputs import is_on_a_device
 from l0np.callbacks import Progress
 from l0np.communicator import Serial
 from l0np.errors import InputError, InputTypeError, L0npError
@@ -26,6 +25,7 @@ from l0np.penalties import l0_penalty
 from l0np.state import GovernorMemory, Problem, State, Statistics, selected_weights, test_time_weights
 from l0np.targets import Targets
 from l0np.training import train
+from l0np.validation import is_on_a_device
 
 DEFAULT_LAMBDA_L0 = 0.01
 LARGEST_SEED = 2**64 - 1
@@ -345,7 +345,7 @@ class GatedModel:
         validation.check_columns(name, M.shape, self.n_features)
         if is_on_a_device(M):
             raise InputTypeError(f"refit works in main memory: pass {name}.get()")
-        return M if isinstance(M, ColumnMatrix) else ColumnMatrix.build(M, np.float64, name=name)
+        return ColumnMatrix.of(M, name=name)
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state in which the first fit starts."""

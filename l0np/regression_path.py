@@ -257,7 +257,7 @@ def _cross_validated(
 def _matrix(X: Any) -> ColumnMatrix:
     if not hasattr(X, "shape"):
         X = validation.numeric_array("X", X)
-    return X if isinstance(X, ColumnMatrix) else ColumnMatrix.build(X, np.float64, name="X")
+    return ColumnMatrix.of(X, name="X")
 
 
 def _target(y: Any, n: int) -> NDArray[np.float64]:

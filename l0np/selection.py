@@ -213,7 +213,7 @@ class Study:
     ) -> "Study":
         """Check what the user gave."""
         found = distance_of(distance, bounds)
-        matrix = M if isinstance(M, ColumnMatrix) else ColumnMatrix.build(M, FLOAT)
+        matrix = ColumnMatrix.of(M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
         base = validation.scalar_or_vector("base_weights", base_weights, matrix.shape[1], FLOAT, at_least=0.0)
         if not base.any():

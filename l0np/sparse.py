@@ -224,7 +224,6 @@ class SparseL0Linear(GatedModel):
         """
         penalty = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
         matrix = self._host_matrix("X", X)
-        validation.check_columns("X", matrix.shape, self.n_features)
         validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, matrix.shape[0], np.dtype(np.float64), per="row of X")
         state = self._state

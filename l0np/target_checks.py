@@ -85,7 +85,7 @@ def check_targets(
       dependent rows            1   cars
       records in no target      1   3
     """
-    matrix = M if isinstance(M, ColumnMatrix) else ColumnMatrix.build(M, np.float64)
+    matrix = ColumnMatrix.of(M)
     n_targets, n_records = matrix.shape
     targets = Targets.build(y, n_targets, M=M, **options)
     base = 1.0 if base_weights is None else base_weights

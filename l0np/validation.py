@@ -105,12 +105,19 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
     if value is None or isinstance(value, str | bytes | Mapping):
         raise wrong_kind(name, "an array of numbers", value)
     value = on_host(value)
+    if is_on_a_device(value):  # a sparse matrix, which NumPy would wrap as one object
+        raise InputTypeError(f"{name} is on a CUDA device, this works in main memory: pass {name}.get()")
     try:
         array = _from_pandas(value) if is_pandas(value) else np.asarray(value)
     except (ValueError, TypeError) as reason:
         raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
     check_kind(name, array.dtype)
     return native(array)
+
+
+def is_on_a_device(value: Any) -> bool:
+    """Return whether `value` is one of CuPy's arrays or matrices; asks nothing of CuPy."""
+    return type(value).__module__.split(".")[0] in ("cupy", "cupyx")
 
 
 def on_host(value: Any) -> Any:

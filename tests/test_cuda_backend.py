@@ -419,6 +419,14 @@ def test_a_refit_asks_for_the_matrix_in_main_memory(kind, cuda_somewhere):
     assert model.refit(on_device(M, kind).get(), y).converged
 
 
+@needs_stand_in
+def test_studies_refuse_sparse_matrices_on_the_device(cuda_somewhere):
+    M, y = small_problem()
+    for study in (l0np.check_targets, l0np.calibrate, lambda M, y: l0np.diagnose(M, y, np.ones(40))):
+        with pytest.raises(InputTypeError, match=r"M is on a CUDA device, this works in main memory: pass M\.get\(\)"):
+            study(on_device(M, "csr"), y)
+
+
 @pytest.mark.parametrize("kind", ["csr", "csc", "coo", "dense"])
 def test_device_matrices_give_the_same_run_and_device_answers(kind, cuda_somewhere):
     import cupy

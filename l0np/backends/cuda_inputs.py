@@ -10,11 +10,6 @@ from l0np.errors import InputError, InputTypeError
 from l0np.matrix import checked_shape, index_dtype
 
 
-def is_on_a_device(value: Any) -> bool:
-    """Return whether `value` is one of CuPy's arrays or matrices; asks nothing of CuPy."""
-    return type(value).__module__.split(".")[0] in ("cupy", "cupyx")
-
-
 def adopt(cupy: Any, device: Any, name: str, matrix: Any, dtype: np.dtype[Any]) -> CudaMatrix:
     """Return the kernels' form of a cupyx matrix or a two-dimensional CuPy array; the input is not changed.
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from l0np.backends import cuda_inputs, cuda_matrix
 from l0np.backends.constants import constants
-from l0np.backends.cuda_inputs import is_on_a_device
 from l0np.backends.cuda_matrix import NULL, REPAIR, SCHEDULED, Clock, CudaMatrix
 from l0np.backends.numpy import NumpyBackend
 from l0np.errors import BackendUnavailableError
 from l0np.losses import WeightedSquares
 from l0np.matrix import ColumnMatrix
 from l0np.state import Draw, Problem, State
+from l0np.validation import is_on_a_device
 
 GRAPH_EPOCHS = 32  # in one graph: few enough to capture in a moment, many enough to make its launch cost nothing
 EXPONENTIAL, GATED = 1, 2  # switches of the kernel

@@ -10,7 +10,9 @@ from scipy import optimize, sparse
 import l0np
 from l0np.distances import distance_of
 from l0np.errors import InputError, InputTypeError
-from l0np.refit import refit_weights, solve_newton_system
+from l0np.matrix import ColumnMatrix
+from l0np.refit import _System, refit_to_targets, refit_weights, solve_newton_system
+from l0np.targets import Targets
 
 DATA = Path(__file__).parent / "data"
 # R's survey package 4.1.1, example of `calibrate`: apiclus1 calibrated on school type and api99. As R prints them with
@@ -197,3 +199,57 @@ def test_the_door_of_refit(options, error, text):
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("chi-square", (0.3, 2.5)),
+        ("chi-square", (None, None)),
+        ("raking", (None, None)),
+        ("raking", (0.3, 2.5)),
+        ("logit", (0.3, 2.5)),
+    ],
+)
+def test_calibration_functions_and_their_derivatives_and_integrals(name, bounds):
+    distance, u, step = distance_of(name, bounds), np.linspace(-2.03, 2.04, 60), 1e-5
+    ratio, slope, _ = distance(u)
+    low, high = distance(u - step), distance(u + step)
+    np.testing.assert_allclose((high[2] - low[2]) / (2 * step), ratio, rtol=1e-8, atol=1e-8)
+    kinks = np.abs(slope - (high[0] - low[0]) / (2 * step)) > 1e-6
+    assert kinks.sum() == 0
+    assert np.isclose(distance(np.zeros(1))[0][0], 1.0)
+    assert abs(distance(np.zeros(1))[2][0]) < 1e-12
+    if bounds[0] is not None:
+        assert ratio.min() >= bounds[0]
+        assert ratio.max() <= bounds[1]
+
+
+def test_slack_and_its_derivative_and_integral():
+    system = _System(np.ones((3, 1)), np.zeros(3), np.array([0.0, 0.1, 0.2]), np.ones(1), 1.0)
+    for at in (-0.15, -0.05, 0.03, 0.3):
+        price, step = 1e-6, 1e-9
+        slack, slope, _ = system.slack(at * price * np.ones(3))
+        low, high = (system.slack((at * price + sign * step) * np.ones(3)) for sign in (-1, 1))
+        np.testing.assert_allclose((high[2] - low[2]) / (2 * step), slack, rtol=1e-6, atol=1e-14)
+        np.testing.assert_allclose((high[0] - low[0]) / (2 * step), slope, rtol=1e-6)
+
+
+def test_caps_minimise_the_bounded_loss():
+    rng = np.random.default_rng(0)
+    M = rng.random((12, 4))
+    y = M @ np.array([2.0, 3.0, 4.0, 5.0]) * rng.uniform(0.9, 1.1, size=12)
+    y[2] *= 6.0
+    targets, cap = Targets.build(y, 12, caps=0.02), 0.02
+
+    def loss(w):
+        squares = ((M @ w - y) / np.maximum(y, 1)) ** 2
+        return np.sum(squares / (1 + squares / cap))
+
+    found = refit_to_targets(
+        ColumnMatrix.of(M), np.arange(4), targets, np.full(4, 3.0), distance_of("chi-square", (0.01, None))
+    )
+    best = optimize.minimize(
+        loss, found.weights, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14, "maxiter": 5000}
+    )
+    np.testing.assert_allclose(found.weights, best.x, rtol=1e-3)

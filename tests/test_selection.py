@@ -11,9 +11,9 @@ from scipy import sparse
 from support import needs_speed
 
 import l0np
-from l0np import rounding
+from l0np import rounding, selection
 from l0np.errors import InputError, InputTypeError
-from l0np.exchange import exchange, pursue
+from l0np.exchange import _best_to_join, exchange, pursue
 from l0np.matrix import ColumnMatrix
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
 from l0np.selection import Study
@@ -302,3 +302,58 @@ def test_targets_of_no_weight_move_nothing():
     M, y, base = problem()
     answer = l0np.calibrate(M, 2 * y, n_active=None, base_weights=base, target_weights=0.0)
     np.testing.assert_allclose(answer.weights, base)
+
+
+def test_totals_are_balanced_where_weights_and_probabilities_differ():
+    rng = np.random.default_rng(6)
+    dense, weights = rng.random((6, 1500)), rng.lognormal(0, 0.5, size=1500)
+    p = inclusion_probabilities(rng.lognormal(0, 0.5, size=1500), np.zeros(1500), 150)
+    M, totals, ours, plain = ColumnMatrix.build(dense, "float64"), dense @ weights, [], []
+    for seed in range(10):
+        drawn = balanced_sample(M, weights, p, seed)
+        ours.append(np.abs(dense[:, drawn] @ (weights / p)[drawn] / totals - 1).mean())
+        drawn = balanced_sample(ColumnMatrix.build(np.ones((1, 1500)), "float64"), p, p, seed)
+        plain.append(np.abs(dense[:, drawn] @ (weights / p)[drawn] / totals - 1).mean())
+    assert np.mean(ours) < 0.35 * np.mean(plain)
+
+
+def test_the_record_that_joins_lowers_the_error_most():
+    rng = np.random.default_rng(4)
+    rows, chosen = rng.random((8, 40)) * rng.lognormal(0, 2, size=40), np.array([3, 11])
+    target = rows @ rng.random(40)
+    left = [np.linalg.lstsq(rows[:, [*chosen, j]], target, rcond=None)[1].sum() for j in range(40)]
+    basis = np.linalg.lstsq(rows[:, chosen], target, rcond=None)[0]
+    assert (basis > 0).all()  # so that least squares with and without signs agree before
+    pull = rows.T @ (target - rows[:, chosen] @ basis)
+    allowed = np.where(pull > 0, left, np.inf)
+    allowed[chosen] = np.inf
+    assert _best_to_join(rows, (rows**2).sum(axis=0), target, chosen) == np.argmin(allowed)
+
+
+@needs_speed
+def test_many_records_are_calibrated_by_training(monkeypatch):
+    M, y, base = problem()
+    y = y * np.linspace(0.6, 1.5, len(y))
+    exact = l0np.calibrate(M, y, 60, base, seed=0)
+    monkeypatch.setattr(selection, "FULL_REFIT_COST", 0)
+    study = Study.checked(M, y, base, "chi-square", (0.05, None), None, "cpu", 0, {}).calibrate_all()
+    before, after = (np.abs(M @ weights / y - 1).mean() for weights in (base, study.calibrated))
+    assert after < 0.1 * before
+    trained = l0np.calibrate(M, y, 60, base, seed=0)
+    assert trained.method == "balanced"
+    assert not trained.missed
+    assert trained.diagnostics.effective_sample_size > 0.8 * exact.diagnostics.effective_sample_size
+
+
+@needs_speed
+def test_later_sizes_train_a_third_of_the_epochs(monkeypatch):
+    M, y, base = problem()
+    trained, fit = [], l0np.SparseCalibrationWeights.fit
+
+    def noting(model, *arguments, **options):
+        trained.append(options["epochs"])
+        return fit(model, *arguments, **options)
+
+    monkeypatch.setattr(l0np.SparseCalibrationWeights, "fit", noting)
+    l0np.l0_path(M, y, n_active=[10, 20, 50], base_weights=base, method="gates", epochs=90, seed=0)
+    assert trained == [90, 30, 30]

@@ -131,7 +131,7 @@ class Aggregated:
     --------
     >>> import numpy as np
     >>> A = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
-    >>> inner = squared_loss(np.array([3.0, 8.0]), np.ones(2))
+    >>> inner = WeightedSquares(np.array([3.0, 8.0]), scale=np.ones(2), weights=np.ones(2))
     >>> loss = Aggregated(A.__matmul__, A.T.__matmul__, inner, weight=0.5, totals=np.empty(2))
     >>> float(loss.value(np.array([1.0, 1.0, 3.0])))  # 0.5 (1^2 + 2^2)
     2.5
@@ -164,7 +164,7 @@ class Sum:
     Examples
     --------
     >>> import numpy as np
-    >>> one = squared_loss(np.zeros(2), np.ones(2))
+    >>> one = WeightedSquares(np.zeros(2), scale=np.ones(2), weights=np.ones(2))
     >>> float(Sum([one, one], np.empty(2)).value(np.array([1.0, 2.0])))
     10.0
     """
@@ -198,19 +198,6 @@ def relative_scale(target: Any) -> Any:
 
 
 SCALES: Mapping[str, Callable[[Any], Any]] = {"mse": unit_scale, "relative": relative_scale}
-
-
-def squared_loss(target: Any, weights: Any) -> WeightedSquares:
-    """Return the sum of weighted squared errors."""
-    return WeightedSquares(target, unit_scale(target), weights)
-
-
-def relative_loss(target: Any, weights: Any) -> WeightedSquares:
-    """Return the sum of weighted squared errors relative to target + 1."""
-    return WeightedSquares(target, relative_scale(target), weights)
-
-
-LOSSES: Mapping[str, Callable[[Any, Any], WeightedSquares]] = {"mse": squared_loss, "relative": relative_loss}
 
 
 def group_weights(

@@ -26,6 +26,7 @@ from l0np.distances import Distance, distance_of
 from l0np.entries import weighted_totals
 from l0np.errors import InputError
 from l0np.exchange import exchange, pursue
+from l0np.losses import RobustSquares
 from l0np.matrix import ColumnMatrix
 from l0np.model import LARGEST_SEED
 from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
@@ -326,9 +327,9 @@ class Study:
 
     def loss(self, answer: Calibration) -> float:
         """Return the weighted sum of squared errors of an answer's fitted targets."""
-        estimate, targets = answer.targets.estimate, self.targets
-        excess = np.maximum(np.abs(estimate - targets.value) - targets.tolerance, 0.0) / targets.error_scale
-        return float((targets.weights * targets.fitted) @ excess**2)
+        targets = self.targets
+        loss = RobustSquares(targets.value, targets.error_scale, targets.weights, targets.tolerance)
+        return float(loss.value(answer.targets.estimate))
 
 
 def _balanced(study: Study, k: int, training: Training) -> Calibration:

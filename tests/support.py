@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 
 from l0np.backends.cupy import why_unavailable
+from l0np.losses import SCALES, WeightedSquares
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
@@ -30,6 +31,11 @@ def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):
     rng = np.random.default_rng(seed)
     M = sparse.random_array((n_targets, n_records), density=density, format="csr", rng=rng)
     return M, M @ rng.lognormal(1, 1, size=n_records) + 1.0
+
+
+def squares(loss_type, target, weights):
+    """The plain loss of a loss type, as `Targets` makes it."""
+    return WeightedSquares(target, SCALES[loss_type](target), weights)
 
 
 def same_state(one, other):

@@ -1,20 +1,21 @@
 """One conformance suite for every backend, part by part, against the NumPy backend and the naive oracles."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import oracles
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from support import DEVICES, FAST_DEVICES, JIT_DISABLED, needs_numba
+from support import DEVICES, FAST_DEVICES, JIT_DISABLED, needs_numba, squares
 
 from l0np import noise
 from l0np.backends import get_backend
 from l0np.backends.base import first_bad_epoch
 from l0np.hard_concrete import HardConcrete
 from l0np.links import ExponentialLink, IdentityLink
-from l0np.losses import group_weights, relative_loss, squared_loss
+from l0np.losses import group_weights
 from l0np.matrix import ColumnMatrix
 from l0np.optimizers import BETA1, BETA2, EPSILON, Parameter, step_sizes
 from l0np.state import NEVER, Problem, State
@@ -74,7 +75,10 @@ def random_state(n_columns, dtype, rng, seed=5, epoch=3, lambda_l0=0.3):
     return State(theta, log_alpha, None, epoch, adam_step=epoch, seed=seed, lambda_l0=lambda_l0)
 
 
-def make_problem(backend, dense, rng, link, gated=True, lambda_l2=0.02, loss=squared_loss, column_offset=0):
+SQUARES = partial(squares, "mse")
+
+
+def make_problem(backend, dense, rng, link, gated=True, lambda_l2=0.02, loss=SQUARES, column_offset=0):
     target = rng.normal(size=dense.shape[0]) + 5
     return Problem(
         matrix=backend.matrix(ColumnMatrix.build(dense, dense.dtype)),
@@ -195,7 +199,7 @@ def test_gradient_of_the_whole_objective(device, exponential, data):
     problem = Problem(
         matrix=backend.matrix(ColumnMatrix.build(dense, "float64")),
         target=y,
-        loss=(relative_loss if relative else squared_loss)(backend.asarray(y), backend.asarray(weights)),
+        loss=squares("relative" if relative else "mse", backend.asarray(y), backend.asarray(weights)),
         link=ExponentialLink() if exponential else IdentityLink(),
         gates=(lambda epoch: GATES) if gated else None,
         lambda_l2=lambda_l2,

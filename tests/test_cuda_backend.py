@@ -9,7 +9,7 @@ import cupy_stand_in
 import numpy as np
 import pytest
 from scipy import sparse
-from support import HAS_CUDA, needs_cuda, same_state, small_problem
+from support import HAS_CUDA, needs_cuda, same_state, small_problem, squares
 
 import l0np
 from l0np import SparseCalibrationWeights, SparseL0Linear, elementary, hard_concrete, noise
@@ -20,7 +20,6 @@ from l0np.communicator import Serial
 from l0np.errors import DeviceMemoryError, InputError, InputTypeError
 from l0np.hard_concrete import HardConcrete
 from l0np.links import ExponentialLink
-from l0np.losses import squared_loss
 from l0np.matrix import ColumnMatrix
 from l0np.optimizers import Parameter
 from l0np.state import Problem, State
@@ -166,7 +165,7 @@ def test_columns_far_beyond_what_32_bits_count(backend):
         target = backend.asarray(np.ones(2))
         problem = Problem(
             matrix=backend.matrix(ColumnMatrix.build(np.ones((2, n)), "float64")), target=np.ones(2),
-            loss=squared_loss(target, target), link=ExponentialLink(), gates=lambda epoch: HardConcrete(),
+            loss=squares("mse", target, target), link=ExponentialLink(), gates=lambda epoch: HardConcrete(),
             lambda_l2=0.0, learning_rate=lambda epoch: 0.1, column_offset=offset,
         )  # fmt: skip
         state = state.map(backend.asarray)
@@ -234,7 +233,7 @@ def run(device, epochs, loss=None, communicator=None, intercept=False, dtype="fl
         target = backend.asarray(y)
         problem = Problem(
             matrix=backend.matrix(ColumnMatrix.build(M, dtype)), target=y,
-            loss=loss(target) if loss else squared_loss(target, backend.asarray(np.ones(5))), link=ExponentialLink(),
+            loss=loss(target) if loss else squares("mse", target, backend.asarray(np.ones(5))), link=ExponentialLink(),
             gates=lambda epoch: HardConcrete(beta=0.5 + 0.001 * epoch), lambda_l2=0.01,
             learning_rate=lambda epoch: 0.05 / (1 + 0.01 * epoch),
         )  # fmt: skip

@@ -211,8 +211,8 @@ def main() -> None:
         )
         path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1, default=float) + "\n")
         (HERE / "results" / "selection.md").write_text(
-            f"{table(rows)}\n\n{machine}. Means over the seeds; worst error: of all. At bound: records whose weight the refit put at "
-            "0.05 of its reference. Seconds of the original: all its runs until its lambda keeps about k.\n"
+            f"{table(rows)}\n\n{machine}. Means over the seeds; worst error: of all. "
+            "At bound: records whose weight the refit put at 0.05 of its reference. Seconds of the original: all its runs until its lambda keeps about k.\n"
         )
 
 

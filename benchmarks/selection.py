@@ -210,10 +210,11 @@ def main() -> None:
             f"{platform.processor() or platform.machine()}, 2 cores, Python {platform.python_version()}, NumPy {np.__version__}"
         )
         path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1, default=float) + "\n")
-        (HERE / "results" / "selection.md").write_text(
-            f"{table(rows)}\n\n{machine}. Means over the seeds; worst error: of all. "
-            "At bound: records whose weight the refit put at 0.05 of its reference. Seconds of the original: all its runs until its lambda keeps about k.\n"
+        note = (
+            "Means over the seeds; worst error: of all. At bound: records whose weight the refit put at 0.05 of its reference."
         )
+        note += " Seconds of the original: all its runs until its lambda keeps about k."
+        (HERE / "results" / "selection.md").write_text(f"{table(rows)}\n\n{machine}. {note}\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from l0np.backends import numba_kernels as kernels
 from l0np.backends.constants import constants
-from l0np.backends.numba_kernels import Columns, Constants, Entries
+from l0np.backends.numba_kernels import Columns, Constants, Entries, WorkSpace
 from l0np.backends.numpy import NumpyBackend
 from l0np.matrix import ColumnMatrix
 from l0np.state import NEVER, Draw, Problem, State
@@ -100,7 +100,7 @@ class NumbaMatrix:
 
     entries: Entries
     sums: NDArray[np.float64]  # a prediction for each chunk
-    work: NDArray[Any]  # for each thread, what a block of columns needs between its stages
+    work: WorkSpace
     pace: Pace
 
 
@@ -115,7 +115,7 @@ class NumbaBackend(NumpyBackend):
         entries = Entries(matrix.data, matrix.indices, matrix.indptr.view(np.uint64), bounds)
         n_chunks = len(bounds) - 1
         n_threads = min(_n_threads(), n_chunks)
-        work = np.empty((n_threads, *kernels.WORK), matrix.dtype)
+        work = kernels.work_space(n_threads, matrix.dtype)
         pace = Pace(n_threads, 1e-9 * ENTRY_NANOSECONDS * (matrix.nnz + COLUMN_COST * matrix.shape[1]))
         return NumbaMatrix(entries, np.empty((n_chunks, matrix.shape[0])), work, pace)
 

@@ -13,13 +13,17 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba.extending import overload
+from llvmlite import ir
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
 from l0np.jit import HELPER_OPTIONS, helper, jit
 
 BLOCK = 256  # columns that go through the stages together; their work space stays in the first cache
-WORK = (6, BLOCK + 8)  # shape of the work space of one thread
 BLOCK_ENTRIES = 1 << 15  # entries of a block, so that the scatter finds them in the second cache
+_LINE = np.uint64(16)  # entries of a cache line, about
+_FEW = np.uint64(2)  # columns are sent for where at most one of so many is open
+AHEAD = 512  # entries that are sent for before their turn: at about 0.5 ns each, the time that memory takes to answer
 
 
 # --- elementary functions: the twins of floor 1, for one number
@@ -83,7 +87,7 @@ def _log_by_type(x):
 # --- Philox: the twin of noise.philox4x32
 
 _U = np.uint64
-_WORD, _32, _9, _1, _2, _3, _4 = _U(0xFFFFFFFF), _U(32), _U(9), _U(1), _U(2), _U(3), _U(4)
+_WORD, _32, _9, _0, _1, _2, _3, _4 = _U(0xFFFFFFFF), _U(32), _U(9), _U(0), _U(1), _U(2), _U(3), _U(4)
 _M0, _M1 = _U(0xD2511F53), _U(0xCD9E8D57)
 _K0, _K1 = _U(0x9E3779B9), _U(0xBB67AE85)
 _GATES = _U(0)
@@ -154,6 +158,13 @@ class Constants(NamedTuple):
     largest_log_weight: Any  # exp overflows before it
 
 
+class WorkSpace(NamedTuple):
+    """What blocks of columns need between their stages, for each thread."""
+
+    numbers: Any  # six rows, of the run's dtype
+    lists: Any  # the open columns of a block, and those of the next
+
+
 class Columns(NamedTuple):
     """The vectors of column space."""
 
@@ -167,62 +178,221 @@ class Columns(NamedTuple):
     log_alpha_slope: Any
 
 
-# A loop whose end the processor cannot foretell costs more than three entries. So what is left of a column after groups of
-# four is done without one: these entries may be the next column's, from which nothing is taken. The two loops stand here and
-# not in functions of their own, for the compiler would not inline these, and a call costs as much as twenty entries.
+# Columns whose gate is open are listed first, so that the loops over entries can send for a column before its turn: where few
+# gates are open the processor foresees neither which column is next nor where it lies, and would wait for each.
+
+
+def _prefetch(array, k):  # plain Python has no caches
+    pass
+
+
+@intrinsic
+def _prefetch_element(typing, array, k):
+    """Send for the cache line of ``array[k]``, to be read; beyond the end of the array that does nothing."""
+
+    def generate(context, builder, signature, arguments):
+        address = builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
+        byte, number = ir.PointerType(ir.IntType(8)), ir.IntType(32)
+        function = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
+        read, keep, of_data = number(0), number(3), number(1)
+        builder.call(prefetch, [builder.bitcast(address, byte), read, keep, of_data])
+        return context.get_dummy_value()
+
+    return numba.void(array, k), generate
+
+
+@overload(_prefetch, inline="always")  # type: ignore[arg-type, unused-ignore]
+def _prefetch_by_type(array, k):
+    by_element: Any = _prefetch_element
+    return lambda array, k: by_element(array, k)
 
 
 @helper
-def _gather(entries, first, n, rows, theta_slope, log_alpha_slope, out):
-    """Write M_j . rows for each column whose gate was open, 0 for the others; return the number of entries read."""
+def _fetch(entries, listed, first, stop):
+    """Send for the entries of the columns that stand in the list from `first` to `stop`."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
-    end = _U(data.size)
-    read = _U(0)
+    for place in range(first, stop):
+        j = listed[place]
+        k, last = indptr[j], min(indptr[j + _1], indptr[j] + _U(AHEAD))
+        while k < last:
+            _prefetch(data, k)
+            _prefetch(data, k + _LINE)
+            _prefetch(indices, k)
+            k += _LINE + _LINE
+
+
+@helper
+def _list_open(is_open, entries, first, n, listed):
+    """List the columns that `is_open` marks by numbers above 0, and send for the first of them; return how many they are."""
+    n_open = _U(0)
     for i in range(n):
-        j = first + i
-        s0 = s1 = s2 = s3 = 0.0  # four sums side by side, for one would wait for each addition
-        if theta_slope[j] != 0 or log_alpha_slope[j] != 0:
+        listed[n_open] = first + i
+        n_open += _U(is_open[i] > 0)
+    ahead = _ahead(entries.indptr, first, n, n_open)
+    if ahead < n:
+        _fetch(entries, listed, _0, min(ahead, n_open))
+    return n_open
+
+
+@helper
+def _ahead(indptr, first, n, n_open):
+    """Return how many columns are sent for at a time; all of them, before there are any, where the processor needs no help."""
+    return n if n_open > n // _FEW else min(_1 + _U(AHEAD) * n // max(indptr[first + n] - indptr[first], _1), n)
+
+
+@helper
+def _mark_open(theta_slope, log_alpha_slope, first, n, is_open):
+    """Mark the columns whose gate was open: what a gradient by them is multiplied with is not 0."""
+    for i in range(n):
+        moves = (theta_slope[first + i] != 0) | (log_alpha_slope[first + i] != 0)
+        is_open[i] = 1 if moves else 0
+
+
+# Entries are taken in fours, as one vector of the processor: the compiler finds none in a sum by itself, for the order of its
+# additions is fixed. The last one to three of a column are then done without a loop, whose end the processor could not
+# foretell: what is read there may be the next column's, from which nothing is taken.
+
+
+def _dot_fours(data, indices, rows, first, n_fours):
+    """Return the sum of data[k] rows[indices[k]] over groups of four entries."""
+    s0 = s1 = s2 = s3 = 0.0
+    for k in range(first, first + _4 * n_fours, _4):
+        s0 += data[k] * rows[indices[k]]
+        s1 += data[k + _1] * rows[indices[k + _1]]
+        s2 += data[k + _2] * rows[indices[k + _2]]
+        s3 += data[k + _3] * rows[indices[k + _3]]
+    return (s0 + s1) + (s2 + s3)
+
+
+def _add_fours(data, indices, coefficient, first, n_fours, out):
+    """Add coefficient data[k] to out[indices[k]] for groups of four entries."""
+    for k in range(first, first + _4 * n_fours):
+        out[indices[k]] += coefficient * data[k]
+
+
+@intrinsic
+def _dot_fours_by_vectors(typing, data, indices, rows, first, n_fours):
+    def generate(context, builder, signature, arguments):
+        *arrays, start, count = arguments
+        values, places, row = _addresses(context, builder, signature, arrays)
+        sums = cgutils.alloca_once_value(builder, ir.Constant(_FOUR, [0.0] * 4))
+        with cgutils.for_range(builder, count) as loop:
+            k = builder.add(start, builder.shl(loop.index, loop.index.type(2)))
+            across = _four_rows(builder, row, _four_places(builder, places, k))
+            builder.store(builder.fadd(builder.load(sums), builder.fmul(_four_values(builder, values, k), across)), sums)
+        s = [builder.extract_element(builder.load(sums), _I32(i)) for i in range(4)]
+        return builder.fadd(builder.fadd(s[0], s[1]), builder.fadd(s[2], s[3]))
+
+    return numba.float64(data, indices, rows, first, n_fours), generate
+
+
+@intrinsic
+def _add_fours_by_vectors(typing, data, indices, coefficient, first, n_fours, out):
+    def generate(context, builder, signature, arguments):
+        values, places, row = _addresses(context, builder, signature, [*arguments[:2], arguments[5]])
+        factor, start, count = arguments[2:5]
+        factors = ir.Constant(_FOUR, ir.Undefined)
+        for i in range(4):
+            factors = builder.insert_element(factors, factor, _I32(i))
+        with cgutils.for_range(builder, count) as loop:
+            k = builder.add(start, builder.shl(loop.index, loop.index.type(2)))
+            chosen = _four_places(builder, places, k)
+            changes = builder.fmul(factors, _four_values(builder, values, k))
+            sums = builder.fadd(_four_rows(builder, row, chosen), changes)  # the rows of a column differ: all may be read first
+            for i, place in enumerate(chosen):
+                builder.store(builder.extract_element(sums, _I32(i)), builder.gep(row, [place]))
+        return context.get_dummy_value()
+
+    return numba.void(data, indices, coefficient, first, n_fours, out), generate
+
+
+_I32, _I64, _FOUR = ir.IntType(32), ir.IntType(64), ir.VectorType(ir.DoubleType(), 4)
+
+
+def _addresses(context, builder, signature, arrays):
+    kinds = [kind for kind in signature.args if isinstance(kind, numba.types.Array)]
+    return [context.make_array(kind)(context, builder, array).data for kind, array in zip(kinds, arrays, strict=True)]
+
+
+def _four_values(builder, values, k):
+    element = values.type.pointee
+    address = builder.bitcast(builder.gep(values, [k]), ir.VectorType(element, 4).as_pointer())
+    four = builder.load(address, align=4)
+    return four if element == ir.DoubleType() else builder.fpext(four, _FOUR)
+
+
+def _four_places(builder, places, k):
+    return [builder.zext(builder.load(builder.gep(places, [builder.add(k, _I64(i))])), _I64) for i in range(4)]
+
+
+def _four_rows(builder, rows, places):
+    four = ir.Constant(_FOUR, ir.Undefined)
+    for i, place in enumerate(places):
+        four = builder.insert_element(four, builder.load(builder.gep(rows, [place])), _I32(i))
+    return four
+
+
+@overload(_dot_fours, inline="always")  # type: ignore[arg-type, unused-ignore]
+def _dot_fours_by_type(data, indices, rows, first, n_fours):
+    by_vectors: Any = _dot_fours_by_vectors
+    return lambda data, indices, rows, first, n_fours: by_vectors(data, indices, rows, first, n_fours)
+
+
+@overload(_add_fours, inline="always")  # type: ignore[arg-type, unused-ignore]
+def _add_fours_by_type(data, indices, coefficient, first, n_fours, out):
+    by_vectors: Any = _add_fours_by_vectors
+    return lambda data, indices, coefficient, first, n_fours, out: by_vectors(data, indices, coefficient, first, n_fours, out)
+
+
+@helper
+def _gather(entries, first, n, rows, listed, n_open, out):
+    """Write M_j . rows for each listed column, 0 for the others; return the number of entries read."""
+    data, indices, indptr = entries.data, entries.indices, entries.indptr
+    end, read = _U(data.size), _U(0)
+    ahead = _ahead(indptr, first, n, n_open)
+    for i in range(n):
+        out[i] = 0
+    for start in range(_0, n_open, ahead):
+        stop_place = min(start + ahead, n_open)
+        _fetch(entries, listed, stop_place, min(stop_place + ahead, n_open))
+        for place in range(start, stop_place):
+            j = listed[place]
             k, stop = indptr[j], indptr[j + _1]
             read += stop - k
-            while k + _4 <= stop:
-                s0 += data[k] * rows[indices[k]]
-                s1 += data[k + _1] * rows[indices[k + _1]]
-                s2 += data[k + _2] * rows[indices[k + _2]]
-                s3 += data[k + _3] * rows[indices[k + _3]]
-                k += _4
+            n_fours = (stop - k) // _4
+            total = _dot_fours(data, indices, rows, k, n_fours)
+            k += _4 * n_fours
             if stop + _4 <= end:
                 t0 = data[k] * rows[indices[k]]
                 t1 = data[k + _1] * rows[indices[k + _1]]
                 t2 = data[k + _2] * rows[indices[k + _2]]
-                s0 += t0 if k < stop else 0.0
-                s1 += t1 if k + _1 < stop else 0.0
-                s2 += t2 if k + _2 < stop else 0.0
+                total += (t0 if k < stop else 0.0) + (t1 if k + _1 < stop else 0.0) + (t2 if k + _2 < stop else 0.0)
             else:
                 while k < stop:
-                    s0 += data[k] * rows[indices[k]]
+                    total += data[k] * rows[indices[k]]
                     k += _1
-        out[i] = (s0 + s1) + (s2 + s3)
+            out[j - first] = total
     return np.int64(read)
 
 
 @helper
-def _scatter(entries, first, n, coefficients, out):
-    """Add coefficient_j M_j to `out` for each column whose coefficient is not 0; return the number of entries read."""
+def _scatter(entries, first, n, coefficients, listed, n_open, out):
+    """Add coefficient_j M_j to `out` for each listed column; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
-    end = _U(data.size)
-    read = _U(0)
-    for i in range(n):
-        j = first + i
-        coefficient = np.float64(coefficients[i])
-        if coefficient != 0:
+    end, read = _U(data.size), _U(0)
+    ahead = _ahead(indptr, first, n, n_open)
+    for start in range(_0, n_open, ahead):
+        stop_place = min(start + ahead, n_open)
+        _fetch(entries, listed, stop_place, min(stop_place + ahead, n_open))
+        for place in range(start, stop_place):
+            j = listed[place]
             k, stop = indptr[j], indptr[j + _1]
             read += stop - k
-            while k + _4 <= stop:
-                out[indices[k]] += coefficient * data[k]
-                out[indices[k + _1]] += coefficient * data[k + _1]
-                out[indices[k + _2]] += coefficient * data[k + _2]
-                out[indices[k + _3]] += coefficient * data[k + _3]
-                k += _4
+            coefficient = np.float64(coefficients[j - first])
+            n_fours = (stop - k) // _4
+            _add_fours(data, indices, coefficient, k, n_fours, out)
+            k += _4 * n_fours
             if stop + _4 <= end:
                 t0, t1, t2 = coefficient * data[k], coefficient * data[k + _1], coefficient * data[k + _2]
                 out[indices[k]] += t0 if k < stop else 0.0
@@ -343,6 +513,11 @@ def _block_size(indptr, first, last):
     return n
 
 
+def work_space(n_threads: int, dtype: Any) -> WorkSpace:
+    """Return work space for so many threads; draws come in fours, the first of which may be another block's."""
+    return WorkSpace(np.empty((n_threads, 6, BLOCK + 8), dtype), np.empty((n_threads, 2, BLOCK + 1), np.uint64))
+
+
 @jit
 def epoch(
     thread, n_threads, entries, columns, rows, sums, work, constants, switches, column_offset, number, seed, first_bad, counts
@@ -350,24 +525,30 @@ def epoch(
     """Train this thread's columns (unless this is a start) and add their next w z M_j into each chunk's own sums."""
     backward, exponential, gated = switches
     theta, theta_first, theta_second, log_alpha, log_alpha_first, log_alpha_second, theta_slope, log_alpha_slope = columns
-    gradient, change, weight = work[thread, 0], work[thread, 1], work[thread, 2]
-    gate, gate_slope, uniform = work[thread, 3], work[thread, 4], work[thread, 5]
+    numbers, lists = work.numbers[thread], work.lists[thread]
+    gradient, change, weight, gate, gate_slope, uniform = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
+    listed, drawn = lists[0], lists[1]
     for chunk in range(thread, len(sums), n_threads):
         out = sums[chunk]
         for i in range(_U(out.size)):
             out[i] = 0.0
         bad = gathered = scattered = closed = 0
         first, last = entries.bounds[chunk], entries.bounds[chunk + 1]
-        while first < last:
-            n = _block_size(entries.indptr, first, last)
+        n, n_open = _block_size(entries.indptr, first, last), _U(0)
+        if backward:
+            _mark_open(theta_slope, log_alpha_slope, first, n, gradient)
+            n_open = _list_open(gradient, entries, first, n, listed)
+        while n > _0:
+            n_next = _block_size(entries.indptr, first + n, last)
             if backward:
-                gathered += _gather(entries, first, n, rows, theta_slope, log_alpha_slope, gradient)
+                gathered += _gather(entries, first, n, rows, listed, n_open, gradient)
+                _mark_open(theta_slope, log_alpha_slope, first + n, n_next, change)  # while this block is computed, these come
+                n_open = _list_open(change, entries, first + n, n_next, listed)
                 _chain_theta(gradient, theta_slope, theta, first, n, exponential, constants, change)
                 bad += _adam(theta, theta_first, theta_second, first, n, change, constants)
                 if gated:
                     _chain_log_alpha(gradient, log_alpha_slope, log_alpha, first, n, constants, change)
                     bad += _adam(log_alpha, log_alpha_first, log_alpha_second, first, n, change, constants)
-            bad += _weights(theta, first, n, exponential, constants, weight)
             if gated:
                 place = (column_offset + first) % _4
                 _uniforms((column_offset + first) // _4, (place + n + _3) // _4, number, seed, uniform)
@@ -375,9 +556,12 @@ def epoch(
             else:
                 for i in range(n):
                     gate[i], gate_slope[i] = 1, 0
+            n_drawn = _list_open(gate, entries, first, n, drawn)
+            bad += _weights(theta, first, n, exponential, constants, weight)
             _slopes(weight, gate, gate_slope, first, n, exponential, constants.zero, theta_slope, log_alpha_slope)
-            scattered += _scatter(entries, first, n, gate, out)
+            scattered += _scatter(entries, first, n, gate, drawn, n_drawn, out)
             first += n
+            n = n_next
         counts[chunk, 0] += gathered
         counts[chunk, 1] += scattered
         counts[chunk, 2] += closed
@@ -427,11 +611,17 @@ def add_up(sums, out):
 @jit
 def matvec(entries, coefficients, out):
     """Write M @ coefficients."""
+    n = _U(coefficients.size)
+    listed = np.empty(n + _1, np.uint64)
     out[:] = 0.0
-    _scatter(entries, _U(0), _U(coefficients.size), coefficients, out)
+    n_open = _list_open((coefficients != 0).astype(np.float32), entries, _0, n, listed)
+    _scatter(entries, _0, n, coefficients, listed, n_open, out)
 
 
 @jit
 def rmatvec(entries, rows, everywhere, out):
     """Write M.T @ rows; `everywhere` is 1 for every column."""
-    _gather(entries, _U(0), _U(out.size), rows, everywhere, everywhere, out)
+    n = _U(out.size)
+    listed = np.empty(n + _1, np.uint64)
+    n_open = _list_open(everywhere, entries, _0, n, listed)
+    _gather(entries, _0, n, rows, listed, n_open, out)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
 from l0np.jit import HELPER_OPTIONS, helper, jit
@@ -182,30 +182,29 @@ class Columns(NamedTuple):
 # gates are open the processor foresees neither which column is next nor where it lies, and would wait for each.
 
 
-def _prefetch(array, k):  # plain Python has no caches
-    pass
+_I32, _I64, _FOUR = ir.IntType(32), ir.IntType(64), ir.VectorType(ir.DoubleType(), 4)
 
 
-@intrinsic
-def _prefetch_element(typing, array, k):
+def _written_for(plain):
+    """Return a decorator of what writes `plain` in the compiler's own language; NUMBA_DISABLE_JIT=1 runs `plain` itself."""
+    plainly: bool = getattr(config, "DISABLE_JIT")  # noqa: B009  # set when Numba is imported, which type checkers do not see
+    return lambda written: plain if plainly else intrinsic(written)
+
+
+@_written_for(lambda array, k: None)  # plain Python has no caches
+def _prefetch(typing, array, k):
     """Send for the cache line of ``array[k]``, to be read; beyond the end of the array that does nothing."""
 
     def generate(context, builder, signature, arguments):
         address = builder.gep(context.make_array(array)(context, builder, arguments[0]).data, [arguments[1]])
-        byte, number = ir.PointerType(ir.IntType(8)), ir.IntType(32)
-        function = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        byte = ir.PointerType(ir.IntType(8))
+        function = ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32])
         prefetch = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
-        read, keep, of_data = number(0), number(3), number(1)
+        read, keep, of_data = _I32(0), _I32(3), _I32(1)
         builder.call(prefetch, [builder.bitcast(address, byte), read, keep, of_data])
         return context.get_dummy_value()
 
     return numba.void(array, k), generate
-
-
-@overload(_prefetch, inline="always")  # type: ignore[arg-type, unused-ignore]
-def _prefetch_by_type(array, k):
-    by_element: Any = _prefetch_element
-    return lambda array, k: by_element(array, k)
 
 
 @helper
@@ -214,7 +213,8 @@ def _fetch(entries, listed, first, stop):
     data, indices, indptr = entries.data, entries.indices, entries.indptr
     for place in range(first, stop):
         j = listed[place]
-        k, last = indptr[j], min(indptr[j + _1], indptr[j] + _U(AHEAD))
+        k, last, most = indptr[j], indptr[j + _1], indptr[j] + _U(AHEAD)
+        last = last if last < most else most
         while k < last:
             _prefetch(data, k)
             _prefetch(data, k + _LINE)
@@ -224,29 +224,21 @@ def _fetch(entries, listed, first, stop):
 
 @helper
 def _list_open(is_open, entries, first, n, listed):
-    """List the columns that `is_open` marks by numbers above 0, and send for the first of them; return how many they are."""
+    """List the columns that `is_open` marks by numbers above 0, and send for the first of them.
+
+    Return how many they are and how many are sent for at a time: where more than one of `_FEW` is open, all, before there are
+    any, for there the processor foresees what comes next.
+    """
+    indptr = entries.indptr
     n_open = _U(0)
     for i in range(n):
         listed[n_open] = first + i
         n_open += _U(is_open[i] > 0)
-    ahead = _ahead(entries.indptr, first, n, n_open)
-    if ahead < n:
-        _fetch(entries, listed, _0, min(ahead, n_open))
-    return n_open
-
-
-@helper
-def _ahead(indptr, first, n, n_open):
-    """Return how many columns are sent for at a time; all of them, before there are any, where the processor needs no help."""
-    return n if n_open > n // _FEW else min(_1 + _U(AHEAD) * n // max(indptr[first + n] - indptr[first], _1), n)
-
-
-@helper
-def _mark_open(theta_slope, log_alpha_slope, first, n, is_open):
-    """Mark the columns whose gate was open: what a gradient by them is multiplied with is not 0."""
-    for i in range(n):
-        moves = (theta_slope[first + i] != 0) | (log_alpha_slope[first + i] != 0)
-        is_open[i] = 1 if moves else 0
+    if n_open > n // _FEW:
+        return n_open, n_open
+    ahead = _1 + _U(AHEAD) * n // (indptr[first + n] - indptr[first] + _1)
+    _fetch(entries, listed, _0, ahead if ahead < n_open else n_open)
+    return n_open, ahead
 
 
 # Entries are taken in fours, as one vector of the processor: the compiler finds none in a sum by itself, for the order of its
@@ -254,7 +246,7 @@ def _mark_open(theta_slope, log_alpha_slope, first, n, is_open):
 # foretell: what is read there may be the next column's, from which nothing is taken.
 
 
-def _dot_fours(data, indices, rows, first, n_fours):
+def _plain_dot_fours(data, indices, rows, first, n_fours):
     """Return the sum of data[k] rows[indices[k]] over groups of four entries."""
     s0 = s1 = s2 = s3 = 0.0
     for k in range(first, first + _4 * n_fours, _4):
@@ -265,14 +257,14 @@ def _dot_fours(data, indices, rows, first, n_fours):
     return (s0 + s1) + (s2 + s3)
 
 
-def _add_fours(data, indices, coefficient, first, n_fours, out):
+def _plain_add_fours(data, indices, coefficient, first, n_fours, out):
     """Add coefficient data[k] to out[indices[k]] for groups of four entries."""
     for k in range(first, first + _4 * n_fours):
         out[indices[k]] += coefficient * data[k]
 
 
-@intrinsic
-def _dot_fours_by_vectors(typing, data, indices, rows, first, n_fours):
+@_written_for(_plain_dot_fours)
+def _dot_fours(typing, data, indices, rows, first, n_fours):
     def generate(context, builder, signature, arguments):
         *arrays, start, count = arguments
         values, places, row = _addresses(context, builder, signature, arrays)
@@ -287,8 +279,8 @@ def _dot_fours_by_vectors(typing, data, indices, rows, first, n_fours):
     return numba.float64(data, indices, rows, first, n_fours), generate
 
 
-@intrinsic
-def _add_fours_by_vectors(typing, data, indices, coefficient, first, n_fours, out):
+@_written_for(_plain_add_fours)
+def _add_fours(typing, data, indices, coefficient, first, n_fours, out):
     def generate(context, builder, signature, arguments):
         values, places, row = _addresses(context, builder, signature, [*arguments[:2], arguments[5]])
         factor, start, count = arguments[2:5]
@@ -305,9 +297,6 @@ def _add_fours_by_vectors(typing, data, indices, coefficient, first, n_fours, ou
         return context.get_dummy_value()
 
     return numba.void(data, indices, coefficient, first, n_fours, out), generate
-
-
-_I32, _I64, _FOUR = ir.IntType(32), ir.IntType(64), ir.VectorType(ir.DoubleType(), 4)
 
 
 def _addresses(context, builder, signature, arrays):
@@ -333,37 +322,25 @@ def _four_rows(builder, rows, places):
     return four
 
 
-@overload(_dot_fours, inline="always")  # type: ignore[arg-type, unused-ignore]
-def _dot_fours_by_type(data, indices, rows, first, n_fours):
-    by_vectors: Any = _dot_fours_by_vectors
-    return lambda data, indices, rows, first, n_fours: by_vectors(data, indices, rows, first, n_fours)
-
-
-@overload(_add_fours, inline="always")  # type: ignore[arg-type, unused-ignore]
-def _add_fours_by_type(data, indices, coefficient, first, n_fours, out):
-    by_vectors: Any = _add_fours_by_vectors
-    return lambda data, indices, coefficient, first, n_fours, out: by_vectors(data, indices, coefficient, first, n_fours, out)
-
-
 @helper
-def _gather(entries, first, n, rows, listed, n_open, out):
+def _gather(entries, first, n, rows, listed, n_open, ahead, out):
     """Write M_j . rows for each listed column, 0 for the others; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
-    end, read = _U(data.size), _U(0)
-    ahead = _ahead(indptr, first, n, n_open)
+    size, read = _U(data.size), _U(0)
     for i in range(n):
         out[i] = 0
     for start in range(_0, n_open, ahead):
-        stop_place = min(start + ahead, n_open)
-        _fetch(entries, listed, stop_place, min(stop_place + ahead, n_open))
-        for place in range(start, stop_place):
+        middle, end = start + ahead, start + _2 * ahead
+        middle, end = (middle if middle < n_open else n_open), (end if end < n_open else n_open)
+        _fetch(entries, listed, middle, end)
+        for place in range(start, middle):
             j = listed[place]
             k, stop = indptr[j], indptr[j + _1]
             read += stop - k
             n_fours = (stop - k) // _4
             total = _dot_fours(data, indices, rows, k, n_fours)
             k += _4 * n_fours
-            if stop + _4 <= end:
+            if stop + _4 <= size:
                 t0 = data[k] * rows[indices[k]]
                 t1 = data[k + _1] * rows[indices[k + _1]]
                 t2 = data[k + _2] * rows[indices[k + _2]]
@@ -377,15 +354,15 @@ def _gather(entries, first, n, rows, listed, n_open, out):
 
 
 @helper
-def _scatter(entries, first, n, coefficients, listed, n_open, out):
+def _scatter(entries, first, coefficients, listed, n_open, ahead, out):
     """Add coefficient_j M_j to `out` for each listed column; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
-    end, read = _U(data.size), _U(0)
-    ahead = _ahead(indptr, first, n, n_open)
+    size, read = _U(data.size), _U(0)
     for start in range(_0, n_open, ahead):
-        stop_place = min(start + ahead, n_open)
-        _fetch(entries, listed, stop_place, min(stop_place + ahead, n_open))
-        for place in range(start, stop_place):
+        middle, end = start + ahead, start + _2 * ahead
+        middle, end = (middle if middle < n_open else n_open), (end if end < n_open else n_open)
+        _fetch(entries, listed, middle, end)
+        for place in range(start, middle):
             j = listed[place]
             k, stop = indptr[j], indptr[j + _1]
             read += stop - k
@@ -393,7 +370,7 @@ def _scatter(entries, first, n, coefficients, listed, n_open, out):
             n_fours = (stop - k) // _4
             _add_fours(data, indices, coefficient, k, n_fours, out)
             k += _4 * n_fours
-            if stop + _4 <= end:
+            if stop + _4 <= size:
                 t0, t1, t2 = coefficient * data[k], coefficient * data[k + _1], coefficient * data[k + _2]
                 out[indices[k]] += t0 if k < stop else 0.0
                 out[indices[k + _1]] += t1 if k + _1 < stop else 0.0
@@ -482,35 +459,26 @@ def _gates(log_alpha, first, n, uniform, place, constants, gate, gate_slope):
 
 
 @helper
-def _weights(theta, first, n, exponential, constants, out):
-    """Write the weights; return how many are not finite."""
+def _slopes(theta, gate, gate_slope, weight, first, n, exponential, constants, theta_slope, log_alpha_slope):
+    """Write the weights, the two slopes of w z and, in place of the gates, w z itself; return how many weights are not finite.
+
+    All but the weights is 0 where a gate is closed, whatever the weight.
+    """
     largest, lowest, highest = constants.largest_number, constants.smallest_exponent, constants.largest_log_weight
+    zero = constants.zero
     bad = 0
     for i in range(n):
         w = theta[first + i]
         w = _exp(w, lowest, highest) if exponential else w
-        out[i] = w
+        weight[i] = w
         bad += 0 if abs(w) <= largest else 1
-    return bad
-
-
-@helper
-def _slopes(weight, gate, gate_slope, first, n, exponential, zero, theta_slope, log_alpha_slope):
-    """Write the two slopes of w z and, in place of the gates, w z itself; 0 where a gate is closed, whatever the weight."""
     for i in range(n):
         product = weight[i] * gate[i] if gate[i] > 0 else zero
         theta_slope[first + i] = product if exponential else gate[i]
         gate[i] = product
     for i in range(n):
         log_alpha_slope[first + i] = weight[i] * gate_slope[i] if gate_slope[i] != 0 else zero
-
-
-@helper
-def _block_size(indptr, first, last):
-    n = min(_U(BLOCK), last - first)
-    while n > _1 and indptr[first + n] - indptr[first] > _U(BLOCK_ENTRIES):
-        n //= _2
-    return n
+    return bad
 
 
 def work_space(n_threads: int, dtype: Any) -> WorkSpace:
@@ -534,16 +502,17 @@ def epoch(
             out[i] = 0.0
         bad = gathered = scattered = closed = 0
         first, last = entries.bounds[chunk], entries.bounds[chunk + 1]
-        n, n_open = _block_size(entries.indptr, first, last), _U(0)
-        if backward:
-            _mark_open(theta_slope, log_alpha_slope, first, n, gradient)
-            n_open = _list_open(gradient, entries, first, n, listed)
-        while n > _0:
-            n_next = _block_size(entries.indptr, first + n, last)
+        n, n_open, ahead = _0, _0, _1
+        while first < last:
+            n_next = min(_U(BLOCK), last - first - n)
+            while n_next > _1 and entries.indptr[first + n + n_next] - entries.indptr[first + n] > _U(BLOCK_ENTRIES):
+                n_next //= _2
             if backward:
-                gathered += _gather(entries, first, n, rows, listed, n_open, gradient)
-                _mark_open(theta_slope, log_alpha_slope, first + n, n_next, change)  # while this block is computed, these come
-                n_open = _list_open(change, entries, first + n, n_next, listed)
+                gathered += _gather(entries, first, n, rows, listed, n_open, ahead, gradient)
+                for i in range(n_next):  # while this block is computed, the entries of the next can come
+                    j = first + n + i
+                    change[i] = 1 if (theta_slope[j] != 0) | (log_alpha_slope[j] != 0) else 0
+                n_open, ahead = _list_open(change, entries, first + n, n_next, listed)
                 _chain_theta(gradient, theta_slope, theta, first, n, exponential, constants, change)
                 bad += _adam(theta, theta_first, theta_second, first, n, change, constants)
                 if gated:
@@ -556,10 +525,9 @@ def epoch(
             else:
                 for i in range(n):
                     gate[i], gate_slope[i] = 1, 0
-            n_drawn = _list_open(gate, entries, first, n, drawn)
-            bad += _weights(theta, first, n, exponential, constants, weight)
-            _slopes(weight, gate, gate_slope, first, n, exponential, constants.zero, theta_slope, log_alpha_slope)
-            scattered += _scatter(entries, first, n, gate, drawn, n_drawn, out)
+            n_drawn, ahead_drawn = _list_open(gate, entries, first, n, drawn)
+            bad += _slopes(theta, gate, gate_slope, weight, first, n, exponential, constants, theta_slope, log_alpha_slope)
+            scattered += _scatter(entries, first, gate, drawn, n_drawn, ahead_drawn, out)
             first += n
             n = n_next
         counts[chunk, 0] += gathered
@@ -614,8 +582,8 @@ def matvec(entries, coefficients, out):
     n = _U(coefficients.size)
     listed = np.empty(n + _1, np.uint64)
     out[:] = 0.0
-    n_open = _list_open((coefficients != 0).astype(np.float32), entries, _0, n, listed)
-    _scatter(entries, _0, n, coefficients, listed, n_open, out)
+    n_open, ahead = _list_open((coefficients != 0).astype(np.float32), entries, _0, n, listed)
+    _scatter(entries, _0, coefficients, listed, n_open, ahead, out)
 
 
 @jit
@@ -623,5 +591,5 @@ def rmatvec(entries, rows, everywhere, out):
     """Write M.T @ rows; `everywhere` is 1 for every column."""
     n = _U(out.size)
     listed = np.empty(n + _1, np.uint64)
-    n_open = _list_open(everywhere, entries, _0, n, listed)
-    _gather(entries, _0, n, rows, listed, n_open, out)
+    n_open, ahead = _list_open(everywhere, entries, _0, n, listed)
+    _gather(entries, _0, n, rows, listed, n_open, ahead, out)

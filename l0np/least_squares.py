@@ -73,6 +73,13 @@ class Design:
             return np.asarray(self._dense[:, chosen])
         return np.asarray((self._csc[:, chosen].toarray() - self.means[chosen]) * self.scales[chosen])
 
+    def products(self, b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return Z @ b."""
+        if self._dense is not None:
+            return np.asarray(self._dense @ b)
+        scaled = b * self.scales
+        return np.asarray(self._csc @ scaled - self.means @ scaled)
+
     def correlations(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Z.T @ rows for one vector, or for each column of `rows`."""
         if self._dense is not None:

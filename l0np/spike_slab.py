@@ -3,10 +3,13 @@
 Spike and slab (E. I. George, R. E. McCulloch, JASA 88, 1993), a Gibbs sampler over y = a + Z (gate b) + noise with Z of
 standardised columns:
 
-    gate_j ~ Bernoulli(share)        share ~ Beta(1, sqrt(p))           few columns matter, but not how few
-    b_j ~ N(0, variance * slab)      or that density times b_j^2        which of both is drawn too, from even odds
-    E b_j^2 = variance * spread      spread ~ InverseGamma(1/2, n / 50) heavy tails; a standardised column has length 1
+    gate_j ~ Bernoulli(share)        share ~ Beta(1, p / min(sqrt(p), sqrt(n)))   few columns matter, but not how few
+    b_j ~ N(0, variance * slab)      or that density times b_j^2                  which of both is drawn too, from even odds
+    E b_j^2 = variance * spread      spread ~ InverseGamma(1/2, n / 50)           heavy tails; a standardised column has length 1
     noise ~ N(0, variance)           p(variance) = 1 / variance
+
+Before the data about sqrt(p) columns are expected, but not more than sqrt(n): where the data say little, a model of many more
+would fit noise.
 
 The slab with the factor b^2, a moment prior (V. E. Johnson, D. Rossell, JASA 107, 2012), has no coefficient near 0: it is
 likely where those in the model are alike in size, and then asks more of a column that would have a small one. In it `slab` is
@@ -124,10 +127,10 @@ def sweep(
         visited[start] = product
         start += 1
     here = slice(begin, start)
-    z = scale * visited[here] ** 2
-    odds = log_odds + 0.5 * z + (np.log1p(z) if moment else 0.0)
-    probability[here] = np.where(products[here] != 0.0, 1.0 / (1.0 + np.exp(-odds)), 0.0)
-    expected[here] = probability[here] * shrinkage * visited[here] * ((z + 3.0) / (z + 1.0) if moment else 1.0)
+    zs = scale * visited[here] ** 2
+    all_odds = log_odds + 0.5 * zs + (np.log1p(zs) if moment else 0.0)
+    probability[here] = np.where(products[here] != 0.0, 1.0 / (1.0 + np.exp(-all_odds)), 0.0)
+    expected[here] = probability[here] * shrinkage * visited[here] * ((zs + 3.0) / (zs + 1.0) if moment else 1.0)
     if start == p:
         on = b[b != 0.0]
         sums[:] = len(on), on @ on, b @ (products + residual), np.log(on * on).sum()
@@ -168,9 +171,10 @@ def sample(
         return Posterior(np.zeros(p), 1.0, np.zeros(p))
     generator = np.random.Generator(np.random.Philox(key=seed))
     sums, block, candidates = np.empty(4), max(1, min(BLOCK, BLOCK_DRAWS // p)), max(p, chosen_from)
+    against = candidates / math.sqrt(min(candidates, degrees))
     b, probability, expected = np.zeros(p), np.zeros(p), np.zeros(p)
     included, mean, empty = np.zeros(p), np.zeros(p), 0
-    share, rate = 1.0 / (1.0 + math.sqrt(candidates)), 0.5 * SPREAD * degrees
+    share, rate = 1.0 / (1.0 + against), 0.5 * SPREAD * degrees
     variance, spread, moment = total / degrees, 2.0 * rate, False
     residual = products.copy()
     with np.errstate(over="ignore", divide="ignore"):
@@ -181,9 +185,14 @@ def sample(
                 residual = products - b[on] @ gram.of(on)  # sums of many updates drift
             noise, power = (uniform[number % block], normal[number % block]), 3 if moment else 1
             slab = spread / power
-            prior = math.log(share / (1.0 - share)) - 0.5 * power * math.log1p(slab), slab / (1.0 + slab), variance, moment
-            answers, done = (probability, expected, sums), 0
-            while (done := step(done, gram.rows, gram.place, products, b, residual, *noise, *prior, *answers)) < p:
+            log_odds = math.log(share / (1.0 - share)) - 0.5 * power * math.log1p(slab)
+            shrinkage, done = slab / (1.0 + slab), 0
+            while (
+                done := step(
+                    done, gram.rows, gram.place, products, b, residual, *noise, log_odds,
+                    shrinkage, variance, moment, probability, expected, sums,
+                )
+            ) < p:  # fmt: skip
                 gram.make(done, keep=np.flatnonzero(b))
             size, coefficients, explained, logs = sums.tolist()
             squares = max(total - explained, SMALLEST_VARIANCE * total)
@@ -192,7 +201,7 @@ def sample(
             moment = bool(generator.random() < 1.0 / (1.0 + math.exp(min(-odds, 700.0))))
             power = 3 if moment else 1
             spread = (rate + 0.5 * power * coefficients / variance) / generator.standard_gamma(0.5 * (1.0 + power * size))
-            share = min(max(generator.beta(1.0 + size, math.sqrt(candidates) + candidates - size), 1e-12), 1.0 - 1e-12)
+            share = min(max(generator.beta(1.0 + size, against + candidates - size), 1e-12), 1.0 - 1e-12)
             if number >= BURN_IN:
                 included += probability
                 mean += expected

@@ -281,7 +281,7 @@ def exact_posterior(X, y, spreads=100, draws=2000):
             rest = r @ r - middle @ A.T @ r
             b = middle + np.sqrt(0.5 * rest / gamma)[:, None] * (normal @ np.linalg.inv(np.linalg.cholesky(precision)))
             factor = np.prod(b**2 / (slab * 0.5 * rest / gamma)[:, None], axis=1) if power == 3 else np.ones(draws)
-            sign, log_det = np.linalg.slogdet(slab * precision) if k else (1.0, 0.0)
+            log_det = np.linalg.slogdet(slab * precision)[1] if k else 0.0
             evidence.append(-0.5 * log_det - 0.5 * (n - 1) * np.log(rest) + np.log(factor.mean()))
             mean.append(factor @ b / factor.sum())
         logs[chosen] = betaln(1 + k, np.sqrt(p) + p - k) + logsumexp(evidence)

@@ -194,6 +194,7 @@ def l0_regression_path(
     n, p = matrix.shape
     validation.check_order("y", y, "X", X)
     target = _target(y, n)
+    validation.check_squarable("y", np.abs(target).max())
     sizes = None if n_active is None else _sizes(n_active, p)
     if cv is not None and criterion is not None:
         raise InputError("cv chooses by cross-validation, criterion without it: give one of them")

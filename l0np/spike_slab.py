@@ -5,7 +5,7 @@ standardised columns:
 
     gate_j ~ Bernoulli(share)        share ~ Beta(1, p / min(sqrt(p), sqrt(n)))   few columns matter, but not how few
     b_j ~ N(0, variance * slab)      or that density times b_j^2                  which of both is drawn too, from even odds
-    E b_j^2 = variance * spread      spread ~ InverseGamma(1/2, n / 50)           heavy tails; a standardised column has length 1
+    E b_j^2 = variance * spread      spread ~ InverseGamma(1/2, n / 50)           heavy tails; a column of Z has length 1
     noise ~ N(0, variance)           p(variance) = 1 / variance
 
 Before the data about sqrt(p) columns are expected, but not more than sqrt(n): where the data say little, a model of many more

@@ -108,6 +108,8 @@ def test_rows_of_the_gram_matrix_are_made_and_forgotten(monkeypatch):
     X, _, _ = problem(p=40)
     design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
     whole = Gram(design)
+    monkeypatch.setattr(Gram, "ENTRIES", 60 * 7)
+    np.testing.assert_allclose(Gram(design).rows, whole.rows, atol=1e-14)
     monkeypatch.setattr(Gram, "AT_ONCE", 0)
     monkeypatch.setattr(Gram, "MEMORY", 0)
     few = Gram(design)
@@ -173,6 +175,9 @@ def test_refit_refuses_bad_input_and_leaves_the_model():
         ((X, y[:-1]), {}, InputError),
         ((X, y), {"lambda_l2": -1.0}, InputError),
         ((X, y), {"lambda_l2": "0"}, InputTypeError),
+        ((X, 1e39 * y), {}, InputError),
+        ((X, 1e160 * y), {}, InputError),
+        ((1e200 * X, y), {}, InputError),
     ]:
         with pytest.raises(error):
             model.refit(*arguments, **options)
@@ -362,6 +367,33 @@ def test_expected_f1_is_the_mean_of_f1_over_independent_gates():
 # --- the path
 
 
+def test_shrunken_coefficients_predict_better_where_the_noise_is_large():
+    """Risk over twenty draws; each support is the same, and so are the models of no features."""
+    risk = np.zeros(2)
+    for seed in range(20):
+        X, y, truth = problem(n=40, p=100, seed=seed, noise=4.0)
+        for i, coefficients in enumerate(("posterior", "least squares")):
+            path = l0_regression_path(X, y, coefficients=coefficients)
+            assert path.coefficients.nnz == path.n_active.sum()
+            risk[i] += np.sum((path.coef_ - truth) ** 2)
+        assert np.array_equal(path.indices, l0_regression_path(X, y, coefficients="posterior").indices)
+    assert risk[0] < 0.8 * risk[1]
+
+
+def test_the_posterior_of_all_features_is_what_it_expects():
+    """With all features to choose from, the nearest to the averaged predictions are these."""
+    X, y, _ = problem(noise=3.0)
+    design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
+    r = y - y.mean()
+    posterior = sample(Gram(design), design.correlations(r), float(r @ r), 59, 0, compiled=False)
+    path = l0_regression_path(X, y, 8, device="numpy")
+    np.testing.assert_allclose(path.coef_ / design.scales, posterior.mean, rtol=1e-8)
+    np.testing.assert_allclose(path.predict(X), y.mean() + design.products(posterior.mean), rtol=1e-10)
+    assert path.error[0] == pytest.approx(np.mean((y - path.predict(X)) ** 2))
+    by_hand = 60 * np.log(squares(X, y, range(8)) / 60) + 8 * np.log(60)
+    assert l0_regression_path(X, y, 8, criterion="bic").criterion[0] == pytest.approx(by_hand)
+
+
 @pytest.mark.parametrize("method", ["inclusion", "exchange", "gates"])
 def test_every_method_finds_a_clear_support_whatever_the_units(method):
     X, y, truth = problem(n=100, p=30)
@@ -500,6 +532,14 @@ def test_bad_data_is_refused():
         l0_regression_path(X, y[:-1])
     with pytest.raises(InputError, match=r"X\[2, 1\] is nan"):
         l0_regression_path(np.where(np.arange(480).reshape(60, 8) == 17, np.nan, X), y)
+    units = np.where(np.arange(8) == 3, 1e200, 1.0)
+    with pytest.raises(InputError, match=r"X\[:, 3\] is of the size .*use other units"):
+        l0_regression_path(X * units, y)
+    with pytest.raises(InputError, match=r"X\[:, 3\] is of the size .*use other units"):
+        l0_regression_path(X / units, y)
+    for unit in (1e-170, 1e160):
+        with pytest.raises(InputError, match=r"y is of the size .*use other units"):
+            l0_regression_path(X, unit * y)
     with pytest.raises(InputError, match="X must have n_features = 8 columns"):
         path.predict(X[:, :5])
     with pytest.raises(InputError, match="n_active must be on the path"):

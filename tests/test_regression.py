@@ -289,7 +289,7 @@ def exact_posterior(X, y, spreads=100, draws=2000):
             log_det = np.linalg.slogdet(slab * precision)[1] if k else 0.0
             evidence.append(-0.5 * log_det - 0.5 * (n - 1) * np.log(rest) + np.log(factor.mean()))
             mean.append(factor @ b / factor.sum())
-        logs[chosen] = betaln(1 + k, np.sqrt(p) + p - k) + logsumexp(evidence)
+        logs[chosen] = betaln(1 + k, p / np.sqrt(min(p, n - 1)) + p - k) + logsumexp(evidence)
         means[chosen] = np.exp(np.array(evidence) - logsumexp(evidence)) @ np.array(mean)
     total = logsumexp(list(logs.values()))
     inclusion, expected = np.zeros(p), np.zeros(p)
@@ -300,13 +300,15 @@ def exact_posterior(X, y, spreads=100, draws=2000):
 
 
 @needs_speed
-@pytest.mark.parametrize(("noise", "seed"), [(1.0, 0), (4.0, 1), (8.0, 2), (20.0, 3)])
-def test_the_posterior_is_that_of_all_subsets(noise, seed, monkeypatch):
-    X, y, _ = problem(n=40, p=6, seed=seed, noise=noise, active=(1, 4, 5))
+@pytest.mark.parametrize(
+    ("noise", "seed", "n", "p"), [(1.0, 0, 40, 6), (4.0, 1, 40, 6), (8.0, 2, 40, 6), (20.0, 3, 40, 6), (8.0, 4, 4, 8)]
+)
+def test_the_posterior_is_that_of_all_subsets(noise, seed, n, p, monkeypatch):
+    X, y, _ = problem(n=n, p=p, seed=seed, noise=noise, active=(1, 4, 5))
     monkeypatch.setattr("l0np.spike_slab.SWEEPS", 20_000)
     design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
     r = y - y.mean()
-    sampled = sample(Gram(design), design.correlations(r), float(r @ r), 39, 5, compiled=True)
+    sampled = sample(Gram(design), design.correlations(r), float(r @ r), n - 1, 5, compiled=True)
     inclusion, empty, mean = exact_posterior(X, y)
     np.testing.assert_allclose(sampled.inclusion, inclusion, atol=0.02)
     assert sampled.empty == pytest.approx(empty, abs=0.02)
@@ -344,6 +346,7 @@ def test_compiled_and_plain_sweeps_draw_the_same(monkeypatch):
     X[:, 11] = 1.0
     numba, numpy = (l0_regression_path(X, y, device=device, seed=4) for device in ("numba", "numpy"))
     np.testing.assert_allclose(numba.inclusion, numpy.inclusion, atol=1e-10)
+    np.testing.assert_allclose(numba.coefficients.toarray(), numpy.coefficients.toarray(), atol=1e-9)
     assert numba.inclusion[11] == 0
     monkeypatch.setattr(Gram, "AT_ONCE", 0)
     monkeypatch.setattr(Gram, "MEMORY", 0)  # rows come and go

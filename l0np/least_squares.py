@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np import validation
 from l0np.matrix import ColumnMatrix
 
 DENSE_ENTRIES, DENSE_COLUMNS = 20_000_000, 3000  # up to here columns are made dense and solved by singular values
@@ -41,6 +42,7 @@ class Design:
     def __init__(self, matrix: ColumnMatrix, *, intercept: bool) -> None:
         self.n, self.p = matrix.shape
         csc = matrix.to_scipy().astype(np.float64)
+        validation.check_squarable("X", np.asarray(abs(csc).sum(axis=0)).ravel())
         counts = np.diff(csc.indptr)
         self.intercept = intercept
         self.means = np.asarray(csc.sum(axis=0)).ravel() / self.n if intercept else np.zeros(self.p)
@@ -72,6 +74,13 @@ class Design:
         if self._dense is not None:
             return np.asarray(self._dense[:, chosen])
         return np.asarray((self._csc[:, chosen].toarray() - self.means[chosen]) * self.scales[chosen])
+
+    def products(self, b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return Z @ b."""
+        if self._dense is not None:
+            return np.asarray(self._dense @ b)
+        scaled = b * self.scales
+        return np.asarray(self._csc @ scaled - self.means @ scaled)
 
     def correlations(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Z.T @ rows for one vector, or for each column of `rows`."""
@@ -139,6 +148,7 @@ class Gram:
     """
 
     AT_ONCE = 2000  # columns
+    ENTRIES = 20_000_000  # of columns that are made dense together
     MEMORY = 1 << 28  # bytes to start with
 
     def __init__(self, design: Design) -> None:
@@ -146,7 +156,10 @@ class Gram:
         self.place = np.full(p, -1)
         self._count = 0
         if p <= self.AT_ONCE:
-            self.rows = design.correlations(design.columns(np.arange(p)))
+            self.rows, some = np.empty((p, p)), max(1, self.ENTRIES // design.n)
+            for first in range(0, p, some):  # all at once, a long and sparse matrix would be dense a second time
+                columns = np.arange(first, min(first + some, p))
+                self.rows[:, columns] = design.correlations(design.columns(columns))
             self.place[:] = np.arange(p)
         else:
             self.rows = np.empty((min(p, max(64, self.MEMORY // (8 * p))), p))

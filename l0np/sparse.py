@@ -226,6 +226,7 @@ class SparseL0Linear(GatedModel):
         matrix = self._host_matrix("X", X)
         validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, matrix.shape[0], np.dtype(np.float64), per="row of X")
+        validation.check_squarable("y", np.abs(target).max())
         state = self._state
         chosen = np.flatnonzero(self._test_time_gates(state) > 0)
         part = ColumnMatrix.build(matrix.to_scipy()[:, chosen], np.float64) if chosen.size else matrix
@@ -240,7 +241,11 @@ class SparseL0Linear(GatedModel):
             )
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         weight = np.array(state.theta.value)
-        weight[chosen] = answer.coefficients
+        with np.errstate(over="ignore"):
+            weight[chosen] = answer.coefficients
+            finite = np.isfinite(weight).all() and np.isfinite(self.dtype.type(answer.intercept))
+        if not finite:
+            raise InputError(f'refit: the coefficients leave the range of {self.dtype}: use other units or dtype="float64"')
         intercept = state.intercept and replace(state.intercept, value=np.full(1, answer.intercept, self.dtype))
         selection = np.isin(np.arange(self.n_features), chosen)
         self._state = replace(state, theta=replace(state.theta, value=weight), intercept=intercept, selection=selection)

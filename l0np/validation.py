@@ -18,6 +18,7 @@ from l0np.errors import InputError, InputTypeError
 T = TypeVar("T")
 
 SHOWN = 5  # offending elements named in a message
+SQUARABLE = (1e-150, 1e150)  # sizes whose squares, and sums of many, stay in the range of float64
 
 
 def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
@@ -236,6 +237,17 @@ def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rul
     if positions.size:
         shown = ", ".join(f"{name}[{i}] = {array[i]:g}" for i in positions[:SHOWN])
         raise InputError(f"{shown}{and_more(len(positions), SHOWN)}: {rule}")
+
+
+def check_squarable(name: str, sizes: NDArray[Any]) -> None:
+    """Refuse data of a size, or columns of `sizes`, whose squares are infinite or vanish; 0 may be."""
+    smallest, largest = SQUARABLE
+    wrong = np.flatnonzero((sizes > largest) | ((sizes > 0) & (sizes < smallest)))
+    if wrong.size:
+        where = f"{name}[:, {wrong[0]}]" if sizes.ndim else name
+        size = sizes[wrong[0]] if sizes.ndim else sizes
+        rule = "the squares leave the range of float64, use other units"
+        raise InputError(f"{where} is of the size {size:.3g}{and_more(len(wrong))}: {rule}")
 
 
 def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:

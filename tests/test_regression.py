@@ -12,7 +12,7 @@ from support import DEVICES, needs_numba, needs_speed, same_state
 from l0np import ColumnMatrix, SparseL0Linear, l0_regression_path
 from l0np.errors import InputError, InputTypeError
 from l0np.least_squares import Design, Gram
-from l0np.spike_slab import expected_f1, inclusion_probabilities
+from l0np.spike_slab import _opening, expected_f1, moment_draw, sample
 from l0np.subsets import Subsets
 
 
@@ -108,6 +108,8 @@ def test_rows_of_the_gram_matrix_are_made_and_forgotten(monkeypatch):
     X, _, _ = problem(p=40)
     design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
     whole = Gram(design)
+    monkeypatch.setattr(Gram, "ENTRIES", 60 * 7)
+    np.testing.assert_allclose(Gram(design).rows, whole.rows, atol=1e-14)
     monkeypatch.setattr(Gram, "AT_ONCE", 0)
     monkeypatch.setattr(Gram, "MEMORY", 0)
     few = Gram(design)
@@ -173,6 +175,9 @@ def test_refit_refuses_bad_input_and_leaves_the_model():
         ((X, y[:-1]), {}, InputError),
         ((X, y), {"lambda_l2": -1.0}, InputError),
         ((X, y), {"lambda_l2": "0"}, InputTypeError),
+        ((X, 1e39 * y), {}, InputError),
+        ((X, 1e160 * y), {}, InputError),
+        ((1e200 * X, y), {}, InputError),
     ]:
         with pytest.raises(error):
             model.refit(*arguments, **options)
@@ -245,7 +250,7 @@ def test_constant_and_repeated_features():
     X, y, _ = problem()
     X = np.column_stack((np.full(60, 3.0), X, X[:, 4]))
     for method in ("exchange", "inclusion"):
-        path = l0_regression_path(X, y, [1, 3, 9, 10], method=method)
+        path = l0_regression_path(X, y, [1, 3, 9, 10], method=method, coefficients="least squares")
         assert [len(path.features(k)) for k in (1, 3, 9, 10)] == [1, 3, 9, 10]
         assert np.isfinite(path.coefficients.data).all()
         assert path.error[-1] == pytest.approx(squares(X, y, range(10)) / 60)
@@ -254,42 +259,85 @@ def test_constant_and_repeated_features():
 # --- inclusion probabilities
 
 
-def exact_inclusion(X, y, slab_draws=400):
-    """All subsets, share and variance integrated out, the slab over a fine grid of its prior."""
+def exact_posterior(X, y, spreads=100, draws=2000):
+    """All subsets and both slabs: share and variance integrated out, the spread over a grid of its prior.
+
+    Under the normal slab b and the variance have a known distribution; the factor of the moment prior is averaged over draws.
+    """
     from scipy.special import betaln, logsumexp
     from scipy.stats import invgamma
 
     n, p = X.shape
+    rng = np.random.default_rng(0)
     Z = X - X.mean(axis=0)
     Z /= np.linalg.norm(Z, axis=0)
     r = y - y.mean()
-    slabs = invgamma(0.5, scale=0.05 * (n - 1)).ppf((np.arange(slab_draws) + 0.5) / slab_draws)
-    logs = {}
+    grid = invgamma(0.5, scale=0.02 * (n - 1)).ppf((np.arange(spreads) + 0.5) / spreads)
+    logs, means = {}, {}
     for chosen in itertools.chain.from_iterable(itertools.combinations(range(p), k) for k in range(p + 1)):
         A, k = Z[:, chosen], len(chosen)
-        values, vectors = np.linalg.eigh(A.T @ A)
-        t = vectors.T @ (A.T @ r)
-        evidence = [
-            -0.5 * np.sum(np.log1p(slab * values)) - 0.5 * (n - 1) * np.log(r @ r - np.sum(t**2 * slab / (1 + slab * values)))
-            for slab in slabs
-        ]
-        logs[chosen] = betaln(1 + k, np.sqrt(p) + p - k) + logsumexp(evidence)
+        normal = rng.normal(size=(draws, k))
+        gamma = rng.gamma(0.5 * (n - 1), size=draws)
+        evidence, mean = [], []
+        for power, slab in itertools.product((1, 3), grid):
+            slab = slab / power
+            precision = A.T @ A + np.eye(k) / slab
+            middle = np.linalg.solve(precision, A.T @ r)
+            rest = r @ r - middle @ A.T @ r
+            b = middle + np.sqrt(0.5 * rest / gamma)[:, None] * (normal @ np.linalg.inv(np.linalg.cholesky(precision)))
+            factor = np.prod(b**2 / (slab * 0.5 * rest / gamma)[:, None], axis=1) if power == 3 else np.ones(draws)
+            log_det = np.linalg.slogdet(slab * precision)[1] if k else 0.0
+            evidence.append(-0.5 * log_det - 0.5 * (n - 1) * np.log(rest) + np.log(factor.mean()))
+            mean.append(factor @ b / factor.sum())
+        logs[chosen] = betaln(1 + k, p / np.sqrt(min(p, n - 1)) + p - k) + logsumexp(evidence)
+        means[chosen] = np.exp(np.array(evidence) - logsumexp(evidence)) @ np.array(mean)
     total = logsumexp(list(logs.values()))
-    included = [np.exp(logsumexp([v for c, v in logs.items() if j in c]) - total) for j in range(p)]
-    return np.array(included), float(np.exp(logs[()] - total))
+    inclusion, expected = np.zeros(p), np.zeros(p)
+    for chosen, log in logs.items():
+        inclusion[list(chosen)] += np.exp(log - total)
+        expected[list(chosen)] += np.exp(log - total) * means[chosen]
+    return inclusion, float(np.exp(logs[()] - total)), expected
 
 
 @needs_speed
-@pytest.mark.parametrize(("noise", "seed"), [(1.0, 0), (4.0, 1), (8.0, 2), (20.0, 3)])
-def test_inclusion_probabilities_are_those_of_all_subsets(noise, seed, monkeypatch):
-    X, y, _ = problem(n=40, p=6, seed=seed, noise=noise, active=(1, 4, 5))
+@pytest.mark.parametrize(
+    ("noise", "seed", "n", "p"), [(1.0, 0, 40, 6), (4.0, 1, 40, 6), (8.0, 2, 40, 6), (20.0, 3, 40, 6), (8.0, 4, 4, 8)]
+)
+def test_the_posterior_is_that_of_all_subsets(noise, seed, n, p, monkeypatch):
+    X, y, _ = problem(n=n, p=p, seed=seed, noise=noise, active=(1, 4, 5))
     monkeypatch.setattr("l0np.spike_slab.SWEEPS", 20_000)
     design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
     r = y - y.mean()
-    sampled = inclusion_probabilities(Gram(design), design.correlations(r), float(r @ r), 39, 5, compiled=True)
-    exact = exact_inclusion(X, y)
-    np.testing.assert_allclose(sampled[0], exact[0], atol=0.02)
-    assert sampled[1] == pytest.approx(exact[1], abs=0.02)
+    sampled = sample(Gram(design), design.correlations(r), float(r @ r), n - 1, 5, compiled=True)
+    inclusion, empty, mean = exact_posterior(X, y)
+    np.testing.assert_allclose(sampled.inclusion, inclusion, atol=0.02)
+    assert sampled.empty == pytest.approx(empty, abs=0.02)
+    np.testing.assert_allclose(sampled.mean, mean, atol=0.02 * np.linalg.norm(r))
+
+
+@given(st.floats(-30, 30), st.floats(-6, 6))
+def test_draws_of_the_moment_prior(a, normal):
+    """Their distribution function, integrated, is that of the normal draw they come from."""
+    from scipy.integrate import quad
+    from scipy.stats import norm
+
+    def density(t):
+        return (a + t) ** 2 * norm.pdf(t) / (a * a + 1.0)
+
+    t = moment_draw(a, normal)
+    tail = quad(density, t, t + 9, epsabs=0, limit=200)[0] if normal > 0 else quad(density, t - 9, t, epsabs=0, limit=200)[0]
+    assert tail == pytest.approx(norm.cdf(-abs(normal)), rel=1e-4, abs=1e-13)
+
+
+@given(st.floats(1e-12, 1 - 1e-12), st.floats(-50, 5), st.booleans())
+def test_the_limit_of_a_gate_is_its_root_or_a_little_less(uniform, log_odds, moment):
+    z = float(_opening(np.array([uniform]), log_odds, moment)[0])
+    logit = np.log(uniform / (1 - uniform))
+    if z > 0:
+        odds = log_odds + 0.5 * z + (np.log1p(z) if moment else 0.0)
+        assert logit - 0.2 <= odds <= logit + 1e-9
+    else:
+        assert log_odds >= logit - 1e-9
 
 
 @needs_numba
@@ -298,6 +346,7 @@ def test_compiled_and_plain_sweeps_draw_the_same(monkeypatch):
     X[:, 11] = 1.0
     numba, numpy = (l0_regression_path(X, y, device=device, seed=4) for device in ("numba", "numpy"))
     np.testing.assert_allclose(numba.inclusion, numpy.inclusion, atol=1e-10)
+    np.testing.assert_allclose(numba.coefficients.toarray(), numpy.coefficients.toarray(), atol=1e-9)
     assert numba.inclusion[11] == 0
     monkeypatch.setattr(Gram, "AT_ONCE", 0)
     monkeypatch.setattr(Gram, "MEMORY", 0)  # rows come and go
@@ -321,11 +370,38 @@ def test_expected_f1_is_the_mean_of_f1_over_independent_gates():
 # --- the path
 
 
+def test_shrunken_coefficients_predict_better_where_the_noise_is_large():
+    """Risk over twenty draws; each support is the same, and so are the models of no features."""
+    risk = np.zeros(2)
+    for seed in range(20):
+        X, y, truth = problem(n=40, p=100, seed=seed, noise=4.0)
+        for i, coefficients in enumerate(("posterior", "least squares")):
+            path = l0_regression_path(X, y, coefficients=coefficients)
+            assert path.coefficients.nnz == path.n_active.sum()
+            risk[i] += np.sum((path.coef_ - truth) ** 2)
+        assert np.array_equal(path.indices, l0_regression_path(X, y, coefficients="posterior").indices)
+    assert risk[0] < 0.8 * risk[1]
+
+
+def test_the_posterior_of_all_features_is_what_it_expects():
+    """With all features to choose from, the nearest to the averaged predictions are these."""
+    X, y, _ = problem(noise=3.0)
+    design = Design(ColumnMatrix.build(X, np.float64), intercept=True)
+    r = y - y.mean()
+    posterior = sample(Gram(design), design.correlations(r), float(r @ r), 59, 0, compiled=False)
+    path = l0_regression_path(X, y, 8, device="numpy")
+    np.testing.assert_allclose(path.coef_ / design.scales, posterior.mean, rtol=1e-8)
+    np.testing.assert_allclose(path.predict(X), y.mean() + design.products(posterior.mean), rtol=1e-10)
+    assert path.error[0] == pytest.approx(np.mean((y - path.predict(X)) ** 2))
+    by_hand = 60 * np.log(squares(X, y, range(8)) / 60) + 8 * np.log(60)
+    assert l0_regression_path(X, y, 8, criterion="bic").criterion[0] == pytest.approx(by_hand)
+
+
 @pytest.mark.parametrize("method", ["inclusion", "exchange", "gates"])
 def test_every_method_finds_a_clear_support_whatever_the_units(method):
     X, y, truth = problem(n=100, p=30)
     units = 10.0 ** np.random.default_rng(0).integers(-6, 6, 30)
-    path = l0_regression_path(X * units, 1e3 * y, method=method, seed=1)
+    path = l0_regression_path(X * units, 1e3 * y, method=method, seed=1, coefficients="least squares")
     assert path.indices.tolist() == [1, 4, 6]
     b, a, fitted = ordinary(X, y, [1, 4, 6])
     np.testing.assert_allclose(path.coef_[[1, 4, 6]] * units[[1, 4, 6]], 1e3 * b, rtol=1e-8)
@@ -437,6 +513,9 @@ def test_a_seed_fixes_the_answer():
         ({"n_active": 1.5}, InputError, ["n_active", "whole number"]),
         ({"lambda_l2": -1}, InputError, ["lambda_l2"]),
         ({"seed": -1}, InputError, ["seed"]),
+        ({"coefficients": "lasso"}, InputError, ["coefficients", "'posterior'", "'least squares'", "'lasso'"]),
+        ({"coefficients": "posterior", "method": "exchange"}, InputError, ["posterior", "inclusion", "'exchange'"]),
+        ({"coefficients": "posterior", "lambda_l2": 0.5}, InputError, ["posterior", "lambda_l2=0.5"]),
         ({"fit_intercept": 2}, InputTypeError, ["fit_intercept"]),
         ({"device": "gpu"}, InputError, ["device"]),
     ],
@@ -456,6 +535,14 @@ def test_bad_data_is_refused():
         l0_regression_path(X, y[:-1])
     with pytest.raises(InputError, match=r"X\[2, 1\] is nan"):
         l0_regression_path(np.where(np.arange(480).reshape(60, 8) == 17, np.nan, X), y)
+    units = np.where(np.arange(8) == 3, 1e200, 1.0)
+    with pytest.raises(InputError, match=r"X\[:, 3\] is of the size .*use other units"):
+        l0_regression_path(X * units, y)
+    with pytest.raises(InputError, match=r"X\[:, 3\] is of the size .*use other units"):
+        l0_regression_path(X / units, y)
+    for unit in (1e-170, 1e160):
+        with pytest.raises(InputError, match=r"y is of the size .*use other units"):
+            l0_regression_path(X, unit * y)
     with pytest.raises(InputError, match="X must have n_features = 8 columns"):
         path.predict(X[:, :5])
     with pytest.raises(InputError, match="n_active must be on the path"):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np import noise
-from l0np.entries import entry_blocks
+from l0np.entries import column_entries, entry_blocks
 from l0np.flight import ARRIVALS, Flight
 from l0np.landing import land
 from l0np.matrix import ColumnMatrix
@@ -89,14 +89,6 @@ def _absolute_totals(matrix: ColumnMatrix, weights: Floats) -> Floats:
     for rows, records, values in entry_blocks(matrix):
         totals += np.bincount(rows, np.abs(values) * weights[records], len(totals))
     return totals
-
-
-def _entries(matrix: ColumnMatrix, records: NDArray[np.int64]) -> tuple[Any, Any, Any]:
-    """Return the entries of some columns: the position of each in `records`, its row, its value."""
-    starts, counts = matrix.indptr[records], matrix.indptr[records + 1] - matrix.indptr[records]
-    columns = np.repeat(np.arange(len(records)), counts)
-    places = np.arange(len(columns)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
-    return columns, matrix.indices[places], matrix.data[places].astype(np.float64)
 
 
 def balanced_sample(
@@ -178,13 +170,13 @@ class _Totals:
         """Return the rows that some of the records enter, the longest last."""
         is_touched = np.zeros(self.matrix.shape[0], bool)
         for first in range(0, len(records), BLOCK):
-            is_touched[_entries(self.matrix, records[first : first + BLOCK])[1]] = True
+            is_touched[column_entries(self.matrix, records[first : first + BLOCK])[1]] = True
         rows = np.flatnonzero(is_touched)
         return rows[np.argsort(self.lengths[rows], kind="stable")]
 
     def columns(self, records: Integers, place: Integers, n_rows: int) -> Floats:
         """Return what each record adds, shape (records, n_rows): to the count, the rows that have a place, the total weight."""
-        entries, rows, values = _entries(self.matrix, records)
+        entries, rows, values = column_entries(self.matrix, records)
         expansion = self.expansion[records]
         kept = place[rows] >= 0
         entries, rows, values = entries[kept], rows[kept], values[kept]
@@ -197,7 +189,7 @@ class _Totals:
         """Return what each record adds to all rows of the matrix and to the total weight, a sparse array."""
         from scipy import sparse
 
-        entries, rows, values = _entries(self.matrix, records)
+        entries, rows, values = column_entries(self.matrix, records)
         expansion = self.expansion[records]
         values = values * expansion[entries] / self.scales[rows]
         columns = sparse.csr_array((values, (entries, rows)), shape=(len(records), self.matrix.shape[0]))
@@ -269,13 +261,13 @@ def _strata(matrix: ColumnMatrix, lengths: Integers, records: Integers, in_play:
     blocks = [slice(first, first + BLOCK) for first in range(0, len(records), BLOCK)]
     home = np.full(len(records), n_rows)  # as a rank; n_rows: the record enters no row in play
     for block in blocks:
-        entries, rows, _ = _entries(matrix, records[block])
+        entries, rows, _ = column_entries(matrix, records[block])
         np.minimum.at(home[block], entries, rank[rows])
     is_home = np.zeros(n_rows + 1, bool)
     is_home[home] = True
     links = np.empty(0, np.int64)
     for block in blocks:
-        entries, rows, _ = _entries(matrix, records[block])
+        entries, rows, _ = column_entries(matrix, records[block])
         inside = (rank[rows] < n_rows) & is_home[rank[rows]]
         pairs = home[block][entries[inside]] * (n_rows + 1) + rank[rows[inside]]
         links = np.union1d(links, pairs)

@@ -1,4 +1,4 @@
-"""A matrix read in blocks of entries: totals of rows in float64, in bounded memory, with NumPy alone."""
+"""A matrix read in blocks of entries or some columns at a time: in float64, in bounded memory, with NumPy alone."""
 
 from collections.abc import Iterator
 
@@ -27,6 +27,23 @@ def entry_blocks(matrix: ColumnMatrix) -> Iterator[tuple[NDArray[np.intp], NDArr
         ends = np.clip(indptr[first : end + 1], start, stop)
         columns = np.repeat(np.arange(first, end), ends[1:] - ends[:-1])
         yield matrix.indices[start:stop].astype(np.intp), columns, matrix.data[start:stop].astype(np.float64)
+
+
+def column_entries(
+    matrix: ColumnMatrix, records: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Return (places, rows, values) of the entries of some columns; a place is that of the column in `records`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> column_entries(ColumnMatrix.build(np.array([[1.0, 0.0], [2.0, 3.0]])), np.array([1, 0]))
+    (array([0, 1, 1]), array([1, 0, 1]), array([3., 1., 2.]))
+    """
+    starts, counts = matrix.indptr[records], matrix.indptr[records + 1] - matrix.indptr[records]
+    columns = np.repeat(np.arange(len(records)), counts)
+    places = np.arange(len(columns)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
+    return columns, matrix.indices[places].astype(np.intp), matrix.data[places].astype(np.float64)
 
 
 def weighted_totals(matrix: ColumnMatrix, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,10 +1,9 @@
 """From probabilities to exactly k records: balanced sampling by the cube method.
 
 J.-C. Deville, Y. Tille: Efficient balanced sampling: the cube method (Biometrika 91, 2004). Probabilities walk at random
-inside the unit cube, along directions that change no balancing total, until they are 0 or 1: a flight. What then is still
-between is landed by giving up one total after the other. G. Chauvet, Y. Tille (A fast algorithm for balanced sampling,
-Computational Statistics 21, 2006) let few records walk at a time; here these few are a basis, as in the simplex method:
-a record that arrives either becomes basic or walks against the basis until it, or a basic record in its place, is decided.
+inside the unit cube, along directions that change no balancing total, until they are 0 or 1: a `flight`. What then is still
+between is decided with as little change of the totals as can be: a `landing`. Many totals are taken in levels: those of a
+district among its records first, then those that districts share (of their state, say) among what is left, and so on.
 """
 
 from collections.abc import Iterator
@@ -14,17 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np import noise
-from l0np.entries import entry_blocks
+from l0np.entries import column_entries, entry_blocks
+from l0np.flight import ARRIVALS, Flight
+from l0np.landing import land
 from l0np.matrix import ColumnMatrix
 
 DECIDED = 1e-9  # a probability this close to 0 or 1 is 0 or 1
-SMALLEST_PIVOT = 1e-9  # relative to the column: below it a column depends on the basis
 BLOCK = 1 << 15  # records whose entries are looked at together
-ARRIVALS = 64  # records that are brought to the basis together, so that the work is products of matrices
 FLIGHT_COST = 1e12  # multiplications a flight may cost: bounds the rows that are balanced
 MOST_ROWS = 2000
+LARGE = 20_000  # records from which a compiled kernel pays
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 def inclusion_probabilities(size: Floats, least: Floats, k: int) -> Floats:
@@ -76,10 +77,10 @@ def largest_shares(matrix: ColumnMatrix, weights: Floats) -> Floats:
     array([0.25, 1.  , 0.5 ])
     """
     totals = _absolute_totals(matrix, weights)
+    inverse = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
     shares = np.zeros(matrix.shape[1])
     for rows, records, values in entry_blocks(matrix):
-        held = np.abs(values) / np.where(totals[rows] > 0, totals[rows], 1.0)
-        np.maximum.at(shares, records, held)
+        np.maximum.at(shares, records, np.abs(values) * inverse[rows])
     return np.asarray(np.minimum(shares * weights, 1.0))
 
 
@@ -90,23 +91,15 @@ def _absolute_totals(matrix: ColumnMatrix, weights: Floats) -> Floats:
     return totals
 
 
-def _entries(matrix: ColumnMatrix, records: NDArray[np.int64]) -> tuple[Any, Any, Any]:
-    """Return the entries of some columns: the position of each in `records`, its row, its value."""
-    starts, counts = matrix.indptr[records], matrix.indptr[records + 1] - matrix.indptr[records]
-    columns = np.repeat(np.arange(len(records)), counts)
-    places = np.arange(len(columns)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
-    return columns, matrix.indices[places], matrix.data[places].astype(np.float64)
-
-
 def balanced_sample(
-    matrix: ColumnMatrix, weights: Floats, probabilities: Floats, seed: int, attempt: int = 0
+    matrix: ColumnMatrix, weights: Floats, probabilities: Floats, seed: int, attempt: int = 0, *, compiled: bool = True
 ) -> NDArray[np.int64]:
     """Draw records so that the totals of weight / probability over the drawn are, as nearly as can be, those over all.
 
     Each record is drawn with its probability. Balanced are the number of records, exactly, the total weight and the rows of
     the matrix. Where these are too many, records that share their rarest rows (a district) are balanced first, then what is
-    left over all of the matrix in its longest rows (states, the nation), as for highly stratified populations (G. Chauvet:
-    Stratified balanced sampling, Survey Methodology 35, 2009).
+    left of those that share the rarest of the other rows (a state), and at last what is left of all, as for highly stratified
+    populations (G. Chauvet: Stratified balanced sampling, Survey Methodology 35, 2009).
 
     Parameters
     ----------
@@ -120,6 +113,8 @@ def balanced_sample(
         The draws are those of this seed, in the stream of random selection.
     attempt : int
         Number of the sample, from 0: another one gives another sample for the same seed.
+    compiled : bool
+        Whether Numba may be used, where it is installed and there are many records.
 
     Returns
     -------
@@ -139,16 +134,13 @@ def balanced_sample(
         noise.uniform(np, seed, noise.SELECTION, 4 * attempt + stage, 0, n).astype(np.float64) for stage in range(4)
     )
     order = np.argsort(shuffled, kind="stable")
-    expansion = np.divide(weights, p, out=np.zeros(n), where=p > 0)
-    totals = _Totals(matrix, expansion, p)
+    totals = _Totals(matrix, np.divide(weights, p, out=np.zeros(n), where=p > 0), p)
+    walk = _Walk(totals, p, draws, compiled and n >= LARGE)
+    left = order[_undecided(p[order])]
     if matrix.shape[0] > _most_rows(n):
-        for stratum in _strata(matrix, totals.lengths, order):
-            undecided = stratum[_undecided(p[stratum])]
-            Flight(totals, undecided, _most_rows(n)).fly(p, draws[0])
-    undecided = order[_undecided(p[order])]
-    flight = Flight(totals, undecided, _most_rows(len(undecided)))
-    flight.fly(p, draws[1])
-    flight.land(p, draws[2])
+        left = walk.climb(left, _most_rows(n))
+    walk.fly(left, _most_rows(len(left)))
+    walk.land(left[_undecided(p[left])], np.empty(0, np.int64))
     k = round(float(np.sum(probabilities)))
     return np.sort(np.argsort(-p, kind="stable")[:k])
 
@@ -167,161 +159,119 @@ class _Totals:
     def __init__(self, matrix: ColumnMatrix, expansion: Floats, probabilities: Floats) -> None:
         self.matrix, self.expansion = matrix, expansion  # expansion: weight / probability
         self.lengths = np.bincount(matrix.indices, minlength=matrix.shape[0])
-        sizes = _absolute_totals(matrix, expansion * probabilities)
-        self.scales = np.where(sizes > 0, sizes, 1.0) / max(float(np.sum(probabilities)), 1.0)
-        self.mean_expansion = float(expansion.mean()) or 1.0
+        spread = expansion**2 * probabilities * (1.0 - probabilities)
+        variances = np.zeros(matrix.shape[0])  # of the totals, if records were drawn one by one
+        for rows, records, values in entry_blocks(matrix):
+            variances += np.bincount(rows, values**2 * spread[records], len(variances))
+        self.scales = np.sqrt(np.where(variances > 0, variances, 1.0))
+        self.weight_scale = float(np.sqrt(spread.sum())) or 1.0
 
-    def touched(self, records: NDArray[np.int64], most_rows: int) -> NDArray[np.int64]:
-        """Return the rows that some of the records enter, the longest last, and of too many the longest `most_rows`."""
+    def touched(self, records: Integers) -> Integers:
+        """Return the rows that some of the records enter, the longest last."""
         is_touched = np.zeros(self.matrix.shape[0], bool)
         for first in range(0, len(records), BLOCK):
-            is_touched[_entries(self.matrix, records[first : first + BLOCK])[1]] = True
+            is_touched[column_entries(self.matrix, records[first : first + BLOCK])[1]] = True
         rows = np.flatnonzero(is_touched)
-        return rows[np.argsort(self.lengths[rows], kind="stable")][-most_rows:]
+        return rows[np.argsort(self.lengths[rows], kind="stable")]
 
-    def columns(self, records: NDArray[np.int64], place: NDArray[np.int64], n_rows: int) -> Floats:
+    def columns(self, records: Integers, place: Integers, n_rows: int) -> Floats:
         """Return what each record adds, shape (records, n_rows): to the count, the rows that have a place, the total weight."""
-        entries, rows, values = _entries(self.matrix, records)
+        entries, rows, values = column_entries(self.matrix, records)
         expansion = self.expansion[records]
         kept = place[rows] >= 0
         entries, rows, values = entries[kept], rows[kept], values[kept]
         out = np.zeros((len(records), n_rows))
-        out[:, 0], out[:, -1] = 1.0, expansion / self.mean_expansion
+        out[:, 0], out[:, -1] = 1.0, expansion / self.weight_scale
         out[entries, place[rows]] = values * expansion[entries] / self.scales[rows]
         return out
 
+    def sparse_columns(self, records: Integers) -> Any:
+        """Return what each record adds to all rows of the matrix and to the total weight, a sparse array."""
+        from scipy import sparse
 
-def _strata(matrix: ColumnMatrix, lengths: NDArray[np.int64], order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Yield groups of records, in the order given, that share their rarest rows: those of one district, say.
+        entries, rows, values = column_entries(self.matrix, records)
+        expansion = self.expansion[records]
+        values = values * expansion[entries] / self.scales[rows]
+        columns = sparse.csr_array((values, (entries, rows)), shape=(len(records), self.matrix.shape[0]))
+        return sparse.hstack([columns, expansion[:, None] / self.weight_scale], format="csr")
 
-    The home of a record is the shortest row that it enters. Two homes belong together where a record of one enters the other.
+
+class _Walk:
+    """Probabilities on their way to 0 and 1."""
+
+    def __init__(self, totals: _Totals, p: Floats, draws: list[Floats], compiled: bool) -> None:
+        self.totals, self.p, self.draws, self.compiled = totals, p, draws, compiled
+
+    def climb(self, left: Integers, most_rows: int) -> Integers:
+        """Balance strata, then what is left of them in larger ones: return what is left when these have grown to one.
+
+        A stratum of the first level flies. Those above give up the rows that are their strata's alone.
+        """
+        in_play, first = np.ones(self.totals.matrix.shape[0], bool), True
+        while True:
+            strata = list(_strata(self.totals.matrix, self.totals.lengths, left, in_play))
+            if len(strata) == 1 and not first:
+                return left
+            touching = np.zeros(len(in_play), np.int64)
+            for stratum in strata:
+                touching[self.totals.touched(stratum)] += 1
+            in_play &= touching > 1
+            for stratum in strata:
+                self.fly(stratum, most_rows)
+                if not first:
+                    self.land(stratum[_undecided(self.p[stratum])], np.flatnonzero(in_play))
+            left, first = left[_undecided(self.p[left])], False
+            if not in_play.any() or not len(left):
+                return left
+
+    def fly(self, records: Integers, most_rows: int) -> None:
+        """Keep the totals in the rows that the records enter, of too many the longest, as long as records can move."""
+        rows = self.totals.touched(records)[-most_rows:]
+        if len(records) <= len(rows):
+            return
+        place = np.full(self.totals.matrix.shape[0], -1)
+        place[rows] = np.arange(1, 1 + len(rows))
+        flight = Flight(2 + len(rows), self.compiled)
+        for first in range(0, len(records), ARRIVALS):
+            arrivals = records[first : first + ARRIVALS]
+            flight.take(arrivals, self.totals.columns(arrivals, place, 2 + len(rows)), self.p, self.draws[0][arrivals])
+
+    def land(self, records: Integers, exact_rows: Integers) -> None:
+        """Decide as many of the records as can be without change in their number and some rows."""
+        if not len(records):
+            return
+        columns = self.totals.sparse_columns(records)
+        exact = columns[:, exact_rows].toarray()
+        exact = np.column_stack((np.ones(len(records)), exact[:, exact.any(axis=0)]))
+        self.p[records] = land(columns, exact, self.p[records], self.draws[1][records])
+
+
+def _strata(matrix: ColumnMatrix, lengths: Integers, records: Integers, in_play: NDArray[np.bool_]) -> Iterator[Integers]:
+    """Yield groups of the records, each in the order given, that share their rarest rows: those of one district, say.
+
+    The home of a record is the shortest row in play that it enters. Two homes belong together where a record of one enters
+    the other.
     """
     from scipy import sparse
 
-    n_rows, n_records = matrix.shape
-    rank = np.empty(n_rows, np.int64)
-    rank[np.argsort(lengths, kind="stable")] = np.arange(n_rows)
-    home = np.full(n_records, n_rows)  # as a rank; n_rows: the record enters no row
-    for rows, records, _ in entry_blocks(matrix):
-        np.minimum.at(home, records, rank[rows])
+    n_rows = len(in_play)
+    rank = np.full(n_rows, n_rows)  # n_rows: not in play
+    rows = np.flatnonzero(in_play)
+    rank[rows[np.argsort(lengths[rows], kind="stable")]] = np.arange(len(rows))
+    blocks = [slice(first, first + BLOCK) for first in range(0, len(records), BLOCK)]
+    home = np.full(len(records), n_rows)  # as a rank; n_rows: the record enters no row in play
+    for block in blocks:
+        entries, rows, _ = column_entries(matrix, records[block])
+        np.minimum.at(home[block], entries, rank[rows])
     is_home = np.zeros(n_rows + 1, bool)
     is_home[home] = True
-    links = sparse.csr_array((n_rows + 1, n_rows + 1), dtype=bool)
-    for rows, records, _ in entry_blocks(matrix):
-        inside = is_home[rank[rows]]
-        pairs = (home[records[inside]], rank[rows[inside]])
-        links = links + sparse.coo_array((np.ones(len(pairs[0]), bool), pairs), shape=links.shape).tocsr()
-    _, component = sparse.csgraph.connected_components(links, directed=False)
-    label = component[home][order]
+    links = np.empty(0, np.int64)
+    for block in blocks:
+        entries, rows, _ = column_entries(matrix, records[block])
+        inside = (rank[rows] < n_rows) & is_home[rank[rows]]
+        pairs = home[block][entries[inside]] * (n_rows + 1) + rank[rows[inside]]
+        links = np.union1d(links, pairs)
+    linked = sparse.coo_array((np.ones(len(links), bool), np.divmod(links, n_rows + 1)), shape=(n_rows + 1, n_rows + 1))
+    label = sparse.csgraph.connected_components(linked, directed=False)[1][home]
     grouped = np.argsort(label, kind="stable")
-    yield from np.split(order[grouped], np.flatnonzero(np.diff(label[grouped])) + 1)
-
-
-class Flight:
-    """A walk of some probabilities that keeps the totals, and its end.
-
-    A basis of records is held, one for each total that it can move: `basic[i]` is the record of total i, -1 while there is
-    none, and `transform` takes the column of `basic[i]` to the unit vector i. What it makes of another record's column tells
-    how the basis must move when that record's probability does; in totals without a basic record it is 0 if the column
-    depends on the basis.
-    """
-
-    def __init__(self, totals: _Totals, records: NDArray[np.int64], most_rows: int) -> None:
-        touched = totals.touched(records, most_rows)
-        self.records, self.totals = records, totals
-        self.place = np.full(totals.matrix.shape[0], -1)
-        self.place[touched] = np.arange(1, 1 + len(touched))
-        n_rows = 2 + len(touched)
-        self.transform, self.basic = np.eye(n_rows), np.full(n_rows, -1)
-
-    def fly(self, p: Floats, draws: Floats) -> None:
-        """Let the records arrive, in place in `p`: at the end those that are undecided are basic, hence independent."""
-        for first in range(0, len(self.records), ARRIVALS):
-            arrivals = self.records[first : first + ARRIVALS]
-            columns = self.totals.columns(arrivals, self.place, len(self.basic))
-            self._arrive(arrivals, columns @ self.transform.T, p, draws)
-
-    def _arrive(self, arrivals: NDArray[np.int64], columns: Floats, p: Floats, draws: Floats) -> None:
-        """Take a block of records whose `columns` are transformed, shape (records, totals), and bring the transform up to date.
-
-        Each change of the basis multiplies the transform by an elementary matrix. Their product differs from the unit matrix
-        in the columns of the totals concerned only; these are carried along, as further rows of `columns`.
-        """
-        n_arrivals, n_rows = columns.shape
-        work = np.concatenate((columns, np.zeros((min(n_arrivals, n_rows), n_rows))))
-        carried: dict[int, int] = {}  # total -> its row in `work`
-        for number, record in enumerate(arrivals.tolist()):
-            column = work[number]
-            total = self._free_total(column)
-            if total is None:
-                total = self._walk(record, column, p, draws[record])
-                if total is None:
-                    continue
-            self.basic[total] = record
-            if total not in carried:
-                carried[total] = n_arrivals + len(carried)
-                work[carried[total], total] = 1.0
-            later = work[number + 1 : n_arrivals + len(carried)]
-            change = column / column[total]
-            change[total] -= 1.0 / column[total]
-            later -= np.outer(later[:, total], change)
-        if carried:
-            changed = list(carried)
-            new = work[n_arrivals : n_arrivals + len(changed)]
-            new[np.arange(len(changed)), changed] -= 1.0
-            self.transform += new.T @ self.transform[changed]
-
-    def _free_total(self, column: Floats) -> int | None:
-        """Return a total without basic record in which the column is not 0: the count if it can be, else the largest entry."""
-        outside = np.where(self.basic < 0, np.abs(column), 0.0)
-        total = 0 if outside[0] else int(outside.argmax())
-        return total if outside[total] > SMALLEST_PIVOT * max(1.0, float(np.abs(column).max())) else None
-
-    def _walk(self, record: int, column: Floats, p: Floats, draw: float) -> int | None:
-        """Move the record and the basis against it until one is decided; return the total whose basic record it was."""
-        moves = np.where(self.basic >= 0, -column, 0.0)
-        at = p[self.basic]
-        up, up_at = _room(at, moves)
-        down, down_at = _room(at, -moves)
-        step, stopped = _draw(draw, (min(up, 1.0 - p[record]), up_at), (min(down, p[record]), down_at))
-        alone = up >= 1.0 - p[record] if step > 0 else down >= p[record]
-        is_basic = self.basic >= 0
-        p[self.basic[is_basic]] += step * moves[is_basic]
-        p[record] += step
-        decided = record if alone else self.basic[stopped]
-        p[decided] = np.round(p[decided])
-        return None if alone else stopped
-
-    def land(self, p: Floats, draws: Floats) -> None:
-        """Decide what is left, in place in `p`: give up one total after the other.
-
-        The longest rows go first, for one record more or less counts least there, the number of records last.
-        """
-        held = np.flatnonzero(self.basic >= 0)
-        if not held.size:
-            return
-        records = self.basic[held]
-        inverse = self.transform[np.ix_(held, held)]  # of the basic columns in these totals
-        at = p[records]
-        for given_up in range(len(held) - 1, 0, -1):
-            moves = inverse[:, given_up].copy()
-            step, stopped = _draw(draws[records[given_up]], _room(at, moves), _room(at, -moves))
-            at += step * moves
-            at[stopped] = np.round(at[stopped])
-            inverse -= np.outer(moves, inverse[stopped] / moves[stopped])
-            inverse[stopped] = 0.0
-        p[records] = np.round(at)
-
-
-def _room(at: Floats, moves: Floats) -> tuple[float, int]:
-    """Return how far one can go along `moves` before the first probability is 0 or 1, and which one that is."""
-    pace = np.abs(moves)
-    rooms = np.full(len(at), np.inf)
-    np.divide(np.where(moves > 0, 1.0 - at, at), pace, out=rooms, where=pace > SMALLEST_PIVOT)
-    first = int(rooms.argmin())
-    return max(float(rooms[first]), 0.0), first
-
-
-def _draw(draw: float, up: tuple[float, int], down: tuple[float, int]) -> tuple[float, int]:
-    """Return the step up or down, each with the probability that makes the expected step 0, and what stops it."""
-    return up if draw * (up[0] + down[0]) < down[0] else (-down[0], down[1])
+    yield from np.split(records[grouped], np.flatnonzero(np.diff(label[grouped])) + 1)

@@ -4,10 +4,12 @@ Three ways to select, and the rule by which "auto" takes one (measured by ``benc
 
 1. "balanced": a sample by the cube method, with probabilities in proportion to the weights that meet the targets with all
    records, but no record less likely than the largest share it holds of any one target. Weights come out nearly equal, so
-   the effective sample size is highest. Taken wherever its refit meets all targets that all records together meet.
+   the effective sample size is highest. Where its refit misses targets, records that it puts near their lower bounds are
+   swapped for such as the errors call for. Taken wherever it meets the targets as closely as all records together do.
 2. "exchange": where fewer records than independent targets cannot meet them: pursuit of the residual, then exchanges.
-   Nothing is random. Taken then where it can be afforded, if it comes closer.
-3. "gates": training with Hard Concrete gates, whose price is governed so that k stay open. Taken where exchanges cost too much.
+   Nothing is random. Taken then where it can be afforded (up to some hundred targets), if it comes closer.
+3. "gates": training with Hard Concrete gates, whose price is governed so that k stay open. Where exchanges cost too much and
+   training does not, "auto" trains them and swaps records as above; it takes what comes closer.
 """
 
 import secrets
@@ -29,8 +31,9 @@ from l0np.exchange import exchange, pursue
 from l0np.losses import RobustSquares
 from l0np.matrix import ColumnMatrix
 from l0np.model import LARGEST_SEED
-from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
+from l0np.refit import DEFAULT_BOUNDS, MET, Refit, refit_to_targets
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
+from l0np.swaps import Choice, Swaps
 from l0np.tables import TargetTable
 from l0np.targets import TargetOptions, Targets
 
@@ -38,8 +41,12 @@ Floats = NDArray[np.float64]
 
 FULL_REFIT_COST = 5e8  # products of two entries of a column, up to which all records are refitted by Newton's method
 EXCHANGE_COST = 2e10  # targets times records times k squared, up to which exchanges are tried
-SAMPLES = 5  # balanced samples that are drawn before another way is tried
+EXCHANGE_SIZE = 1e8  # targets times records, which exchanges hold as a dense matrix
+GATES_COST = 1e10  # epochs times non-zeros, up to which "auto" trains gates
+SAMPLES, SAMPLES_SIZE = 3, 1e6  # balanced samples that are drawn before another way is tried; non-zeros from which it is one
 FULL_EPOCHS, FULL_LEARNING_RATE = 300, 0.05  # of the training without gates that stands in for the refit of all records
+FULL_ERROR, FULL_LOOK = 1e-3, 50  # root mean square of the errors at which it ends, and epochs between two looks at them
+AS_GOOD = 1.01  # times the loss that all records leave
 KEEP_PROBABILITY, TEMPERATURE = 0.9, 0.35  # of gates in training
 FLOAT = np.dtype(np.float64)
 
@@ -239,7 +246,16 @@ class Study:
             weights[eligible] = full.weights
             return replace(self, calibrated=weights, full=full)
         model = self.model(self.base, use_gates=False)
-        model.fit(self.matrix, self.targets.value, lr=FULL_LEARNING_RATE, epochs=FULL_EPOCHS, **self.options)
+        enough = FULL_ERROR**2 * float(self.targets.weights.sum())
+        model.fit(
+            self.matrix,
+            self.targets.value,
+            lr=FULL_LEARNING_RATE,
+            epochs=FULL_EPOCHS,
+            verbose_freq=FULL_LOOK,
+            callbacks=[lambda progress: progress.data_loss <= enough],
+            **self.options,
+        )
         weights[eligible] = model.get_weights(deterministic=True)[eligible]
         return replace(self, calibrated=weights)
 
@@ -293,10 +309,26 @@ class Study:
         likely = np.where(probabilities[indices] > 0, probabilities[indices], len(indices) / len(probabilities))
         return self.before_selection[indices] / likely
 
+    def choice(self, indices: NDArray[np.int64], probabilities: Floats) -> Choice:
+        """Return a selection with its weights."""
+        reference = self.reference(indices, probabilities)
+        refit = self.refit(indices, reference)
+        return Choice(indices, reference, refit, self.loss(self.targets.value + refit.errors))
+
+    def swapped(self, choice: Choice, probabilities: Floats) -> Choice:
+        """Return the selection after swaps, where it misses targets."""
+        wanted = np.where(self.base > 0, self.before_selection, 0.0)
+        wanted /= np.where(probabilities > 0, probabilities, len(choice.indices) / len(wanted))
+        swaps = Swaps(self.matrix, self.targets, wanted, lambda indices: self.choice(indices, probabilities))
+        return swaps.improve(choice, self.suffices)
+
     def attempt(self, indices: NDArray[np.int64], k: int, method: str, lambda_l0: float | None = None) -> Calibration:
         """Return the answer for a selection that was not drawn by design."""
-        reference = self.reference(indices, self.probabilities(k))
-        return self.answer(indices, reference, self.refit(indices, reference), method, lambda_l0)
+        return self.tell(self.choice(indices, self.probabilities(k)), method, lambda_l0)
+
+    def tell(self, choice: Choice, method: str, lambda_l0: float | None = None) -> Calibration:
+        """Return the answer that a choice is."""
+        return self.answer(choice.indices, choice.reference, choice.refit, method, lambda_l0)
 
     def answer(
         self, indices: NDArray[np.int64], reference: Floats, refit: Refit, method: str, lambda_l0: float | None = None
@@ -323,44 +355,59 @@ class Study:
         """Return whether exchanges can be afforded, and speak of the same loss: plain squares of the targets' errors."""
         n_targets, n_records = self.matrix.shape
         plain = not self.targets.aggregates and not self.targets.tolerance.any()
-        return plain and n_targets * n_records * float(k) ** 2 <= EXCHANGE_COST
+        size = float(n_targets) * n_records
+        return plain and size <= EXCHANGE_SIZE and size * float(k) ** 2 <= EXCHANGE_COST
 
-    def loss(self, answer: Calibration) -> float:
-        """Return the weighted sum of squared errors of an answer's fitted targets."""
+    def loss(self, estimate: Floats) -> float:
+        """Return the weighted sum of squared errors of the fitted targets."""
         targets = self.targets
         loss = RobustSquares(targets.value, targets.error_scale, targets.weights, targets.tolerance)
-        return float(loss.value(answer.targets.estimate))
+        return float(loss.value(estimate))
+
+    @cached_property
+    def _least_loss(self) -> float:
+        """What all records leave, or errors that count as none."""
+        left = self.loss(weighted_totals(self.matrix, self.calibrated))
+        return AS_GOOD * left + MET**2 * float(self.targets.weights.sum())
+
+    def suffices(self, choice: Choice) -> bool:
+        """Return whether a selection misses no target that all records together meet."""
+        unreachable = 0 if self.full is None else len(self.full.missed)
+        return len(choice.refit.missed) <= unreachable or choice.loss <= self._least_loss
 
 
 def _balanced(study: Study, k: int, training: Training) -> Calibration:
+    return study.tell(_sampled(study, k), "balanced")
+
+
+def _sampled(study: Study, k: int) -> Choice:
     """Return the best of some balanced samples: the first that meets all targets, else that which comes closest."""
     probabilities = study.probabilities(k)
-    best: Calibration | None = None
-    attempts = SAMPLES if k >= np.count_nonzero(study.targets.fitted) else 1  # fewer records than targets meet them rarely
-    for attempt in range(attempts):
-        indices = balanced_sample(study.matrix, study.before_selection, probabilities, study.seed, attempt)
-        reference = study.reference(indices, probabilities)
-        answer = study.answer(indices, reference, study.refit(indices, reference), "balanced")
-        if best is None or study.loss(answer) < study.loss(best):
-            best = answer
-        if _as_good_as_all(study, best):
+    compiled = study.device != "numpy"
+    best: Choice | None = None
+    # fewer records than targets meet them rarely
+    several = k >= np.count_nonzero(study.targets.fitted) and study.matrix.nnz <= SAMPLES_SIZE
+    for attempt in range(SAMPLES if several else 1):
+        indices = balanced_sample(study.matrix, study.before_selection, probabilities, study.seed, attempt, compiled=compiled)
+        choice = study.swapped(study.choice(indices, probabilities), probabilities)
+        if best is None or choice.loss < best.loss:
+            best = choice
+        if study.suffices(best):
             break
     assert best is not None
     return best
 
 
-def _as_good_as_all(study: Study, answer: Calibration) -> bool:
-    """Return whether a selection misses no target that all records together meet."""
-    unreachable = 0 if study.full is None else len(study.full.missed)
-    return len(answer.missed) <= unreachable
-
-
 def _exchange(study: Study, k: int, training: Training) -> Calibration:
+    return study.tell(_exchanged(study, k), "exchange")
+
+
+def _exchanged(study: Study, k: int) -> Choice:
     eligible = np.flatnonzero(study.base)
     factor = np.sqrt(study.targets.weights * study.targets.fitted) / study.targets.error_scale
     rows = study.matrix.to_scipy()[:, eligible].toarray().astype(np.float64) * factor[:, None]
     target = study.targets.value * factor
-    return study.attempt(eligible[exchange(rows, target, pursue(rows, target, k))], k, "exchange")
+    return study.choice(eligible[exchange(rows, target, pursue(rows, target, k))], study.probabilities(k))
 
 
 def _gates(study: Study, k: int, training: Training) -> Calibration:
@@ -368,11 +415,19 @@ def _gates(study: Study, k: int, training: Training) -> Calibration:
 
 
 def _auto(study: Study, k: int, training: Training) -> Calibration:
-    balanced = _balanced(study, k, training)
-    if _as_good_as_all(study, balanced):
-        return balanced
-    other = _exchange(study, k, training) if study.can_exchange(k) else _gates(study, k, training)
-    return min(balanced, other, key=study.loss)
+    choice, method, price = _sampled(study, k), "balanced", None
+    if study.suffices(choice):
+        return study.tell(choice, method)
+    if study.can_exchange(k):
+        other = _exchanged(study, k)
+        if other.loss < choice.loss:
+            choice, method = other, "exchange"
+    elif training.epochs * study.matrix.nnz <= GATES_COST:
+        model = gated_model(study)
+        other = study.swapped(_opened(study, model, k, training), study.probabilities(k))
+        if other.loss < choice.loss:
+            choice, method, price = other, "gates", model.lambda_l0_
+    return study.tell(choice, method, price)
 
 
 METHODS = {"auto": _auto, "balanced": _balanced, "exchange": _exchange, "gates": _gates}
@@ -386,9 +441,12 @@ def gated_model(study: Study) -> SparseCalibrationWeights:
 
 def governed(study: Study, model: SparseCalibrationWeights, k: int, training: Training) -> Calibration:
     """Train gates until k are left, and refit these."""
+    return study.tell(_opened(study, model, k, training), "gates", model.lambda_l0_)
+
+
+def _opened(study: Study, model: SparseCalibrationWeights, k: int, training: Training) -> Choice:
     model.fit(study.matrix, study.targets.value, n_active=k, lr=training.lr, epochs=training.epochs, **study.options)
-    indices = np.flatnonzero(model.get_weights(deterministic=True))
-    return study.attempt(indices, k, "gates", model.lambda_l0_)
+    return study.choice(np.flatnonzero(model.get_weights(deterministic=True)), study.probabilities(k))
 
 
 def priced(study: Study, model: SparseCalibrationWeights, price: float, training: Training) -> Calibration:

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
-from support import needs_speed
+from support import needs_numba, needs_speed
 
 import l0np
 from l0np import rounding, selection
 from l0np.errors import InputError, InputTypeError
 from l0np.exchange import _best_to_join, exchange, pursue
+from l0np.landing import land
 from l0np.matrix import ColumnMatrix
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
 from l0np.selection import Study
@@ -67,6 +68,47 @@ def test_samples_have_their_size_and_their_probabilities(monkeypatch, block):
     assert np.abs(deviation).max() < 4.5
 
 
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_numba)])
+def test_equal_probabilities_that_stop_together_keep_their_totals(monkeypatch, compiled):
+    monkeypatch.setattr(rounding, "LARGE", 0)
+    regions = ColumnMatrix.build(np.repeat(np.eye(5), 4, axis=1))
+    for seed in range(40):
+        drawn = balanced_sample(regions, np.ones(20), np.full(20, 0.5), seed, compiled=compiled)
+        np.testing.assert_array_equal(np.bincount(drawn // 4, minlength=5), 2)
+
+
+@needs_numba
+@pytest.mark.parametrize("equal", [True, False])
+def test_the_compiled_flight_is_that_of_numpy(monkeypatch, equal):
+    monkeypatch.setattr(rounding, "LARGE", 0)
+    rng = np.random.default_rng(0)
+    M = ColumnMatrix.build(rng.random((12, 600)) * (rng.random((12, 600)) < 0.4), "float64")
+    p = inclusion_probabilities(np.ones(600) if equal else rng.lognormal(size=600), np.zeros(600), 90)
+    ours, numpy = (balanced_sample(M, np.ones(600), p, seed=1, compiled=compiled) for compiled in (True, False))
+    np.testing.assert_array_equal(ours, numpy)
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 30), r=st.integers(0, 12), e=st.integers(0, 3))
+def test_landing_keeps_what_is_exact_and_leaves_no_more_than_that_undecided(seed, n, r, e):
+    rng = np.random.default_rng(seed)
+    exact = np.column_stack((np.ones(n), rng.random((n, e))))
+    start = rng.uniform(0.01, 0.99, size=n)
+    end = land(sparse.csr_array(rng.random((n, r)) + 0.0), exact, start, rng.random(n))
+    assert ((end >= 0) & (end <= 1)).all()
+    assert np.count_nonzero((end > 1e-9) & (end < 1 - 1e-9)) <= 1 + e
+    np.testing.assert_allclose(end @ exact, start @ exact, atol=1e-6 * n)
+
+
+def test_landing_keeps_probabilities_and_totals_better_than_chance():
+    rng = np.random.default_rng(3)
+    columns, p = rng.random((12, 12)), rng.uniform(0.2, 0.8, size=12)
+    p[-1] += np.round(p.sum()) - p.sum()
+    ends = np.array([land(sparse.csr_array(columns), np.ones((12, 1)), p, rng.random(12)) for _ in range(3000)])
+    assert (np.abs(ends.mean(axis=0) - p) / np.sqrt(p * (1 - p) / 3000)).max() < 4.5
+    spread = ((ends - p) @ columns).var(axis=0).sum()
+    assert spread < 0.6 * (p * (1 - p)) @ (columns**2).sum(axis=1)
+
+
 def test_totals_are_balanced_as_the_rank_allows():
     rng = np.random.default_rng(2)
     dense = np.vstack([rng.lognormal(size=(10, 2000)), np.ones((1, 2000)), np.zeros((1, 2000))])  # with dependent rows
@@ -90,7 +132,9 @@ def test_strata_are_balanced_when_there_are_too_many_rows(monkeypatch):
     assert len(sample) == 400
     sizes = member.sum(axis=1)
     assert np.abs(np.bincount(district[sample], minlength=20) - 0.1 * sizes).max() <= 4
-    strata = list(rounding._strata(M, np.bincount(M.indices, minlength=63), np.arange(4000)))
+    coarse = np.repeat([False, True], [60, 3])  # what all strata share is no stratum's home
+    assert len(list(rounding._strata(M, np.bincount(M.indices, minlength=63), np.arange(4000), coarse))) == 1
+    strata = list(rounding._strata(M, np.bincount(M.indices, minlength=63), np.arange(4000), np.ones(63, bool)))
     assert sorted(len(stratum) for stratum in strata) == sorted(sizes.astype(int).tolist())
 
 

@@ -25,7 +25,7 @@ FLOORS = [
     {
         "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
         "backends.numba", "backends.numba_kernels", "backends.constants", "backends.cupy", "backends.cuda_matrix",
-        "backends.cuda_inputs", "rounding", "exchange", "refit",
+        "backends.cuda_inputs", "rounding", "exchange", "refit", "newton_systems",
         "least_squares", "subsets", "spike_slab", "spike_slab_kernels",
     },
     {"model", "calibration", "sparse"},

@@ -11,7 +11,8 @@ import l0np
 from l0np.distances import distance_of
 from l0np.errors import InputError, InputTypeError
 from l0np.matrix import ColumnMatrix
-from l0np.refit import _System, refit_to_targets, refit_weights, solve_newton_system
+from l0np.newton_systems import NewtonSystems
+from l0np.refit import _System, refit_to_targets, refit_weights
 from l0np.targets import Targets
 
 DATA = Path(__file__).parent / "data"
@@ -145,8 +146,9 @@ def test_newton_systems_dense_and_sparse(n):
     rng = np.random.default_rng(0)
     rows = sparse.random_array((n, 2 * n), density=min(1.0, 4 / n), rng=rng, format="csr")
     curvature, diagonal, right = rng.random(2 * n), 0.1 + rng.random(n), rng.normal(size=n)
-    x = solve_newton_system(rows, curvature, diagonal, right)
-    np.testing.assert_allclose(rows @ (curvature * (rows.T @ x)) + diagonal * x, right, atol=1e-8)
+    x = NewtonSystems(rows).solve(curvature, diagonal, right)
+    left = rows @ (curvature * (rows.T @ x)) + diagonal * x
+    assert np.linalg.norm(left - right) < 2e-4 * np.linalg.norm(right)
 
 
 def model_and_problem():
@@ -211,28 +213,24 @@ def test_the_door_of_refit(options, error, text):
         ("logit", (0.3, 2.5)),
     ],
 )
-def test_calibration_functions_and_their_derivatives_and_integrals(name, bounds):
+def test_calibration_functions_and_their_derivatives(name, bounds):
     distance, u, step = distance_of(name, bounds), np.linspace(-2.03, 2.04, 60), 1e-5
-    ratio, slope, _ = distance(u)
-    low, high = distance(u - step), distance(u + step)
-    np.testing.assert_allclose((high[2] - low[2]) / (2 * step), ratio, rtol=1e-8, atol=1e-8)
-    kinks = np.abs(slope - (high[0] - low[0]) / (2 * step)) > 1e-6
-    assert kinks.sum() == 0
+    ratio, slope = distance(u)
+    low, high = distance(u - step)[0], distance(u + step)[0]
+    np.testing.assert_allclose(slope, (high - low) / (2 * step), atol=1e-6)
     assert np.isclose(distance(np.zeros(1))[0][0], 1.0)
-    assert abs(distance(np.zeros(1))[2][0]) < 1e-12
     if bounds[0] is not None:
         assert ratio.min() >= bounds[0]
         assert ratio.max() <= bounds[1]
 
 
-def test_slack_and_its_derivative_and_integral():
+def test_slack_and_its_derivative():
     system = _System(np.ones((3, 1)), np.zeros(3), np.array([0.0, 0.1, 0.2]), np.ones(1), 1.0)
     for at in (-0.15, -0.05, 0.03, 0.3):
         price, step = 1e-6, 1e-9
-        slack, slope, _ = system.slack(at * price * np.ones(3))
-        low, high = (system.slack((at * price + sign * step) * np.ones(3)) for sign in (-1, 1))
-        np.testing.assert_allclose((high[2] - low[2]) / (2 * step), slack, rtol=1e-6, atol=1e-14)
-        np.testing.assert_allclose((high[0] - low[0]) / (2 * step), slope, rtol=1e-6)
+        slope = system.slack(at * price * np.ones(3))[1]
+        low, high = (system.slack((at * price + sign * step) * np.ones(3))[0] for sign in (-1, 1))
+        np.testing.assert_allclose((high - low) / (2 * step), slope, rtol=1e-6)
 
 
 def test_caps_minimise_the_bounded_loss():

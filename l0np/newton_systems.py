@@ -64,7 +64,7 @@ class NewtonSystems:
         """Return the diagonal of A diag(curvature) A'."""
         if self._squares is not None:
             return np.asarray(self._squares @ curvature)
-        return np.einsum("ij,ij,j->i", self.rows, self.rows, curvature, optimize=False)
+        return np.asarray(np.einsum("ij,ij,j->i", self.rows, self.rows, curvature, optimize=False))
 
     def solve(self, curvature: Floats, diagonal: Floats, right: Floats) -> Floats:
         """Return x to a relative residual of `ACCURACY`, or as near as the iterations came."""

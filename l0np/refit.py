@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np import metrics
 from l0np.distances import Distance
 from l0np.matrix import ColumnMatrix
 from l0np.newton_systems import NewtonSystems
@@ -23,7 +24,6 @@ from l0np.targets import Targets
 Floats = NDArray[np.float64]
 
 DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected record is lost
-MET = 1e-6  # errors below it, in units of the target's scale, are none
 # The proximal term, in units of the mean curvature. Each multiplier step weakens it, and so brings the targets closer; but
 # where they contradict each other the multipliers grow with its inverse, and with them the rounding errors of the weights.
 FIRST_PROXIMITY, LAST_PROXIMITY, PROXIMITY_FACTOR = 1e-2, 1e-7, 0.1
@@ -121,7 +121,7 @@ def refit_weights(
     ratios = distance(system.rows.T @ multipliers)[0]
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - target)
-    missed = np.flatnonzero((importance > 0) & (np.abs(errors) > tolerance + MET * np.abs(scale)))
+    missed = np.flatnonzero((importance > 0) & ~metrics.is_met(errors, tolerance, scale))
     return Refit(weights, ratios, errors, missed, converged, steps)
 
 
@@ -155,7 +155,7 @@ def refit_to_targets(
             stacked, value, reference, distance, scale=scales, importance=counted, tolerance=tolerance, total=total
         )
         squares = (np.maximum(np.abs(refit.errors) - tolerance, 0.0) / scales) ** 2
-        if not np.isfinite(cap).any() or np.abs(squares - before).max() <= REWEIGHTED * max(squares.max(), MET):
+        if not np.isfinite(cap).any() or np.abs(squares - before).max() <= REWEIGHTED * max(squares.max(), metrics.MET):
             break
         counted, before = importance / (1.0 + squares / cap) ** 2, squares
     own = len(targets)
@@ -232,6 +232,8 @@ class _System:
 
 def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats, bool, int]:
     """Return multipliers, whether their weights have come to rest, and how many Newton steps that took."""
+    if not len(system.target):  # nothing is asked for
+        return np.zeros(0), True, 0
     point = _Point.at(system, distance, np.zeros(len(system.target)))
     proximity, steps, moved, as_close_as_can_be = FIRST_PROXIMITY, 0, np.inf, False
     for _ in range(MOST_MULTIPLIER_STEPS):
@@ -285,7 +287,8 @@ def _newton(system: _System, distance: Distance, centre: _Point, proximity: floa
         if left <= max(INEXACT * news, unsure):
             return point, step
         direction = -system.newton.solve(point.curvature, point.slack_slope + proximity, gradient)
-        length = _length(system, distance, point, direction, proximity * moved @ direction, proximity * direction @ direction)
+        offset, bend = proximity * float(moved @ direction), proximity * float(direction @ direction)
+        length = _length(system, distance, point, direction, offset, bend)
         if length == 0.0:
             return point, step
         point = _Point.at(system, distance, point.multipliers + length * direction)

@@ -8,6 +8,7 @@ import pytest
 from scipy import optimize, sparse
 
 import l0np
+from l0np import newton_systems
 from l0np.distances import distance_of
 from l0np.errors import InputError, InputTypeError
 from l0np.matrix import ColumnMatrix
@@ -251,3 +252,37 @@ def test_caps_minimise_the_bounded_loss():
         loss, found.weights, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14, "maxiter": 5000}
     )
     np.testing.assert_allclose(found.weights, best.x, rtol=1e-3)
+
+
+def test_one_meaning_of_met():
+    M, y, reference = random_problem(0)
+    y[2] *= -1.0
+    targets = Targets.build(y, len(y))
+    found = refit_to_targets(
+        ColumnMatrix.build(M, "float64"), np.arange(25), targets, reference, distance_of("chi-square", (0.5, 2))
+    )
+    table = l0np.target_table(M, y, found.weights)
+    np.testing.assert_array_equal(np.flatnonzero(~table.within_tolerance), found.missed)
+    nearly = l0np.target_table(np.eye(3), [1.0, 1.0, 1.0], [1 + 5e-7, 1 - 5e-7, 1 + 2e-6])
+    assert nearly.within_tolerance.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("most_cost", [None, 0.0])
+def test_blocks_with_a_border_and_the_diagonal_alone_give_one_answer(monkeypatch, most_cost):
+    rng = np.random.default_rng(3)
+    district = rng.integers(30, size=1500)
+    member = (np.arange(30)[:, None] == district).astype(float)
+    marks = (rng.random((20, 1500)) < 0.3) * rng.lognormal(size=(20, 1500))
+    M = np.vstack([*(member * mark for mark in marks), marks])
+    reference = rng.lognormal(1, 0.3, size=1500)
+    y = M @ (reference * rng.uniform(0.8, 1.2, size=1500))
+    if most_cost is not None:
+        monkeypatch.setattr(newton_systems, "MOST_COST", most_cost)
+    plan = newton_systems._Blocks._bordered(sparse.csr_array(M), 64)
+    assert len(plan.bounds) > 3  # the longest rows hold the districts together
+    curvature, diagonal, right = rng.random(1500), np.full(len(M), 1e-3), rng.normal(size=len(M))
+    x = plan.factor(curvature, diagonal)(right)
+    np.testing.assert_allclose(M @ (curvature * (M.T @ x)) + diagonal * x, right, atol=1e-8)
+    found = refit(M, y, reference)
+    assert found.converged
+    assert not len(found.missed)

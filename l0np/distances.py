@@ -22,11 +22,11 @@ EXPONENT_BOUND = 500.0
 class Distance:
     """A distance between weights and reference by its calibration function F: the g-weight as a function of u.
 
-    `function` returns F(u), F'(u) and the integral of F from 0 to u, for u inside the range that the bounds leave; `inverse`
+    `function` returns F(u) and F'(u), for u inside the range that the bounds leave; `inverse`
     gives the u of a g-weight.
     """
 
-    function: Callable[[Floats], tuple[Floats, Floats, Floats]]
+    function: Callable[[Floats], tuple[Floats, Floats]]
     inverse: Callable[[float], float]
     lower: float = -np.inf
     upper: float = np.inf
@@ -37,25 +37,25 @@ class Distance:
         """The least g-weight: the lower bound, or what the function itself never falls to."""
         return max(self.lower, self.floor)
 
-    def __call__(self, u: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return the g-weights within the bounds, their derivatives and integrals by u."""
+    def __call__(self, u: Floats) -> tuple[Floats, Floats]:
+        """Return the g-weights within the bounds, their derivatives by u."""
         least, most = self.inverse(self.lower), self.inverse(self.upper)
         inside = np.clip(u, least, most)
-        ratio, slope, integral = self.function(inside)
-        return ratio, np.where(u == inside, slope, 0.0), integral + ratio * (u - inside)
+        ratio, slope = self.function(inside)
+        return ratio, np.where(u == inside, slope, 0.0)
 
 
 def chi_square(lower: float, upper: float) -> Distance:
     """Return the linear method (bounded-linear with bounds): distance (w - r)^2 / r, F(u) = 1 + u."""
-    return Distance(lambda u: (1.0 + u, np.ones_like(u), u + 0.5 * u**2), lambda ratio: ratio - 1.0, lower, upper)
+    return Distance(lambda u: (1.0 + u, np.ones_like(u)), lambda ratio: ratio - 1.0, lower, upper)
 
 
 def raking(lower: float, upper: float) -> Distance:
     """Return the multiplicative method: distance w log(w / r) - w + r, F(u) = exp(u)."""
 
-    def function(u: Floats) -> tuple[Floats, Floats, Floats]:
+    def function(u: Floats) -> tuple[Floats, Floats]:
         ratio = np.exp(np.clip(u, -EXPONENT_BOUND, EXPONENT_BOUND))  # neither infinite nor, with a record lost, 0
-        return ratio, ratio, ratio - 1.0
+        return ratio, ratio
 
     return Distance(function, lambda ratio: float(np.log(ratio)) if ratio > 0 else -np.inf, lower, upper, np.finfo(float).tiny)
 
@@ -66,14 +66,12 @@ def logit(lower: float, upper: float) -> Distance:
         raise InputError(f'distance="logit" needs finite bounds around 1, got ({lower}, {upper})')
     rate = (upper - lower) / ((1.0 - lower) * (upper - 1.0))
 
-    def function(u: Floats) -> tuple[Floats, Floats, Floats]:
+    def function(u: Floats) -> tuple[Floats, Floats]:
         # in terms of x = rate * u + log((1 - lower) / (upper - 1)), F = lower + (upper - lower) / (1 + exp(-x))
         start = np.log((1.0 - lower) / (upper - 1.0))
         x = np.clip(rate * u + start, -EXPONENT_BOUND, EXPONENT_BOUND)
         share = 1.0 / (1.0 + np.exp(-x))
-        ratio = lower + (upper - lower) * share
-        integral = lower * u + (upper - lower) / rate * (np.logaddexp(0.0, x) - np.logaddexp(0.0, start))
-        return ratio, rate * (upper - lower) * share * (1.0 - share), integral
+        return lower + (upper - lower) * share, rate * (upper - lower) * share * (1.0 - share)
 
     return Distance(function, lambda ratio: np.copysign(np.inf, ratio - 1.0), floor=lower)
 
@@ -87,7 +85,7 @@ def distance_of(name: Any, bounds: Any) -> Distance:
     Examples
     --------
     >>> import numpy as np
-    >>> ratio, slope, integral = distance_of("chi-square", (0.5, None))(np.array([-2.0, 0.0, 1.0]))
+    >>> ratio, slope = distance_of("chi-square", (0.5, None))(np.array([-2.0, 0.0, 1.0]))
     >>> ratio
     array([0.5, 1. , 2. ])
     """

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from l0np.entries import entry_blocks
 from l0np.matrix import ColumnMatrix
+from l0np.metrics import MET
 
-VIOLATED = 1e-6  # relative miss from which a target counts as not met; what the solver leaves is a thousandth of it
 PRICED = 1e-7  # shadow price from which a target counts as standing in the way
 
 
@@ -97,6 +97,6 @@ def feasibility(
     if solved.status != 0:
         return f"not solved in {seconds:g} s" if solved.status == 1 else f"the solver gave up: {solved.message}"
     miss = solved.x[n_columns : n_columns + n_rows] - solved.x[n_columns + n_rows : n_columns + 2 * n_rows]
-    violated = np.abs(miss) > VIOLATED
+    violated = np.abs(miss) > MET  # what the solver leaves is a thousandth of it
     priced = np.abs(solved.eqlin.marginals) > PRICED
     return Feasibility(np.flatnonzero(violated), miss[violated], np.flatnonzero(priced & ~violated & bool(violated.any())))

@@ -9,6 +9,21 @@ from numpy.typing import NDArray
 WEIGHT_CLASSES = {"<0.01": 0.01, "0.01-0.1": 0.1, "0.1-1": 1.0, "1-10": 10.0, "10-1000": 1000.0, ">1000": np.inf}
 
 
+MET = 1e-6  # an error so small, in units of the target's scale, counts as none
+
+
+def is_met(error: NDArray[Any], tolerance: NDArray[Any], scale: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which targets are met: those whose error exceeds the tolerance by no more than `MET` of the scale.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_met(np.array([-0.5, 0.6, 1e-5]), tolerance=np.array([0.5, 0.5, 0.0]), scale=np.array([1.0, 1.0, 100.0]))
+    array([ True, False,  True])
+    """
+    return np.asarray(np.abs(error) <= tolerance + MET * np.abs(scale), dtype=np.bool_)
+
+
 def relative_errors(target: NDArray[Any], estimate: NDArray[Any], scale: NDArray[Any] | None = None) -> NDArray[np.float64]:
     """Return ``|target - estimate| / scale``; by default the scale of the relative loss, ``|target + 1|`` (1 where that is 0).
 

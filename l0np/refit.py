@@ -9,32 +9,37 @@ optimization problem, Journal of Convex Analysis 23, 2016).
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np import metrics
 from l0np.distances import Distance
 from l0np.matrix import ColumnMatrix
+from l0np.newton_systems import NewtonSystems
 from l0np.targets import Targets
 
 Floats = NDArray[np.float64]
 
 DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected record is lost
-MET = 1e-6  # errors below it, in units of the target's scale, are none
 # The proximal term, in units of the mean curvature. Each multiplier step weakens it, and so brings the targets closer; but
 # where they contradict each other the multipliers grow with its inverse, and with them the rounding errors of the weights.
 FIRST_PROXIMITY, LAST_PROXIMITY, PROXIMITY_FACTOR = 1e-2, 1e-7, 0.1
+EASY = 5  # Newton steps, up to which the next multiplier step may be harder
 SLACK_PRICE = 1e-6  # of moving inside a tolerance, in the same units: next to nothing
 TOTAL_IMPORTANCE = 1e4  # how much more an error of the fixed total weighs than one of a target
 MOST_REWEIGHTINGS, REWEIGHTED = 50, 1e-6  # for caps: refits, and the relative change at which they end
-MOST_MULTIPLIER_STEPS = 60
-MOST_NEWTON_STEPS = 100
-SUFFICIENT_DECREASE = 1e-4  # of the dual function in a Newton step, as a share of what its slope promises
-ROUNDING = 1e-14  # relative changes of the dual function below it say nothing
-STILL = 1e-10  # relative change of the weights in a multiplier step at which they have come to rest
-DENSE_TARGETS = 3000  # up to here the Newton system is a dense matrix
-DENSE_SHARE = 0.1  # of non-zeros, from which a sparse matrix does not pay
+MOST_MULTIPLIER_STEPS, MOST_NEWTON_STEPS = 60, 400  # in all
+INEXACT = 1e-2  # gradient at which a multiplier step is good enough, relative to what the step has changed
+ALONG = 0.1  # slope along a Newton step at which its length is right, relative to the slope at its start
+MOST_LENGTHS = 60  # tried for a Newton step
+ROUNDING = 4 * np.finfo(float).eps  # relative error of a sum
+STILL = 1e-10  # relative change of the weights in a multiplier step at which nothing is left to do
+AS_CLOSE = 1e-12  # relative change of the squared misfit at which targets that are out of reach come no closer
+AT_REST = 1e-6  # and that at which they count as being at rest, if nothing more could be done
+DENSE_SHARE = 0.3  # of non-zeros, from which a sparse matrix does not pay
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Refit:
     missed : array of int
         The targets that were fitted and are further away than their tolerance.
     converged : bool
-        Whether the weights had come to rest.
+        Whether the weights had come to rest, or targets that cannot be met came no closer.
     steps : int
         Newton steps taken.
     """
@@ -116,7 +121,7 @@ def refit_weights(
     ratios = distance(system.rows.T @ multipliers)[0]
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - target)
-    missed = np.flatnonzero((importance > 0) & (np.abs(errors) > tolerance + MET * np.abs(scale)))
+    missed = np.flatnonzero((importance > 0) & ~metrics.is_met(errors, tolerance, scale))
     return Refit(weights, ratios, errors, missed, converged, steps)
 
 
@@ -150,14 +155,14 @@ def refit_to_targets(
             stacked, value, reference, distance, scale=scales, importance=counted, tolerance=tolerance, total=total
         )
         squares = (np.maximum(np.abs(refit.errors) - tolerance, 0.0) / scales) ** 2
-        if not np.isfinite(cap).any() or np.abs(squares - before).max() <= REWEIGHTED * max(squares.max(), MET):
+        if not np.isfinite(cap).any() or np.abs(squares - before).max() <= REWEIGHTED * max(squares.max(), metrics.MET):
             break
         counted, before = importance / (1.0 + squares / cap) ** 2, squares
     own = len(targets)
     return replace(refit, errors=refit.errors[:own], missed=refit.missed[refit.missed < own])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _System:
     """The targets that count, divided by their scales: rows @ w + slack = target, with |slack| <= tolerance."""
 
@@ -180,91 +185,145 @@ class _System:
     ) -> "_System":
         from scipy import sparse
 
-        used = np.flatnonzero(importance > 0)
+        matrix = sparse.csr_array(matrix)
+        used = np.flatnonzero((importance > 0) & (np.diff(matrix.indptr) > 0))  # no weight changes an empty row
         factor = np.sqrt(importance[used]) / np.abs(scale[used])
-        rows = sparse.diags_array(factor) @ sparse.csr_array(matrix)[used]
+        rows = sparse.diags_array(factor) @ matrix[used]
         goal, slack = target[used] * factor, tolerance[used] * factor
+        curvature = float((rows.multiply(rows) @ reference).mean()) if len(used) else 1.0
         if total is not None:
             factor = np.append(factor, TOTAL_IMPORTANCE / total)
             rows = sparse.vstack([rows, sparse.csr_array(np.full((1, len(reference)), factor[-1]))], format="csr")
             goal, slack = np.append(goal, TOTAL_IMPORTANCE), np.append(slack, 0.0)
-        curvature = float((rows.multiply(rows) @ reference).mean()) if len(used) else 1.0
         dense = rows.nnz > DENSE_SHARE * rows.shape[0] * rows.shape[1]
         return cls(rows.toarray() if dense else rows, goal, slack, reference, curvature or 1.0)
 
-    def slack(self, multipliers: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return the slack that the multipliers call for, its derivative and its integral."""
+    @cached_property
+    def newton(self) -> NewtonSystems:
+        """The systems of the Newton steps."""
+        return NewtonSystems(self.rows)
+
+    @cached_property
+    def _sizes(self) -> Any:
+        return self.rows if self.rows.min() >= 0 else abs(self.rows)
+
+    def totals(self, weights: Floats) -> Floats:
+        """Return rows @ weights."""
+        return np.asarray(self.rows @ weights)
+
+    def pull(self, multipliers: Floats) -> Floats:
+        """Return rows.T @ multipliers: what the targets together ask of each record."""
+        return np.asarray(self.newton.columns @ multipliers)
+
+    def slack(self, multipliers: Floats) -> tuple[Floats, Floats]:
+        """Return the slack that the multipliers call for, and its derivative."""
         price = SLACK_PRICE * self.mean_curvature
         wanted = multipliers / price
         slack = np.clip(wanted, -self.tolerance, self.tolerance)
-        slope = np.where((slack == wanted) & (self.tolerance > 0), 1.0 / price, 0.0)
-        return slack, slope, slack * multipliers - 0.5 * price * slack**2
+        return slack, np.where((slack == wanted) & (self.tolerance > 0), 1.0 / price, 0.0)
+
+    def rounding(self, multipliers: Floats, weights: Floats, curvature: Floats) -> tuple[Floats, float]:
+        """Return the rounding errors that the weights may have, and that which the gradient may have, in the Euclidean norm."""
+        sizes = self._sizes
+        noise = curvature * (sizes.T @ np.abs(multipliers))
+        gradient = sizes @ (np.abs(weights) + noise) + np.abs(self.target)
+        return ROUNDING * noise, ROUNDING * float(np.linalg.norm(gradient))
 
 
 def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats, bool, int]:
     """Return multipliers, whether their weights have come to rest, and how many Newton steps that took."""
-    multipliers, steps, before = np.zeros(len(system.target)), 0, system.reference
-    proximity = FIRST_PROXIMITY
+    if not len(system.target):  # nothing is asked for
+        return np.zeros(0), True, 0
+    point = _Point.at(system, distance, np.zeros(len(system.target)))
+    proximity, steps, moved, as_close_as_can_be = FIRST_PROXIMITY, 0, np.inf, False
     for _ in range(MOST_MULTIPLIER_STEPS):
-        multipliers, taken, settled = _newton(system, distance, multipliers, proximity * system.mean_curvature)
+        before = point
+        point, taken = _newton(system, distance, before, proximity * system.mean_curvature, MOST_NEWTON_STEPS - steps)
         steps += taken
-        weights = system.reference * distance(system.rows.T @ multipliers)[0]
-        if settled and np.abs(weights - before).max() <= STILL * np.abs(weights).max():
-            return multipliers, True, steps
-        before, proximity = weights, max(PROXIMITY_FACTOR * proximity, LAST_PROXIMITY)
-    return multipliers, False, steps
+        moves = np.abs(point.weights - before.weights)
+        unsure, _ = system.rounding(point.multipliers, point.weights, point.curvature)
+        largest = np.abs(point.weights).max(initial=0.0)
+        moved = float(np.maximum(moves - unsure, 0.0).max(initial=0.0) / (largest or 1.0))
+        missed, missed_before = float(point.misfit @ point.misfit), float(before.misfit @ before.misfit)
+        as_close_as_can_be = proximity == LAST_PROXIMITY and abs(missed - missed_before) <= AS_CLOSE * missed
+        if steps >= MOST_NEWTON_STEPS or moved <= STILL or as_close_as_can_be:
+            break
+        if taken <= EASY:
+            proximity = max(PROXIMITY_FACTOR * proximity, LAST_PROXIMITY)
+    return point.multipliers, moved <= AT_REST or as_close_as_can_be, steps
 
 
-def _newton(system: _System, distance: Distance, centre: Floats, proximity: float) -> tuple[Floats, int, bool]:
-    """Minimise the dual function with a proximal term around `centre`; return the point, the steps, whether it is settled."""
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Multipliers and what follows from them."""
 
-    def dual(at: Floats) -> tuple[float, Floats, Floats, Floats]:
-        ratio, slope, integral = distance(system.rows.T @ at)
-        slack, slack_slope, slack_integral = system.slack(at)
-        moved = at - centre
-        value = system.reference @ integral + slack_integral.sum() - at @ system.target + 0.5 * proximity * moved @ moved
-        gradient = system.rows @ (system.reference * ratio) + slack - system.target + proximity * moved
-        return float(value), gradient, system.reference * slope, slack_slope + proximity
+    multipliers: Floats
+    pull: Floats
+    weights: Floats
+    curvature: Floats  # derivatives of the weights by the pull
+    misfit: Floats  # totals + slack - targets: the gradient of the dual function
+    slack_slope: Floats
 
-    at = centre
-    value, gradient, curvature, diagonal = dual(at)
-    for step in range(MOST_NEWTON_STEPS):
-        direction = -solve_newton_system(system.rows, curvature, diagonal, gradient)
-        descent, length = float(gradient @ direction), 1.0
-        while -length * descent > ROUNDING * abs(value):
-            trial = dual(at + length * direction)
-            if trial[0] <= value + SUFFICIENT_DECREASE * length * descent:
-                break
-            length *= 0.5
-        else:  # the values can tell no more, but the gradients may
-            length, trial = 1.0, dual(at + direction)
-            if np.abs(trial[1]).max(initial=0.0) >= 0.5 * np.abs(gradient).max(initial=0.0):
-                return at, step, True
-        at = at + length * direction
-        value, gradient, curvature, diagonal = trial
-    return at, MOST_NEWTON_STEPS, False
+    @classmethod
+    def at(cls, system: _System, distance: Distance, multipliers: Floats) -> "_Point":
+        """Follow multipliers to weights and totals."""
+        pull = system.pull(multipliers)
+        (ratio, slope), (slack, slack_slope) = distance(pull), system.slack(multipliers)
+        weights = system.reference * ratio
+        misfit = system.totals(weights) + slack - system.target
+        return cls(multipliers, pull, weights, system.reference * slope, misfit, slack_slope)
 
 
-def solve_newton_system(rows: Any, curvature: Floats, diagonal: Floats, right: Floats) -> Floats:
-    """Solve (rows diag(curvature) rows' + diag(diagonal)) x = right, symmetric and positive definite."""
-    from scipy import sparse
+def _newton(system: _System, distance: Distance, centre: _Point, proximity: float, most: int) -> tuple[_Point, int]:
+    """Minimise the dual function plus ``proximity / 2 |multipliers - centre|^2``; return the point and the steps taken."""
+    point = centre
+    for step in range(most):
+        moved = point.multipliers - centre.multipliers
+        gradient = point.misfit + proximity * moved
+        left = float(np.linalg.norm(gradient))
+        _, unsure = system.rounding(point.multipliers, point.weights, point.curvature)
+        # what is left of the misfit where targets are met; its last change where they cannot be
+        news = min(proximity * float(np.linalg.norm(moved)), float(np.linalg.norm(point.misfit - centre.misfit)))
+        if left <= max(INEXACT * news, unsure):
+            return point, step
+        direction = -system.newton.solve(point.curvature, point.slack_slope + proximity, gradient)
+        offset, bend = proximity * float(moved @ direction), proximity * float(direction @ direction)
+        length = _length(system, distance, point, direction, offset, bend)
+        if length == 0.0:
+            return point, step
+        point = _Point.at(system, distance, point.multipliers + length * direction)
+    return point, most
 
-    n = len(right)
-    if not sparse.issparse(rows):
-        product = (rows * curvature) @ rows.T
-        product[np.diag_indices(n)] += diagonal
-        return _solve_dense(product, right)
-    product = (rows @ sparse.diags_array(curvature) @ rows.T).tocsc() + sparse.diags_array(diagonal, format="csc")
-    if n <= DENSE_TARGETS:
-        return _solve_dense(product.toarray(), right)
-    options = {"SymmetricMode": True}
-    return np.asarray(sparse.linalg.splu(product, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options).solve(right))
 
+def _length(system: _System, distance: Distance, point: _Point, direction: Floats, offset: float, curvature: float) -> float:
+    """Return how far to go along a direction: to where the slope of the convex function is next to 0: bisection and secants.
 
-def _solve_dense(matrix: Floats, right: Floats) -> Floats:
-    from scipy import linalg
+    Values of the function are not looked at: near its minimum they say less than slopes. The weights along the direction follow
+    from two pulls without another product.
+    """
+    pull = system.pull(direction)
 
-    try:
-        return np.asarray(linalg.cho_solve(linalg.cho_factor(matrix, check_finite=False), right, check_finite=False))
-    except linalg.LinAlgError:  # definite, but not to sixteen digits
-        return np.asarray(linalg.lstsq(matrix, right, check_finite=False)[0])
+    def slope(length: float) -> float:
+        weights = system.reference * distance(point.pull + length * pull)[0]
+        slack = system.slack(point.multipliers + length * direction)[0]
+        return float(weights @ pull + (slack - system.target) @ direction + offset + length * curvature)
+
+    low, high, below, above = 0.0, np.inf, slope(0.0), np.inf
+    enough, length = ALONG * abs(below), 1.0
+    if below >= 0:  # but for rounding errors there is no way down
+        return 0.0
+    for trial in range(MOST_LENGTHS):
+        here = slope(length)
+        if abs(here) <= enough:
+            return length
+        if here < 0:
+            low, below = length, here
+        else:  # or beyond the range of numbers
+            high, above = length, here
+        if np.isinf(high):
+            length *= 2.0
+        elif trial % 2 and np.isfinite(above):
+            length = low + (high - low) * below / (below - above)
+        else:
+            length = 0.5 * (low + high)
+    return low

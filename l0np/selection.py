@@ -20,18 +20,19 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l0np import validation
+from l0np import metrics, validation
 from l0np.backends import device_name
+from l0np.backends.numpy import NumpyBackend
 from l0np.calibration import SparseCalibrationWeights
 from l0np.diagnostics import Diagnostics
 from l0np.distances import Distance, distance_of
 from l0np.entries import weighted_totals
 from l0np.errors import InputError
 from l0np.exchange import exchange, pursue
-from l0np.losses import RobustSquares
+from l0np.losses import Loss
 from l0np.matrix import ColumnMatrix
 from l0np.model import LARGEST_SEED
-from l0np.refit import DEFAULT_BOUNDS, MET, Refit, refit_to_targets
+from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
 from l0np.swaps import Choice, Swaps
 from l0np.tables import TargetTable
@@ -359,16 +360,18 @@ class Study:
         return plain and size <= EXCHANGE_SIZE and size * float(k) ** 2 <= EXCHANGE_COST
 
     def loss(self, estimate: Floats) -> float:
-        """Return the weighted sum of squared errors of the fitted targets."""
-        targets = self.targets
-        loss = RobustSquares(targets.value, targets.error_scale, targets.weights, targets.tolerance)
-        return float(loss.value(estimate))
+        """Return what missing the targets and their totals costs."""
+        return float(self._loss.value(estimate))
+
+    @cached_property
+    def _loss(self) -> Loss:
+        return self.targets.scaled_by_errors().loss(NumpyBackend())
 
     @cached_property
     def _least_loss(self) -> float:
         """What all records leave, or errors that count as none."""
         left = self.loss(weighted_totals(self.matrix, self.calibrated))
-        return AS_GOOD * left + MET**2 * float(self.targets.weights.sum())
+        return AS_GOOD * left + metrics.MET**2 * float(self.targets.weights.sum())
 
     def suffices(self, choice: Choice) -> bool:
         """Return whether a selection misses no target that all records together meet."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np import metrics
 from l0np.targets import Targets
 
 SHOWN = 10  # rows that a printed table has room for
@@ -27,7 +28,7 @@ class TargetTable:
     relative_error : array of float64
         Error divided by the target's scale: `target_scales` where given, else ``max(|target|, 1)``.
     within_tolerance : array of bool
-        Whether the error is no larger than the tolerance (0 by default, when a billionth of the scale is allowed).
+        Whether the error exceeds the tolerance (0 by default) by no more than a millionth of the scale, as in a refit.
     fitted : array of bool
         False for targets that were held out.
     group : array, optional
@@ -54,7 +55,7 @@ class TargetTable:
             estimate=estimate,
             error=error,
             relative_error=error / scale,
-            within_tolerance=np.abs(error) <= np.maximum(targets.tolerance, 1e-9 * scale),
+            within_tolerance=metrics.is_met(error, targets.tolerance, scale),
             fitted=targets.fitted,
             group=targets.groups,
         )

@@ -240,6 +240,11 @@ class Targets:
         """
         return self.scale if self.scales_given else metrics.table_scale(self.value)
 
+    def scaled_by_errors(self) -> Self:
+        """Return the targets with `error_scale` as their scales, and so their totals: the loss is then what refits minimise."""
+        aggregates = tuple(replace(a, totals=a.totals.scaled_by_errors()) for a in self.aggregates)
+        return replace(self, scale=self.error_scale, aggregates=aggregates)
+
     def loss(self, products: Products) -> Loss:
         """Return the loss on a backend's device: the plain squares where nothing else was asked for."""
         value, scale, weights = (products.asarray(array) for array in (self.value, self.scale, self.weights))

@@ -26,6 +26,7 @@ FLOORS = [
         "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
         "backends.numba", "backends.numba_kernels", "backends.constants", "backends.cupy", "backends.cuda_matrix",
         "backends.cuda_inputs", "rounding", "flight", "flight_kernels", "landing", "swaps", "exchange", "refit",
+        "newton_systems",
         "least_squares", "subsets", "spike_slab", "spike_slab_kernels",
     },
     {"model", "calibration", "sparse"},

@@ -16,18 +16,16 @@ PACKAGE = Path(l0np.__file__).parent
 FLOORS = [
     {
         "errors", "validation", "row_validation", "namespace", "jit", "matrix", "matrix_kernels", "entries", "row_dependence",
-        "feasibility",
     },
     {
         "elementary", "hard_concrete", "links", "losses", "optimizers", "schedules", "penalties", "noise", "metrics", "targets",
-        "aggregates", "tables", "diagnostics", "findings", "distances",
+        "aggregates", "tables", "diagnostics", "findings", "distances", "feasibility",
     },
     {
         "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
         "backends.numba", "backends.numba_kernels", "backends.constants", "backends.cupy", "backends.cuda_matrix",
         "backends.cuda_inputs", "rounding", "flight", "flight_kernels", "landing", "swaps", "exchange", "refit",
-        "newton_systems",
-        "least_squares", "subsets", "spike_slab", "spike_slab_kernels",
+        "newton_systems", "least_squares", "subsets", "spike_slab", "spike_slab_kernels",
     },
     {"model", "calibration", "sparse"},
     {"target_checks", "selection", "paths", "feature_selection", "regression_path"},

@@ -124,6 +124,31 @@ result = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
 print(json.dumps({"seconds": seconds, "beyond": (1024 * (peak() - before) - result) / matrix.nnz, "entries": matrix.nnz}))
 """
 
+PARTS = """
+import json, statistics, sys, time, numba, numpy as np
+numba.set_num_threads(1)
+import l0np
+from l0np.backends import get_backend
+from problems import CASES, HOLD
+case = CASES[sys.argv[1]]()
+M = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape, copy=False)
+backend = get_backend("numba")
+matrix, rows, weights = backend.matrix(M), np.ones(case.shape[0]), np.ones(case.shape[1], np.float32)
+def seconds(call):
+    call(); times = []
+    for _ in range(11):
+        start = time.perf_counter(); call(); times.append(time.perf_counter() - start)
+    return statistics.median(times)
+closed = l0np.SparseCalibrationWeights(case.shape[1], **case.model | {"init_keep_prob": 1e-6})
+epochs = max(1, 2_000_000 // case.shape[1])
+fit = lambda: closed.fit(M, case.y, epochs=epochs, **case.fit | {"lr": HOLD})
+print(json.dumps({
+    "gather": 1e9 * seconds(lambda: backend.rmatvec(matrix, rows)) / M.nnz,
+    "scatter": 1e9 * seconds(lambda: backend.matvec(matrix, weights)) / M.nnz,
+    "closed column": 1e9 * seconds(fit) / epochs / case.shape[1],
+}))
+"""
+
 WHOLE = """
 import json, resource, sys, time
 from problems import national
@@ -182,11 +207,11 @@ def machine(rival_python: str) -> dict[str, str]:
 def main() -> None:
     """Measure the sections asked for, keep the others' results, write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", help="problems, or: start, convert, bandwidth, national-5m, alone")
+    parser.add_argument("sections", nargs="*", help="problems, or: start, convert, parts, bandwidth, national-5m, alone")
     parser.add_argument("--rival-python", default=os.environ.get("RIVAL_PYTHON", sys.executable))
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    wanted = options.sections or [*COMPARED, "alone", "start", "convert", "bandwidth", "national-5m"]
+    wanted = options.sections or [*COMPARED, "alone", "start", "convert", "parts", "bandwidth", "national-5m"]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "cpu.json"
     results = json.loads(path.read_text()) if path.exists() else {}
@@ -203,6 +228,9 @@ def main() -> None:
             elif section == "convert":
                 turns = [call(sys.executable, "-c", CONVERT) for _ in range(options.rounds)]
                 results["convert"] = {field: statistics.median(turn[field] for turn in turns) for field in turns[0]}
+            elif section == "parts":
+                names = ("readme", "stress", "national-500k")
+                results["parts"] = {name: call(sys.executable, "-c", PARTS, name) for name in names}
             elif section == "bandwidth":
                 results["bandwidth"] = bandwidth(Path(folder))
             elif section == "national-5m":

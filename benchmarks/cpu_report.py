@@ -97,6 +97,60 @@ def details(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def aims(results: dict[str, Any]) -> str:
+    """Say which aims are met, each a ratio within one run or a figure of this machine."""
+    lines = ["| aim | | measured |", "|---|---|---:|"]
+
+    def add(what: str, figure: float | None, limit: float, unit: str = "", *, at_least: bool = False) -> None:
+        if figure is None:
+            lines.append(f"| {what} | not measured | |")
+            return
+        met = "met" if (figure >= limit if at_least else figure <= limit) else "**missed**"
+        lines.append(f"| {what}: {'>=' if at_least else '<='} {limit:g}{unit} | {met} | {figure:.3g}{unit} |")
+
+    def ratio(section: str, rival: str, other: str) -> float | None:
+        found = [best(results.get(section, {}), name) for name in (rival, other)]
+        return found[0]["seconds"] / found[1]["seconds"] if found[0] and found[1] else None
+
+    def closed(name: str) -> float | None:
+        open_, few = best(results.get(name, {}), "ours"), best(results.get(f"{name}-closed", {}), "ours")
+        return open_["seconds"] / few["seconds"] if open_ and few else None
+
+    add("README example, original / l0np", ratio("readme", "original", "ours"), 100, at_least=True)
+    add("README example, whole fit, original / l0np", ratio("readme-fit", "original", "ours"), 200, at_least=True)
+    add("stress, original / l0np", ratio("stress", "original", "ours"), 120, at_least=True)
+    add("national, 500,000 columns, original / l0np", ratio("national-500k", "original", "ours"), 100, at_least=True)
+    add("stress, l0np / C limit", ratio("stress", "ours", "limit"), 1.5)
+    add("national, l0np / C limit", ratio("national-500k", "ours", "limit"), 1.5)
+    whole = results.get("national-5m")
+    add("national, 5,000,000 columns, 1,000 epochs", whole and whole["seconds"], 300, " s")
+    add("the same, peak memory", whole and whole["peak_bytes"] / 1e9, 2.5, " GB")
+    threads = results.get("national-500k", {})
+    keys = sorted((key for key in threads if key.startswith("ours/")), key=lambda key: int(key.split("/")[1]))
+    scaling = threads[keys[0]]["seconds"] / threads[keys[-1]]["seconds"] if keys else None
+    add("national, 500,000 columns, threads 1 -> 2, times faster", scaling, 1.7, at_least=True)
+    add("stress, 95 % of the gates closed, times faster", closed("stress"), 8, at_least=True)
+    add("README example, well-written PyTorch / l0np", ratio("readme", "torch", "ours"), 5, at_least=True)
+    add("stress, well-written PyTorch / l0np", ratio("stress", "torch", "ours"), 5, at_least=True)
+    start = results.get("start")
+    add("`import l0np`", start and start["import"], 0.15, " s")
+    add("first fit without kernel cache", start and start["first_fit_cold"], 3, " s")
+    add("first fit with it", start and start["first_fit_cached"], 0.6, " s")
+    convert, epoch = results.get("convert"), best(results.get("national-500k", {}), "ours")
+    add("ColumnMatrix from csr, in epochs", convert["seconds"] / epoch["seconds"] if convert and epoch else None, 25)
+    add("the same, bytes per non-zero beyond input and result", convert and max(convert["beyond"], 0.0), 2)
+    add("README example without Numba, original / l0np", ratio("readme", "original", "ours-numpy"), 15, at_least=True)
+    return "\n".join(lines) + "\n"
+
+
+def parts(results: dict[str, Any]) -> str:
+    """Tell what an epoch is made of: reading entries twice, and what a column costs that is not read."""
+    lines = ["| on one thread | gather, ns per entry | scatter, ns per entry | ns per closed column |", "|---|---:|---:|---:|"]
+    for name, found in results["parts"].items():
+        lines.append(f"| {name} | {found['gather']:.2f} | {found['scatter']:.2f} | {found['closed column']:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
 def plot(results: dict[str, Any]) -> None:
     """Draw time against size and against the share of closed gates."""
     import matplotlib
@@ -133,8 +187,13 @@ def main() -> None:
         "thread count. Measured with `nox -s bench` on: " + about + ".",
         "",
         table(results),
+        "## Aims\n",
+        aims(results),
+        "## More figures\n",
         details(results),
     ]
+    if "parts" in results:
+        page += ["## Where the time goes\n", parts(results), (RESULTS / "cpu_notes.txt").read_text()]
     if "sized-8" in results:  # the section "alone" is what the plot shows
         page.append("![Time against size and against closed gates](cpu.png)")
         plot(results)

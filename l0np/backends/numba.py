@@ -26,6 +26,7 @@ from l0np.state import NEVER, Draw, Problem, State
 MOST_CHUNKS = 64
 CHUNK_COST_PER_ROW = 16  # adding up the chunks' predictions then costs little beside the entries
 COLUMN_COST = 8  # what a closed column costs, counted in entries
+CHUNK_COST = 1 << 15  # at least, where there are more than two, so that blocks are not cut short
 CHUNKED_COST = 1 << 14  # below it there is one chunk: waking threads costs more than they save
 ENTRY_NANOSECONDS = 1.0  # of one thread, about; only a first guess
 TRIAL_SHARE = 20  # a trial of the slower way may cost a twentieth of the time
@@ -51,7 +52,7 @@ def chunk_bounds(matrix: ColumnMatrix) -> NDArray[np.uint64]:
     """
     n_rows, n_columns = matrix.shape
     cost = matrix.indptr + COLUMN_COST * np.arange(n_columns + 1)
-    wanted = cost[-1] // (CHUNK_COST_PER_ROW * n_rows)
+    wanted = cost[-1] // max(CHUNK_COST_PER_ROW * n_rows, CHUNK_COST)
     n_chunks = 1 if cost[-1] < CHUNKED_COST else min(max(wanted, 2), MOST_CHUNKS)
     bounds = np.searchsorted(cost, np.linspace(0, cost[-1], n_chunks + 1)[1:-1])
     return np.concatenate(([0], bounds, [n_columns])).astype(np.uint64)

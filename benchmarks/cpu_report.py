@@ -169,7 +169,7 @@ def plot(results: dict[str, Any]) -> None:
     shares = [best(results[name], "ours") for name in results if name.startswith("stress")]
     points = sorted((100 * (1 - run["open"]), 1e3 * run["seconds"]) for run in shares)
     right.plot(*zip(*points, strict=True), "o-")
-    right.set(xlabel="closed gates, %", ylabel="milliseconds per epoch", title="Stress example: closed gates cost little")
+    right.set(xlabel="closed gates, %", ylabel="milliseconds per epoch", title="Stress example: time against closed gates")
     right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.grid(alpha=0.3)

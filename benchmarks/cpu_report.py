@@ -23,7 +23,9 @@ def best(section: dict[str, Any], rival: str) -> dict[str, Any] | None:
 
 def milliseconds(run: dict[str, Any] | None) -> str:
     """Return a time in ms with three digits."""
-    return f"{1e3 * run['seconds']:.3g}" if run else "-"
+    if run is None:
+        return "-"
+    return f"{1e3 * run['seconds']:.3g}" if run["seconds"] < 1 else f"{1e3 * run['seconds']:,.0f}"
 
 
 def table(results: dict[str, Any]) -> str:

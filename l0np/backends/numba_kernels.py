@@ -22,8 +22,8 @@ from l0np.jit import HELPER_OPTIONS, helper, jit
 BLOCK = 256  # columns that go through the stages together; their work space stays in the first cache
 BLOCK_ENTRIES = 1 << 15  # entries of a block, so that the scatter finds them in the second cache
 _LINE = np.uint64(16)  # entries of a cache line, about
-_FEW = np.uint64(2)  # columns are sent for where at most one of so many is open
-AHEAD = 512  # entries that are sent for before their turn: at about 0.5 ns each, the time that memory takes to answer
+_AHEAD = np.uint64(512)  # entries that are sent for before their turn: at about 0.5 ns each, the time that memory takes to answer
+_LONG = np.uint64(128)  # entries of a column, from which on the processor foresees by itself what comes, where all are open
 
 
 # --- elementary functions: the twins of floor 1, for one number
@@ -178,8 +178,8 @@ class Columns(NamedTuple):
     log_alpha_slope: Any
 
 
-# Columns whose gate is open are listed first, so that the loops over entries can send for a column before its turn: where few
-# gates are open the processor foresees neither which column is next nor where it lies, and would wait for each.
+# Columns whose gate is open are listed first, and their entries are sent for before their turn: the processor foresees neither
+# where the next one lies nor where it ends, and would wait for each.
 
 
 _I32, _I64, _FOUR = ir.IntType(32), ir.IntType(64), ir.VectorType(ir.DoubleType(), 4)
@@ -208,37 +208,47 @@ def _prefetch(typing, array, k):
 
 
 @helper
-def _fetch(entries, listed, first, stop):
-    """Send for the entries of the columns that stand in the list from `first` to `stop`."""
-    data, indices, indptr = entries.data, entries.indices, entries.indptr
-    for place in range(first, stop):
-        j = listed[place]
-        k, last, most = indptr[j], indptr[j + _1], indptr[j] + _U(AHEAD)
-        last = last if last < most else most
-        while k < last:
-            _prefetch(data, k)
-            _prefetch(data, k + _LINE)
-            _prefetch(indices, k)
-            k += _LINE + _LINE
+def _fetch(entries, column, n_lines):
+    """Send for the first entries of a column, those in so many pairs of cache lines: their number is known beforehand."""
+    data, indices = entries.data, entries.indices
+    k = entries.indptr[column]
+    for _ in range(n_lines):
+        _prefetch(data, k)
+        _prefetch(data, k + _LINE)
+        _prefetch(indices, k)
+        k += _LINE + _LINE
 
 
 @helper
-def _list_open(is_open, entries, first, n, listed):
-    """List the columns that `is_open` marks by numbers above 0, and send for the first of them.
+def _fetch_first(entries, first, n, listed, n_open):
+    """Send for the first of the listed columns of a block; return how many places ahead of their turn, and how many lines each."""
+    mean = (entries.indptr[first + n] - entries.indptr[first]) // max(n, _1)
+    n_lines = (mean + _2 * _LINE - _1) // (_2 * _LINE)
+    if n_open == n and mean > _LONG:
+        n_lines = _0
+    ahead = _1 + _AHEAD // (mean + _1)
+    for place in range(_0, min(ahead, n_open)):
+        _fetch(entries, listed[place], n_lines)
+    return ahead, n_lines
 
-    Return how many they are and how many are sent for at a time: where more than one of `_FEW` is open, all, before there are
-    any, for there the processor foresees what comes next.
-    """
-    indptr = entries.indptr
-    n_open = _U(0)
+
+@helper
+def _fetch_late(entries, first, listed, n_open, gathered, n_lines):
+    """Send for the listed columns that were not gathered."""
+    for place in range(_0, n_open):
+        if gathered[listed[place] - first] == 0:
+            _fetch(entries, listed[place], n_lines)
+
+
+@helper
+def _list_open(is_open, first, n, listed):
+    """List the columns that `is_open` marks by numbers above 0; return how many they are. The list ends in one column more."""
+    n_open = _0
     for i in range(n):
         listed[n_open] = first + i
         n_open += _U(is_open[i] > 0)
-    if n_open > n // _FEW:
-        return n_open, n_open
-    ahead = _1 + _U(AHEAD) * n // (indptr[first + n] - indptr[first] + _1)
-    _fetch(entries, listed, _0, ahead if ahead < n_open else n_open)
-    return n_open, ahead
+    listed[n_open] = first
+    return n_open
 
 
 # Entries are taken in fours, as one vector of the processor: the compiler finds none in a sum by itself, for the order of its
@@ -323,62 +333,68 @@ def _four_rows(builder, rows, places):
 
 
 @helper
-def _gather(entries, first, n, rows, listed, n_open, ahead, out):
-    """Write M_j . rows for each listed column, 0 for the others; return the number of entries read."""
+def _gather(entries, first, n, rows, listed, n_open, ahead, n_lines, out):
+    """Write M_j . rows for each listed column, 0 for the others; return the number of entries read.
+
+    A column's borders are read while the one before it is summed, and its entries sent for `ahead` places before.
+    """
     data, indices, indptr = entries.data, entries.indices, entries.indptr
     size, read = _U(data.size), _U(0)
     for i in range(n):
         out[i] = 0
-    for start in range(_0, n_open, ahead):
-        middle, end = start + ahead, start + _2 * ahead
-        middle, end = (middle if middle < n_open else n_open), (end if end < n_open else n_open)
-        _fetch(entries, listed, middle, end)
-        for place in range(start, middle):
-            j = listed[place]
-            k, stop = indptr[j], indptr[j + _1]
-            read += stop - k
-            n_fours = (stop - k) // _4
-            total = _dot_fours(data, indices, rows, k, n_fours)
-            k += _4 * n_fours
-            if stop + _4 <= size:
-                t0 = data[k] * rows[indices[k]]
-                t1 = data[k + _1] * rows[indices[k + _1]]
-                t2 = data[k + _2] * rows[indices[k + _2]]
-                total += (t0 if k < stop else 0.0) + (t1 if k + _1 < stop else 0.0) + (t2 if k + _2 < stop else 0.0)
-            else:
-                while k < stop:
-                    total += data[k] * rows[indices[k]]
-                    k += _1
-            out[j - first] = total
+    j = listed[0]
+    k, stop = indptr[j], indptr[j + _1]
+    for place in range(_0, n_open):
+        following = listed[place + _1]
+        k_following, stop_following = indptr[following], indptr[following + _1]
+        if place + ahead < n_open:
+            _fetch(entries, listed[place + ahead], n_lines)
+        read += stop - k
+        n_fours = (stop - k) // _4
+        total = _dot_fours(data, indices, rows, k, n_fours)
+        k += _4 * n_fours
+        if stop + _4 <= size:
+            t0 = data[k] * rows[indices[k]]
+            t1 = data[k + _1] * rows[indices[k + _1]]
+            t2 = data[k + _2] * rows[indices[k + _2]]
+            total += (t0 if k < stop else 0.0) + (t1 if k + _1 < stop else 0.0) + (t2 if k + _2 < stop else 0.0)
+        else:
+            while k < stop:
+                total += data[k] * rows[indices[k]]
+                k += _1
+        out[j - first] = total
+        j, k, stop = following, k_following, stop_following
     return np.int64(read)
 
 
 @helper
-def _scatter(entries, first, coefficients, listed, n_open, ahead, out):
+def _scatter(entries, first, coefficients, listed, n_open, out):
     """Add coefficient_j M_j to `out` for each listed column; return the number of entries read."""
     data, indices, indptr = entries.data, entries.indices, entries.indptr
     size, read = _U(data.size), _U(0)
-    for start in range(_0, n_open, ahead):
-        middle, end = start + ahead, start + _2 * ahead
-        middle, end = (middle if middle < n_open else n_open), (end if end < n_open else n_open)
-        _fetch(entries, listed, middle, end)
-        for place in range(start, middle):
-            j = listed[place]
-            k, stop = indptr[j], indptr[j + _1]
-            read += stop - k
-            coefficient = np.float64(coefficients[j - first])
-            n_fours = (stop - k) // _4
-            _add_fours(data, indices, coefficient, k, n_fours, out)
-            k += _4 * n_fours
-            if stop + _4 <= size:
-                t0, t1, t2 = coefficient * data[k], coefficient * data[k + _1], coefficient * data[k + _2]
-                out[indices[k]] += t0 if k < stop else 0.0
-                out[indices[k + _1]] += t1 if k + _1 < stop else 0.0
-                out[indices[k + _2]] += t2 if k + _2 < stop else 0.0
-            else:
-                while k < stop:
-                    out[indices[k]] += coefficient * data[k]
-                    k += _1
+    j = listed[0]
+    k, stop = indptr[j], indptr[j + _1]
+    for place in range(_0, n_open):
+        following = listed[place + _1]
+        k_following, stop_following = indptr[following], indptr[following + _1]
+        read += stop - k
+        coefficient = np.float64(coefficients[j - first])
+        n_fours = (stop - k) // _4
+        last = stop - _U(stop > k)  # nothing is added there in place of what is beyond it: nobody waits for that row
+        _add_fours(data, indices, coefficient, k, n_fours, out)
+        k += _4 * n_fours
+        if stop + _4 <= size:
+            t0, t1, t2 = coefficient * data[k], coefficient * data[k + _1], coefficient * data[k + _2]
+            r0 = indices[k if k < stop else last]
+            r1, r2 = indices[k + _1 if k + _1 < stop else last], indices[k + _2 if k + _2 < stop else last]
+            out[r0] += t0 if k < stop else 0.0
+            out[r1] += t1 if k + _1 < stop else 0.0
+            out[r2] += t2 if k + _2 < stop else 0.0
+        else:
+            while k < stop:
+                out[indices[k]] += coefficient * data[k]
+                k += _1
+        j, k, stop = following, k_following, stop_following
     return np.int64(read)
 
 
@@ -502,17 +518,20 @@ def epoch(
             out[i] = 0.0
         bad = gathered = scattered = closed = 0
         first, last = entries.bounds[chunk], entries.bounds[chunk + 1]
-        n, n_open, ahead = _0, _0, _1
+        n, n_open, ahead, n_lines = _0, _0, _1, _0
+        listed[0] = first
         while first < last:
             n_next = min(_U(BLOCK), last - first - n)
             while n_next > _1 and entries.indptr[first + n + n_next] - entries.indptr[first + n] > _U(BLOCK_ENTRIES):
                 n_next //= _2
+            n_gathered = n_open
             if backward:
-                gathered += _gather(entries, first, n, rows, listed, n_open, ahead, gradient)
+                gathered += _gather(entries, first, n, rows, listed, n_open, ahead, n_lines, gradient)
                 for i in range(n_next):  # while this block is computed, the entries of the next can come
                     j = first + n + i
                     change[i] = 1 if (theta_slope[j] != 0) | (log_alpha_slope[j] != 0) else 0
-                n_open, ahead = _list_open(change, entries, first + n, n_next, listed)
+                n_open = _list_open(change, first + n, n_next, listed)
+                ahead, n_lines = _fetch_first(entries, first + n, n_next, listed, n_open)
                 _chain_theta(gradient, theta_slope, theta, first, n, exponential, constants, change)
                 bad += _adam(theta, theta_first, theta_second, first, n, change, constants)
                 if gated:
@@ -525,9 +544,11 @@ def epoch(
             else:
                 for i in range(n):
                     gate[i], gate_slope[i] = 1, 0
-            n_drawn, ahead_drawn = _list_open(gate, entries, first, n, drawn)
+            n_drawn = _list_open(gate, first, n, drawn)
+            if n_gathered < n:
+                _fetch_late(entries, first, drawn, n_drawn, gradient, n_lines)
             bad += _slopes(theta, gate, gate_slope, weight, first, n, exponential, constants, theta_slope, log_alpha_slope)
-            scattered += _scatter(entries, first, gate, drawn, n_drawn, ahead_drawn, out)
+            scattered += _scatter(entries, first, gate, drawn, n_drawn, out)
             first += n
             n = n_next
         counts[chunk, 0] += gathered
@@ -582,8 +603,8 @@ def matvec(entries, coefficients, out):
     n = _U(coefficients.size)
     listed = np.empty(n + _1, np.uint64)
     out[:] = 0.0
-    n_open, ahead = _list_open((coefficients != 0).astype(np.float32), entries, _0, n, listed)
-    _scatter(entries, _0, coefficients, listed, n_open, ahead, out)
+    n_open = _list_open((coefficients != 0).astype(np.float32), _0, n, listed)
+    _scatter(entries, _0, coefficients, listed, n_open, out)
 
 
 @jit
@@ -591,5 +612,5 @@ def rmatvec(entries, rows, everywhere, out):
     """Write M.T @ rows; `everywhere` is 1 for every column."""
     n = _U(out.size)
     listed = np.empty(n + _1, np.uint64)
-    n_open, ahead = _list_open(everywhere, entries, _0, n, listed)
-    _gather(entries, _0, n, rows, listed, n_open, ahead, out)
+    n_open = _list_open(everywhere, _0, n, listed)
+    _gather(entries, _0, n, rows, listed, n_open, _2, _2, out)

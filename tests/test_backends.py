@@ -293,6 +293,34 @@ def test_chunks_depend_on_the_matrix_alone_and_cover_it():
         assert bounds == sorted(bounds)
 
 
+@needs_numba
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1]])
+def test_threads_leave_no_chunk_and_take_none_twice(order, monkeypatch):
+    """Threads run one after the other here: the first takes the chunks of all, also of those that never come."""
+    from l0np.backends import numba as backend_module
+
+    kernels, rng = backend_module.kernels, np.random.default_rng(17)
+    dense = random_matrix(23, 2051, 0.5, rng, "float32")
+
+    def prediction_and_state():
+        backend, rng = get_backend("numba"), np.random.default_rng(18)
+        problem, state = make_problem(backend, dense, rng, ExponentialLink()), random_state(2051, "float32", rng)
+        assert len(problem.matrix.sums) == 8
+        out = rows(backend, 23)
+        backend.start(problem, state, out=out)
+        backend.step(problem, state, rng.normal(size=23), out=out)
+        return out, state.theta.value, state.counts.sum(axis=0)
+
+    monkeypatch.setattr(backend_module, "CHUNK_COST", 1 << 12)
+    monkeypatch.setattr(backend_module, "_n_threads", lambda: 1)
+    alone = prediction_and_state()
+    in_turn = lambda n, *arguments: [kernels.epoch(thread, n, *arguments) for thread in order]  # noqa: E731
+    monkeypatch.setattr(backend_module, "_n_threads", lambda: 3)
+    monkeypatch.setattr(kernels, "epoch_parallel", in_turn)
+    for one, other in zip(alone, prediction_and_state(), strict=True):
+        assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_records_are_frozen_and_inputs_stay_as_they_were(device):
     rng, backend = np.random.default_rng(8), get_backend(device)

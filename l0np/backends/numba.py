@@ -24,12 +24,12 @@ from l0np.matrix import ColumnMatrix
 from l0np.state import NEVER, Draw, Problem, State
 
 MOST_CHUNKS = 64
-CHUNK_COST_PER_ROW = 16  # adding up the chunks' predictions then costs little beside the entries
+CHUNK_COST_PER_ROW = 64  # adding up the chunks' predictions then costs little, even where most columns are closed
 COLUMN_COST = 8  # what a closed column costs, counted in entries
 CHUNK_COST = 1 << 15  # at least, where there are more than two, so that blocks are not cut short
 CHUNKED_COST = 1 << 14  # below it there is one chunk: waking threads costs more than they save
 ENTRY_NANOSECONDS = 1.0  # of one thread, about; only a first guess
-TRIAL_SHARE = 20  # a trial of the slower way may cost a twentieth of the time
+PATIENCE, MOST_PATIENCE = 20, 320  # a trial of the slower way may cost a twentieth of the time, less after each in vain
 
 # What exp is given at least, at most, and at most where it may overflow: the weights
 EXPONENTS = {np.dtype(np.float32): (-86.0, 86.0, 89.0), np.dtype(np.float64): (-700.0, 700.0, 710.0)}
@@ -48,12 +48,13 @@ def _n_threads() -> int:
 def chunk_bounds(matrix: ColumnMatrix) -> NDArray[np.uint64]:
     """Return the first column of each chunk and, last, the number of columns. Depends on the matrix alone, not on threads.
 
-    Chunks have about equal cost: their entries, and a constant for each column.
+    Chunks have about equal cost: their entries, and a constant for each column. Their number is a power of two, so that threads
+    share them evenly.
     """
     n_rows, n_columns = matrix.shape
     cost = matrix.indptr + COLUMN_COST * np.arange(n_columns + 1)
     wanted = cost[-1] // max(CHUNK_COST_PER_ROW * n_rows, CHUNK_COST)
-    n_chunks = 1 if cost[-1] < CHUNKED_COST else min(max(wanted, 2), MOST_CHUNKS)
+    n_chunks = 1 if cost[-1] < CHUNKED_COST else 1 << min(max(int(wanted), 2), MOST_CHUNKS).bit_length() - 1
     bounds = np.searchsorted(cost, np.linspace(0, cost[-1], n_chunks + 1)[1:-1])
     return np.concatenate(([0], bounds, [n_columns])).astype(np.uint64)
 
@@ -76,23 +77,29 @@ class Pace:
         # which may have compiled the kernel, counts as nothing.
         self._seconds = {1: serial_seconds, n_threads: 0.0}
         self._measured: set[int] = set()
-        self._since = 0.0
+        self._since, self._patience = 0.0, PATIENCE
 
     def threads(self) -> int:
         """Return the number of threads for the next epoch."""
-        fast, slow = min(self._seconds, key=self._seconds.__getitem__), max(self._seconds, key=self._seconds.__getitem__)
-        if self._since > TRIAL_SHARE * self._seconds[slow]:
-            self._since = 0.0
+        slow = max(self._seconds, key=self._seconds.__getitem__)
+        if self._since > self._patience * self._seconds[slow]:
+            self._since, self._patience = 0.0, min(2 * self._patience, MOST_PATIENCE)
             return slow
-        return fast
+        return self._faster()
 
     def note(self, threads: int, seconds: float) -> None:
         """Take in how long an epoch on so many threads took."""
         if threads in self._measured:
+            before = self._faster()
             # one good epoch counts, one bad one may be chance
             self._seconds[threads] = min(seconds, 0.5 * (self._seconds[threads] + seconds))
             self._since += seconds
+            if self._faster() != before:
+                self._patience = PATIENCE
         self._measured.add(threads)
+
+    def _faster(self) -> int:
+        return min(self._seconds, key=self._seconds.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class NumbaBackend(NumpyBackend):
         entries = Entries(matrix.data, matrix.indices, matrix.indptr.view(np.uint64), bounds)
         n_chunks = len(bounds) - 1
         n_threads = min(_n_threads(), n_chunks)
-        work = kernels.work_space(n_threads, matrix.dtype)
+        work = kernels.work_space(n_threads, n_chunks, matrix.dtype)
         pace = Pace(n_threads, 1e-9 * ENTRY_NANOSECONDS * (matrix.nnz + COLUMN_COST * matrix.shape[1]))
         return NumbaMatrix(entries, np.empty((n_chunks, matrix.shape[0])), work, pace)
 
@@ -167,6 +174,7 @@ class NumbaBackend(NumpyBackend):
             state.first_bad,
             state.counts,
         )  # fmt: skip
+        matrix.work.taken.fill(0)
         n_threads, start = matrix.pace.threads(), time.perf_counter()
         if n_threads == 1:
             kernels.epoch(0, 1, *arguments)

@@ -22,7 +22,7 @@ from l0np.jit import HELPER_OPTIONS, helper, jit
 BLOCK = 256  # columns that go through the stages together; their work space stays in the first cache
 BLOCK_ENTRIES = 1 << 15  # entries of a block, so that the scatter finds them in the second cache
 _LINE = np.uint64(16)  # entries of a cache line, about
-_AHEAD = np.uint64(512)  # entries that are sent for before their turn: at about 0.5 ns each, the time that memory takes to answer
+_AHEAD = np.uint64(512)  # entries sent for before their turn: at about 0.5 ns each, the time that memory takes to answer
 _LONG = np.uint64(128)  # entries of a column, from which on the processor foresees by itself what comes, where all are open
 
 
@@ -163,6 +163,7 @@ class WorkSpace(NamedTuple):
 
     numbers: Any  # six rows, of the run's dtype
     lists: Any  # the open columns of a block, and those of the next
+    taken: Any  # for each chunk, whether a thread has it; 0 before an epoch
 
 
 class Columns(NamedTuple):
@@ -207,6 +208,23 @@ def _prefetch(typing, array, k):
     return numba.void(array, k), generate
 
 
+def _plain_claim(taken, chunk):
+    """Mark a chunk as taken; return whether it was not before."""
+    free = taken[chunk] == 0
+    taken[chunk] = 1
+    return free
+
+
+@_written_for(_plain_claim)
+def _claim(typing, taken, chunk):
+    def generate(context, builder, signature, arguments):
+        mark = builder.gep(context.make_array(taken)(context, builder, arguments[0]).data, [arguments[1]])
+        before = builder.atomic_rmw("xchg", mark, _I64(1), "monotonic")
+        return builder.icmp_unsigned("==", before, _I64(0))
+
+    return numba.boolean(taken, chunk), generate
+
+
 @helper
 def _fetch(entries, column, n_lines):
     """Send for the first entries of a column, those in so many pairs of cache lines: their number is known beforehand."""
@@ -221,7 +239,7 @@ def _fetch(entries, column, n_lines):
 
 @helper
 def _fetch_first(entries, first, n, listed, n_open):
-    """Send for the first of the listed columns of a block; return how many places ahead of their turn, and how many lines each."""
+    """Send for the first columns listed; return how many places before their turn columns are sent for, and how many lines."""
     mean = (entries.indptr[first + n] - entries.indptr[first]) // max(n, _1)
     n_lines = (mean + _2 * _LINE - _1) // (_2 * _LINE)
     if n_open == n and mean > _LONG:
@@ -497,9 +515,10 @@ def _slopes(theta, gate, gate_slope, weight, first, n, exponential, constants, t
     return bad
 
 
-def work_space(n_threads: int, dtype: Any) -> WorkSpace:
+def work_space(n_threads: int, n_chunks: int, dtype: Any) -> WorkSpace:
     """Return work space for so many threads; draws come in fours, the first of which may be another block's."""
-    return WorkSpace(np.empty((n_threads, 6, BLOCK + 8), dtype), np.empty((n_threads, 2, BLOCK + 1), np.uint64))
+    numbers, lists = np.empty((n_threads, 6, BLOCK + 8), dtype), np.empty((n_threads, 2, BLOCK + 1), np.uint64)
+    return WorkSpace(numbers, lists, np.zeros(n_chunks, np.int64))
 
 
 @jit
@@ -512,7 +531,11 @@ def epoch(
     numbers, lists = work.numbers[thread], work.lists[thread]
     gradient, change, weight, gate, gate_slope, uniform = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
     listed, drawn = lists[0], lists[1]
-    for chunk in range(thread, len(sums), n_threads):
+    n_own = (len(sums) - thread + n_threads - 1) // n_threads
+    for turn in range(n_own + len(sums)):  # a thread's own chunks, whose columns its cache may hold, then what others leave
+        chunk = thread + turn * n_threads if turn < n_own else len(sums) - 1 - (turn - n_own)
+        if not _claim(work.taken, chunk):
+            continue
         out = sums[chunk]
         for i in range(_U(out.size)):
             out[i] = 0.0

@@ -231,6 +231,8 @@ def main() -> None:
             elif section == "parts":
                 names = ("readme", "stress", "national-500k")
                 results["parts"] = {name: call(sys.executable, "-c", PARTS, name) for name in names}
+                results["stages"] = call(sys.executable, "stages.py", "columns")
+                results["compiling"] = call(sys.executable, "stages.py", "compiling", NUMBA_CACHE_DIR=f"{folder}/empty")
             elif section == "bandwidth":
                 results["bandwidth"] = bandwidth(Path(folder))
             elif section == "national-5m":

@@ -153,6 +153,24 @@ def parts(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def stages(results: dict[str, Any]) -> str:
+    """Tell what the column mathematics is made of."""
+    lines = ["| stage of a column, its state in the cache | ns |", "|---|---:|"]
+    lines += [f"| {stage} | {cost:.2f} |" for stage, cost in results["stages"].items()]
+    return "\n".join([*lines, f"| all | {sum(results['stages'].values()):.2f} |"]) + "\n"
+
+
+def compiling(results: dict[str, Any]) -> str:
+    """Tell what a first fit without kernel cache is made of."""
+    found = dict(results["compiling"])
+    whole, epoch = found.pop("first fit"), found.pop("epoch")
+    longest = ", ".join(f"`{name}` {seconds:.2f}" for name, seconds in list(found.items())[:5])
+    return (
+        f"A first fit without kernel cache took {whole:.2f} s in this profile: {epoch:.2f} for the union of all functions, "
+        f"{sum(found.values()):.2f} for the {len(found)} others before ({longest}, ...).\n"
+    )
+
+
 def plot(results: dict[str, Any]) -> None:
     """Draw time against size and against the share of closed gates."""
     import matplotlib
@@ -195,7 +213,8 @@ def main() -> None:
         details(results),
     ]
     if "parts" in results:
-        page += ["## Where the time goes\n", parts(results), (RESULTS / "cpu_notes.txt").read_text()]
+        page += ["## Where the time goes\n", parts(results), stages(results), compiling(results)]
+        page.append((RESULTS / "cpu_notes.txt").read_text())
     if "sized-8" in results:  # the section "alone" is what the plot shows
         page.append("![Time against size and against closed gates](cpu.png)")
         plot(results)

@@ -313,8 +313,8 @@ def page(rows: list[dict[str, Any]], machine: str) -> str:
     """Return the Markdown page."""
     note = (
         "Means over the seeds; worst error: of all runs. At bound: weights that the refit put at 0.05 of their reference. "
-        "Seconds are of the processor, all cores together; those of the original are of all its runs (at most 12 of 1,500 epochs; "
-        "6 of 300 for stress and national) until its lambda keeps about k."
+        "Seconds are the processor's, all cores together; those of the original are of all its runs (at most 12 of 1,500 "
+        "epochs; 6 of 300 for stress and national) until its lambda keeps about k."
     )
     parts = ["# Ways to select k records, each with the same refit", verdicts(rows)]
     if any(row["problem"] == "schools" for row in rows):

@@ -12,7 +12,10 @@ TITLES = {
     "national-500k": "national, 19,480 x 500,000, gates open",
     "regression": "SparseL0Linear, 100,000 x 50,000",
 }
-COLUMNS = ("problem", "non-zeros", "original", "SciPy", "PyTorch", "C limit", "l0np NumPy", "l0np Numba", "original / l0np")
+COLUMNS = (
+    "problem", "non-zeros", "original", "SciPy", "PyTorch", "C limit", "l0np NumPy", "l0np Numba", "original / l0np",
+    "l0np / C limit", "ns / open non-zero", "GB: original", "GB: l0np",
+)  # fmt: skip
 
 
 def best(section: dict[str, Any], rival: str) -> dict[str, Any] | None:
@@ -29,7 +32,7 @@ def milliseconds(run: dict[str, Any] | None) -> str:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return the table of milliseconds per epoch."""
+    """Return the table: milliseconds per epoch, what follows from them, and peak memory with the problem included."""
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---|" + "---:|" * (len(COLUMNS) - 1)]
     for name, title in TITLES.items():
         if name not in results:
@@ -41,6 +44,10 @@ def table(results: dict[str, Any]) -> str:
         cells = [title, f"{ours['entries'] / 1e6:.1f} M"]
         cells += [milliseconds(best(section, rival)) for rival in ("original", "scipy", "torch", "limit", "ours-numpy", "ours")]
         cells.append(f"**{original['seconds'] / ours['seconds']:.0f}**")
+        limit = best(section, "limit")
+        cells.append(f"{ours['seconds'] / limit['seconds']:.2f}" if limit else "-")
+        cells.append(f"{1e9 * ours['seconds'] / ours['entries'] / ours['open']:.2f}")
+        cells += [f"{run['peak_kb'] / 1e6:.2f}" for run in (original, ours)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -56,21 +63,16 @@ def details(results: dict[str, Any]) -> str:
         if name not in results:
             continue
         section, ours = results[name], best(results[name], "ours")
-        limit, torch, one, plain = (best(section, rival) for rival in ("limit", "torch", "original", "ours-numpy"))
+        torch, one, plain = (best(section, rival) for rival in ("torch", "original", "ours-numpy"))
         assert ours
-        assert limit
         assert torch
         assert one
         assert plain
-        add(f"{name}: l0np / C limit", f"{ours['seconds'] / limit['seconds']:.2f}")
         add(f"{name}: well-written PyTorch / l0np", f"{torch['seconds'] / ours['seconds']:.2f}")
         add(f"{name}: original / l0np on NumPy alone", f"{one['seconds'] / plain['seconds']:.1f}")
-        add(f"{name}: ns per open non-zero", f"{1e9 * ours['seconds'] / ours['entries'] / ours['open']:.3f}")
         threads = sorted((key for key in section if key.startswith("ours/")), key=lambda key: int(key.split("/")[1]))
         add(f"{name}: threads {threads[0][5:]} -> {threads[-1][5:]}",
             f"{section[threads[0]]['seconds'] / section[threads[-1]]['seconds']:.2f} times faster")  # fmt: skip
-        add(f"{name}: peak memory, original", f"{one['peak_kb'] / 1e6:.2f} GB")
-        add(f"{name}: peak memory, l0np, problem included", f"{ours['peak_kb'] / 1e6:.2f} GB")
     for name in ("stress", "national-500k"):
         if name in results and f"{name}-closed" in results:
             open_, closed = best(results[name], "ours"), best(results[f"{name}-closed"], "ours")
@@ -141,6 +143,8 @@ def aims(results: dict[str, Any]) -> str:
     convert, epoch = results.get("convert"), best(results.get("national-500k", {}), "ours")
     add("ColumnMatrix from csr, in epochs", convert["seconds"] / epoch["seconds"] if convert and epoch else None, 25)
     add("the same, bytes per non-zero beyond input and result", convert and max(convert["beyond"], 0.0), 2)
+    what = "a fit from a SciPy matrix, beyond it and 100 bytes per column, bytes per non-zero"
+    add(what, convert and convert.get("fit"), 8)
     add("README example without Numba, original / l0np", ratio("readme", "original", "ours-numpy"), 15, at_least=True)
     return "\n".join(lines) + "\n"
 
@@ -212,7 +216,7 @@ def main() -> None:
         "## More figures\n",
         details(results),
     ]
-    if "parts" in results:
+    if "parts" in results and "stages" in results:
         page += ["## Where the time goes\n", parts(results), stages(results), compiling(results)]
         page.append((RESULTS / "cpu_notes.txt").read_text())
     if "sized-8" in results:  # the section "alone" is what the plot shows

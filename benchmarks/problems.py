@@ -22,6 +22,28 @@ class Case:
     model: dict[str, Any]
     fit: dict[str, Any]
 
+    @property
+    def linear(self) -> bool:
+        """Whether this is a regression: weights of either sign, an intercept, mean squared errors."""
+        return "init_weights" not in self.model
+
+    @property
+    def beta(self) -> float:
+        """The temperature; what both packages take where none is given."""
+        return float(self.model.get("beta", 2 / 3))
+
+    def curvature(self) -> Any:
+        """Return what the gradient of the loss by each prediction is for an error of 1."""
+        return np.full(len(self.y), 2 / len(self.y)) if self.linear else 2 / (self.y + 1) ** 2
+
+    def starts(self, rng: Any) -> tuple[Any, Any]:
+        """Return logarithms of weights (weights, in a regression) and logits of gates to start from."""
+        n, keep = self.shape[1], min(max(self.model.get("init_keep_prob", 0.5), 1e-6), 1 - 1e-6)
+        start, spread = (
+            (0.0, 0.01) if self.linear else (np.log(self.model["init_weights"]), self.model.get("log_weight_jitter_sd", 0))
+        )
+        return rng.normal(start, spread, n), np.full(n, np.log(keep / (1 - keep)))
+
     def csr(self) -> Any:
         """Return the matrix as the original's users have it."""
         csc = sparse.csc_array((self.data, self.indices.astype(np.int32), self.indptr), shape=self.shape)

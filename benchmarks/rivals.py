@@ -22,8 +22,7 @@ def ours(case: Case, threads: int, device: str = "numba") -> Callable[[int], Any
     import l0np
 
     numba.set_num_threads(threads)
-    linear = "init_weights" not in case.model
-    kind = l0np.SparseL0Linear if linear else l0np.SparseCalibrationWeights
+    kind = l0np.SparseL0Linear if case.linear else l0np.SparseCalibrationWeights
     matrix = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape, copy=False)
     model = kind(case.shape[1], device=device, **case.model)
 
@@ -45,15 +44,15 @@ def original(case: Case, threads: int) -> Callable[[int], Any]:
 
     torch.set_num_threads(threads)
     csr = sparse.csr_matrix(case.csr())
-    if "init_weights" in case.model:
-        from l0.calibration import SparseCalibrationWeights
-
-        model, fit = SparseCalibrationWeights(case.shape[1], **case.model), case.fit
-    else:
+    if case.linear:
         from l0.sparse import SparseL0Linear
 
         model = SparseL0Linear(case.shape[1], **case.model)
         fit = {"lambda_reg": case.fit["lambda_l0"], "lr": case.fit["lr"]}
+    else:
+        from l0.calibration import SparseCalibrationWeights
+
+        model, fit = SparseCalibrationWeights(case.shape[1], **case.model), case.fit
     return lambda epochs: model.fit(csr, case.y, epochs=epochs, **fit) and {}
 
 
@@ -62,16 +61,14 @@ def scipy_user(case: Case, threads: int) -> Callable[[int], Any]:
     del threads  # SciPy's products have one
     M = sparse.csc_array((case.data, case.indices.astype(np.int32), case.indptr.astype(np.int32)), shape=case.shape)
     MT = M.T  # csr over the same arrays
-    n, beta, gamma, zeta = case.shape[1], np.float32(case.model["beta"]), np.float32(-0.1), np.float32(1.1)
+    n, beta, gamma, zeta = case.shape[1], np.float32(case.beta), np.float32(-0.1), np.float32(1.1)
     rng = np.random.default_rng(0)
-    keep = min(max(case.model["init_keep_prob"], 1e-6), 1 - 1e-6)
-    theta = np.full(n, np.log(case.model["init_weights"]), np.float32)
-    alpha = np.full(n, np.log(keep / (1 - keep)), np.float32)
-    theta += rng.normal(0, case.model.get("log_weight_jitter_sd", 0), n).astype(np.float32)
-    moments = [np.zeros(n, np.float32) for _ in range(4)]
+    theta, alpha = (start.astype(np.float32) for start in case.starts(rng))
+    intercept = np.zeros(1, np.float32)
+    moments = [np.zeros(n, np.float32) for _ in range(4)] + [np.zeros(1, np.float32) for _ in range(2)]
     shift = np.float32(-beta * np.log(0.1 / 1.1))
     l0, l2, lr = case.fit["lambda_l0"], case.fit.get("lambda_l2", 0.0), case.fit["lr"]
-    y, scale = case.y.astype(np.float32), (2 / (case.y + 1) ** 2).astype(np.float32)
+    y, curvature = case.y.astype(np.float32), case.curvature().astype(np.float32)
     step = 0
 
     def adam(value: Any, m: Any, v: Any, g: Any) -> None:
@@ -93,15 +90,21 @@ def scipy_user(case: Case, threads: int) -> Callable[[int], Any]:
         s = 1 / (1 + np.exp(-(np.log(u / (1 - u)) + a) / beta))
         bar = s * (zeta - gamma) + gamma
         z = np.clip(bar, 0, 1)
-        w = np.exp(theta)
+        w = theta if case.linear else np.exp(theta)
         wz = w * z
-        G = MT @ (scale * (M @ wz - y))
+        r = M @ wz
+        r -= y
+        r += intercept
+        r *= curvature
+        G = MT @ r
         p = 1 / (1 + np.exp(-(a + shift)))
         slope = np.where((bar > 0) & (bar < 1), s * (1 - s), 0) * ((zeta - gamma) / beta)
         g_alpha = G * w * slope + np.float32(l0) * p * (1 - p)
-        g_theta = G * wz + np.float32(2 * l2) * w * w
+        g_theta = G * z + np.float32(2 * l2) * w if case.linear else G * wz + np.float32(2 * l2) * w * w
         adam(theta, moments[0], moments[1], g_theta)
         adam(alpha, moments[2], moments[3], g_alpha)
+        if case.linear:
+            adam(intercept, moments[4], moments[5], r.sum(keepdims=True))
 
     def fit(epochs: int) -> dict[str, Any]:
         for _ in range(epochs):
@@ -128,45 +131,53 @@ def torch_user(case: Case, threads: int) -> Callable[[int], Any]:
         return torch.sparse_csr_tensor(*parts, size=m.shape)
 
     M, MT = tensor(csr), tensor(csr.T.tocsr())
-    n, beta = case.shape[1], case.model["beta"]
-    keep = min(max(case.model["init_keep_prob"], 1e-6), 1 - 1e-6)
-    theta = torch.full((n,), float(np.log(case.model["init_weights"])))
-    theta += case.model.get("log_weight_jitter_sd", 0) * torch.randn(n)
-    alpha = torch.full((n,), float(np.log(keep / (1 - keep))))
-    moments = [torch.zeros(n) for _ in range(4)]
+    n, beta, linear = case.shape[1], case.beta, case.linear
+    theta, alpha = (torch.tensor(start, dtype=torch.float32) for start in case.starts(np.random.default_rng(0)))
+    moments, intercept = [torch.zeros(n) for _ in range(4)], [torch.zeros(1) for _ in range(3)]
     shift = float(-beta * np.log(0.1 / 1.1))
     l0, l2, lr = case.fit["lambda_l0"], case.fit.get("lambda_l2", 0.0), case.fit["lr"]
-    y, scale = torch.tensor(case.y, dtype=torch.float32), torch.tensor(2 / (case.y + 1) ** 2, dtype=torch.float32)
+    y, curvature = (torch.tensor(rows, dtype=torch.float32) for rows in (case.y, case.curvature()))
 
     def draw(theta: Any, alpha: Any, u: Any) -> Any:
         a = alpha.clamp(-20, 20)
         u = u.clamp(1e-6, 1 - 1e-6)
         s = torch.sigmoid((torch.log(u / (1 - u)) + a) / beta)
         bar = s * 1.2 - 0.1
-        w = theta.exp()
-        wz = w * bar.clamp(0, 1)
-        return wz, w, torch.where((bar > 0) & (bar < 1), s * (1 - s), 0.0) * (1.2 / beta)
+        w = theta if linear else theta.exp()
+        z = bar.clamp(0, 1)
+        return w * z, w, z, torch.where((bar > 0) & (bar < 1), s * (1 - s), 0.0) * (1.2 / beta)
 
-    def update(G: Any, wz: Any, w: Any, slope: Any, theta: Any, alpha: Any, m1: Any, v1: Any, m2: Any, v2: Any, c: Any) -> Any:
+    def update(G: Any, w: Any, z: Any, slope: Any, theta: Any, alpha: Any, m1: Any, v1: Any, m2: Any, v2: Any, c: Any) -> Any:
         p = torch.sigmoid(alpha.clamp(-20, 20) + shift)
-        g1 = G * wz + 2 * l2 * w * w
+        g1 = G * z + 2 * l2 * w if linear else G * w * z + 2 * l2 * w * w
         g2 = G * w * slope + l0 * p * (1 - p)
         m1, v1, m2, v2 = 0.9 * m1 + 0.1 * g1, 0.999 * v1 + 0.001 * g1 * g1, 0.9 * m2 + 0.1 * g2, 0.999 * v2 + 0.001 * g2 * g2
         theta = theta - c[0] * m1 / (v1.sqrt() * c[1] + 1e-8)
         alpha = alpha - c[0] * m2 / (v2.sqrt() * c[1] + 1e-8)
         return theta, alpha, m1, v1, m2, v2
 
-    draw, update = torch.compile(draw), torch.compile(update)
+    def residual(prediction: Any, intercept: Any) -> Any:
+        return curvature * (prediction + intercept - y)
+
+    def move(r: Any, b: Any, m: Any, v: Any, c: Any) -> Any:
+        g = r.sum()
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        return b - c[0] * m / (v.sqrt() * c[1] + 1e-8), m, v
+
+    draw, update, residual, move = (torch.compile(function) for function in (draw, update, residual, move))
     step = 0
 
     def fit(epochs: int) -> dict[str, Any]:
-        nonlocal theta, alpha, moments, step
+        nonlocal theta, alpha, moments, intercept, step
         for _ in range(epochs):
             step += 1
-            wz, w, slope = draw(theta, alpha, torch.rand(n))
-            G = torch.mv(MT, scale * (torch.mv(M, wz) - y))
+            wz, w, z, slope = draw(theta, alpha, torch.rand(n))
+            r = residual(torch.mv(M, wz), intercept[0])
+            G = torch.mv(MT, r)
             c = torch.tensor([lr / (1 - 0.9**step), 1 / np.sqrt(1 - 0.999**step)])
-            theta, alpha, *moments = update(G, wz, w, slope, theta, alpha, *moments, c)
+            theta, alpha, *moments = update(G, w, z, slope, theta, alpha, *moments, c)
+            if linear:
+                intercept = list(move(r, *intercept, c))
         return {}
 
     return fit

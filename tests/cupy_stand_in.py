@@ -409,6 +409,7 @@ def _make_module():
         Device=Device,
         Stream=Stream,
         runtime=Runtime(),
+        nvrtc=types.SimpleNamespace(getVersion=lambda: (13, 0)),
         get_current_stream=lambda: Stream.stack[-1] if Stream.stack else null,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     )

@@ -19,6 +19,7 @@ from l0np.validation import is_on_a_device
 
 GRAPH_EPOCHS = 32  # in one graph: few enough to capture in a moment, many enough to make its launch cost nothing
 EXPONENTIAL, GATED = 1, 2  # switches of the kernel
+NO_DEVICE = "CuPy and a driver are there, but no CUDA device"
 
 
 def why_unavailable(index: int) -> str | None:
@@ -27,22 +28,42 @@ def why_unavailable(index: int) -> str | None:
         import cupy
     except ImportError as reason:
         return (
-            "CuPy is not installed or cannot be loaded: pip install cupy-cuda13x, or cupy-cuda12x where nvidia-smi shows a "
-            f"driver for CUDA 12 [{reason}]"
+            f"CuPy is not installed or cannot be loaded: pip install {_package(13)}, or {_package(12)} where nvidia-smi shows "
+            f"a driver for CUDA 12 [{reason}]"
         )
     runtime = cupy.cuda.runtime
     try:
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as reason:
-        if "NoDevice" in str(reason):
-            return f"CuPy and a driver are there, but no CUDA device: {reason}"
+        return _why_no_device(runtime, reason)
+    if index >= count:
+        return f"there is no CUDA device {index}, this machine has {count}" if count else NO_DEVICE
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except (RuntimeError, ImportError, OSError) as reason:
+        package = _package(runtime.runtimeGetVersion() // 1000)
+        return f"NVRTC, CUDA's compiler, which CuPy's wheel does not hold, is not installed: pip install {package} [{reason}]"
+    return None
+
+
+def _why_no_device(runtime: Any, reason: Exception) -> str:
+    """Tell a driver that is missing from one that is too old, and both from a machine without a device."""
+    if "NoDevice" in str(reason):
+        return f"{NO_DEVICE} [{reason}]"
+    driver, built_for = runtime.driverGetVersion() // 1000, runtime.runtimeGetVersion() // 1000
+    if not driver:
+        return f"CuPy is installed, but no NVIDIA driver: install it, from nvidia.com or the system's packages [{reason}]"
+    if driver < built_for:
         return (
-            "CuPy is installed but finds no CUDA driver and device that it can use: install NVIDIA's driver, or the CuPy for "
-            f"the driver that is there (cupy-cuda12x for CUDA 12, cupy-cuda13x for CUDA 13): {reason}"
+            f"the NVIDIA driver is for CUDA {driver}, the installed CuPy for CUDA {built_for}: install a newer driver, or "
+            f"pip install {_package(driver)} in CuPy's place [{reason}]"
         )
-    if not count:
-        return "CuPy and a driver are there, but no CUDA device"
-    return None if index < count else f"there is no CUDA device {index}, this machine has {count}"
+    return f"CuPy and an NVIDIA driver for CUDA {driver} are there, but do not work: see what nvidia-smi says [{reason}]"
+
+
+def _package(cuda: int) -> str:
+    """Return CuPy's package for a major version of CUDA, with the libraries that it loads."""
+    return f'"cupy-cuda{cuda}x[ctk]"'
 
 
 class CupyBackend(NumpyBackend):

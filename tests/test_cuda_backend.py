@@ -360,21 +360,26 @@ def test_too_little_memory_is_told_before_training(monkeypatch, cuda_somewhere):
 
 
 @needs_stand_in
-def test_memory_that_goes_while_the_matrix_is_moved(monkeypatch, cuda_somewhere):
+@pytest.mark.parametrize("kind", ["host", "csr", "coo", "dense"])
+def test_memory_that_goes_while_the_matrix_is_moved(kind, monkeypatch, cuda_somewhere):
     import cupy
 
     M, y = small_problem()
+    given = M if kind == "host" else on_device(M, kind)
     original, freed = cupy.array, cupy_stand_in.Pool.freed
 
-    def array(values, *arguments, **options):
-        if getattr(values, "dtype", None) == np.uint16:
+    def array(values, *arguments, dtype=None, **options):
+        if np.uint16 in (getattr(values, "dtype", None), dtype):
             raise cupy.cuda.memory.OutOfMemoryError("Out of memory allocating")
-        return original(values, *arguments, **options)
+        return original(values, *arguments, dtype=dtype, **options)
 
     monkeypatch.setattr(cupy, "array", array)
-    with pytest.raises(DeviceMemoryError):
-        calibration(40).fit(M, y, epochs=3, **FIT)
+    model = calibration(40)
+    with pytest.raises(DeviceMemoryError) as caught:
+        model.fit(given, y, epochs=3, **FIT)
+    assert caught.value.needed == bytes_needed(M.shape, M.nnz, np.dtype("float32"), np.dtype("uint16"))
     assert cupy_stand_in.Pool.freed == freed + 1
+    assert model.epoch_ == 0
 
 
 def test_a_non_zero_takes_8_bytes_at_most_and_a_column_120():

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from l0np import validation
-from l0np.backends.cuda_matrix import CudaMatrix, check_memory
+from l0np.backends.cuda_matrix import CudaMatrix, build
 from l0np.errors import InputError, InputTypeError
 from l0np.matrix import checked_shape, index_dtype
 
@@ -36,15 +36,15 @@ def adopt(cupy: Any, device: Any, name: str, matrix: Any, dtype: np.dtype[Any]) 
     else:
         nnz = int(cupy.count_nonzero(matrix))
     narrow = np.dtype(index_dtype(shape[0]))
-    check_memory(cupy, shape, nnz, dtype, narrow)
-    if matrix.dtype.kind != "f":  # cuSPARSE moves floating-point numbers only
-        matrix = matrix.astype(np.float64)
-    csc = matrix.tocsc() if sparse.issparse(matrix) else sparse.csc_matrix(matrix)
-    data = cupy.array(csc.data, dtype=dtype)  # a copy, for its rows will be scaled
-    _check_finite(cupy, name, data, csc.data)
-    indices, indptr = cupy.array(csc.indices, dtype=narrow), cupy.array(csc.indptr, dtype=np.int64)
-    del csc
-    return CudaMatrix(data, indices, indptr, shape, cupy)
+
+    def parts() -> tuple[Any, Any, Any]:
+        real = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)  # cuSPARSE moves floating-point numbers only
+        csc = real.tocsc() if sparse.issparse(real) else sparse.csc_matrix(real)
+        data = cupy.array(csc.data, dtype=dtype)  # a copy, for its rows will be scaled
+        _check_finite(cupy, name, data, csc.data)
+        return data, cupy.array(csc.indices, dtype=narrow), cupy.array(csc.indptr, dtype=np.int64)
+
+    return build(cupy, shape, nnz, dtype, narrow, parts)
 
 
 def _check_indices(name: str, matrix: Any) -> None:
@@ -69,8 +69,10 @@ def _check_indices(name: str, matrix: Any) -> None:
 
 
 def _check_finite(cupy: Any, name: str, data: Any, original: Any) -> None:
-    wrong = cupy.flatnonzero(~cupy.isfinite(data))
-    if len(wrong):
-        value = original[wrong[:1]].get()[0]
-        cast = f" after the cast of {value} to {data.dtype}" if np.isfinite(value) else ""
-        raise InputError(f"{name} has an entry {data[wrong[:1]].get()[0]}{cast} (non-finite entries: {len(wrong)})")
+    finite = cupy.isfinite(data)
+    if bool(finite.all()):  # to find places takes 8 bytes an entry
+        return
+    wrong = cupy.flatnonzero(~finite)
+    value = original[wrong[:1]].get()[0]
+    cast = f" after the cast of {value} to {data.dtype}" if np.isfinite(value) else ""
+    raise InputError(f"{name} has an entry {data[wrong[:1]].get()[0]}{cast} (non-finite entries: {len(wrong)})")

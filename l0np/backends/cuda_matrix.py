@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
@@ -225,15 +226,27 @@ def check_memory(cupy: Any, shape: tuple[int, int], nnz: int, dtype: np.dtype[An
         raise DeviceMemoryError(needed, free, total)
 
 
-def move(cupy: Any, matrix: ColumnMatrix) -> CudaMatrix:
-    """Return the device's copy of a matrix, or an error that leaves nothing there."""
-    check_memory(cupy, matrix.shape, matrix.nnz, matrix.dtype, matrix.indices.dtype)
+def build(
+    cupy: Any,
+    shape: tuple[int, int],
+    nnz: int,
+    dtype: np.dtype[Any],
+    index_dtype: np.dtype[Any],
+    parts: Callable[[], tuple[Any, Any, Any]],
+) -> CudaMatrix:
+    """Return the matrix whose data, indices and indptr `parts` brings to the device, or an error that leaves nothing there."""
+    check_memory(cupy, shape, nnz, dtype, index_dtype)
     try:
-        data, indices, indptr = (cupy.array(part) for part in (matrix.data, matrix.indices, matrix.indptr))
-        return CudaMatrix(data, indices, indptr, matrix.shape, cupy)
-    except cupy.cuda.memory.OutOfMemoryError as reason:  # another process was faster, or memory is in pieces
-        needed = bytes_needed(matrix.shape, matrix.nnz, matrix.dtype, matrix.indices.dtype)
-        error = DeviceMemoryError(needed, *cupy.cuda.runtime.memGetInfo())
+        return CudaMatrix(*parts(), shape, cupy)
+    except cupy.cuda.memory.OutOfMemoryError as reason:  # others took it, it is in pieces, or a conversion needs more
+        error = DeviceMemoryError(bytes_needed(shape, nnz, dtype, index_dtype), *cupy.cuda.runtime.memGetInfo())
         error.__cause__ = reason.with_traceback(None)  # its frames would keep arrays
     cupy.get_default_memory_pool().free_all_blocks()
     raise error
+
+
+def move(cupy: Any, matrix: ColumnMatrix) -> CudaMatrix:
+    """Return the device's copy of a matrix."""
+    parts = matrix.data, matrix.indices, matrix.indptr
+    kinds = matrix.dtype, matrix.indices.dtype
+    return build(cupy, matrix.shape, matrix.nnz, *kinds, lambda: tuple(cupy.array(part) for part in parts))

@@ -128,21 +128,32 @@ def test_a_unit_that_grew_too_small_is_repaired_within_a_graph(kind, backend):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * np.abs(theirs).max())
 
 
+WEIGHTS = {
+    "spread": lambda rng: rng.lognormal(0, 3, 300),
+    "tiny": lambda rng: rng.lognormal(0, 3, 300) * 1e-250,
+    "huge": lambda rng: rng.lognormal(0, 3, 300) * 1e250,
+    "one heavy": lambda rng: np.where(np.arange(300) == 7, 1e12, rng.lognormal(0, 1, 300)),
+    "both signs": lambda rng: rng.lognormal(0, 3, 300) * np.where(np.arange(300) % 2, 1, -1),
+}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sums_err_by_less_than_their_bound(dtype, backend):
-    """n / 2 units in a row of n entries; rows from 1e-30 to 1e30, columns of one sign so that errors cannot hide."""
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_sums_err_by_less_than_their_bound(weights, dtype, backend):
+    """n / 2 units in a row of n entries; rows from 1e-30 to 1e30, entries of one sign so that errors cannot hide."""
     rng = np.random.default_rng(3)
     dense = rng.random((31, 300)) * np.logspace(-30, 30, 31)[:, None]
+    dense[::5, 7] = 0  # rows that the heavy weight is not in: the unit is the same
     matrix = ColumnMatrix.build(dense, dtype)
-    coefficients = rng.lognormal(0, 3, 300)
+    coefficients = WEIGHTS[weights](rng)
     with backend.active():
         out = backend.to_numpy(backend.matvec(backend.matrix(matrix), backend.asarray(coefficients)))
     exact = matrix.to_scipy().toarray().astype(np.float64)
     for row, sum_ in zip(exact, out, strict=True):
-        truth = sum(Fraction(a) * Fraction(b) for a, b in zip(row.tolist(), coefficients.tolist(), strict=True))
-        unit = Fraction(2) ** (4 - 62 + 1) * Fraction(coefficients.max()) * Fraction(row.sum()) * 2
-        rounded = abs(truth) * Fraction(2) ** -52  # to float64, at the end and for each product
-        assert abs(Fraction(float(sum_)) - truth) <= 150 * unit + 2 * rounded
+        products = [Fraction(a) * Fraction(b) for a, b in zip(row.tolist(), coefficients.tolist(), strict=True)]
+        unit = Fraction(2) ** (4 - 62 + 1) * Fraction(np.abs(coefficients).max()) * Fraction(row.sum()) * 2
+        rounded = sum(map(abs, products)) * Fraction(2) ** -52  # to float64, at the end and for each product
+        assert abs(Fraction(float(sum_)) - sum(products)) <= 150 * unit + 2 * rounded
 
 
 def test_a_row_of_extreme_spread_keeps_its_small_entries(backend):

@@ -13,7 +13,8 @@ from support import HAS_CUDA, needs_cuda, same_state, small_problem, squares
 
 import l0np
 from l0np import SparseCalibrationWeights, SparseL0Linear, elementary, hard_concrete, noise
-from l0np.backends import get_backend
+from l0np.backends import cuda_matrix, get_backend
+from l0np.backends import cupy as cupy_backend
 from l0np.backends.constants import N_CONSTANTS, constants
 from l0np.backends.cuda_matrix import LIGHTEST, Clock, Geometry, bytes_needed, kernel_names, source
 from l0np.communicator import Serial
@@ -74,6 +75,16 @@ def test_graphs_change_nothing(epochs):
         for _ in range(epochs):
             single.fit(*data, epochs=1, **fit)
         assert same_state(at_once.state_dict(), single.state_dict())
+
+
+@pytest.mark.parametrize("scheduled", [1, 33, 64])
+def test_constants_that_come_in_several_pieces_change_nothing(scheduled, monkeypatch, cuda_somewhere):
+    M, y = small_problem()
+    fit = FIT | {"lr": lambda epoch: 0.1 / (1 + 0.01 * epoch)}
+    at_once = calibration(40).fit(M, y, epochs=100, **fit)
+    for module in (cupy_backend, cuda_matrix):
+        monkeypatch.setattr(module, "SCHEDULED", scheduled)
+    assert same_state(at_once.state_dict(), calibration(40).fit(M, y, epochs=100, **fit).state_dict())
 
 
 @needs_stand_in

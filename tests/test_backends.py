@@ -46,12 +46,16 @@ SHAPES = {
     "long columns": (3000, 14, 0.6),
     "many chunks": (23, 2051, 0.5),
     "wide rows": (70_001, 40, 0.01),
+    # and with these every variant of the CUDA kernels has its turn: see test_every_variant_of_the_kernels_has_its_turn
+    "dense columns": (60, 97, 0.9),
+    "short columns": (3000, 37, 0.008),
+    "short columns, wide rows": (70_001, 33, 0.0005),
 }
 
 
 @pytest.fixture(params=sorted(SHAPES))
 def shape(request):
-    if JIT_DISABLED and request.param == "wide rows":
+    if JIT_DISABLED and "wide rows" in request.param:
         pytest.skip("NUMBA_DISABLE_JIT: 70,001 rows as plain Python are too slow")
     return SHAPES[request.param]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from support import HAS_CUDA, needs_cuda, same_state, small_problem, squares
+from test_backends import SHAPES, dense_matrix
 
 import l0np
 from l0np import SparseCalibrationWeights, SparseL0Linear, elementary, hard_concrete, noise
@@ -146,6 +147,18 @@ WEIGHTS = {
     "one heavy": lambda rng: np.where(np.arange(300) == 7, 1e12, rng.lognormal(0, 1, 300)),
     "both signs": lambda rng: rng.lognormal(0, 3, 300) * np.where(np.arange(300) % 2, 1, -1),
 }
+
+
+@needs_stand_in
+def test_every_variant_of_the_kernels_has_its_turn(backend):
+    """In test_backends.py, whose shapes decide it: index type, lanes that share a column, sums in shared memory or not."""
+    met = set()
+    for shape in SHAPES.values():
+        with backend.active():
+            matrix = backend.matrix(ColumnMatrix.build(dense_matrix(shape, "float32", np.random.default_rng(1))))
+        met.add(matrix.kernels["columns"].name)
+        assert (matrix.geometry.shared_bytes > 0) == ("true" in matrix.kernels["columns"].name)
+    assert met == {name for name in cupy_stand_in.kernel_expressions() if name.startswith("columns<float")}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

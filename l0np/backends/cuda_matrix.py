@@ -160,8 +160,9 @@ class CudaMatrix:
 
     def _choose(self, device: Any) -> tuple[Geometry, dict[str, Any]]:
         """Return geometry and kernels; these in the version whose sums are in shared memory, where these fit."""
-        lanes = Geometry.choose(self.shape, self.nnz, device.attributes, 0, WARP).lanes
-        for shared in (True, False):
+        first = Geometry.choose(self.shape, self.nnz, device.attributes, 0, WARP)
+        lanes = first.lanes
+        for shared in (True, False) if first.shared_bytes else (False,):  # what cannot fit need not be compiled
             kernels = _kernels(self.cupy, device.id, str(self.data.dtype), str(self.indices.dtype), lanes, shared)
             columns = kernels["columns"]
             geometry = Geometry.choose(

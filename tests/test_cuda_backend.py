@@ -1,5 +1,6 @@
 """The CUDA backend: on a device where there is one, else on the stand-in for CuPy, which runs the real kernels by g++."""
 
+import gc
 import pickle
 import re
 from fractions import Fraction
@@ -92,7 +93,17 @@ def test_constants_that_come_in_several_pieces_change_nothing(scheduled, monkeyp
 def test_epochs_are_replayed_from_a_graph_where_kernels_do_all_of_it(cuda_somewhere):
     M, y = small_problem()
     calibration(40).fit(M, y, epochs=100, **FIT)
-    assert cupy_stand_in.Graph.replays == 3  # of 32 epochs each
+    assert cupy_stand_in.Graph.replays == 3  # of 32 epochs each, and 4 without a graph
+
+
+@needs_stand_in
+def test_few_epochs_between_two_looks_are_a_graph_from_the_second_time_on(cuda_somewhere):
+    M, y = small_problem()
+    model = calibration(40).fit(M, y, epochs=100, n_active=5, lr=0.1, loss_type="relative")
+    assert cupy_stand_in.Graph.replays == 19  # of 5 epochs each: the price is governed at each fifth
+    cupy_stand_in.Graph.replays = 0
+    model.fit(M, y, epochs=100, verbose_freq=20, lambda_l0=1e-3, lr=0.1, loss_type="relative")
+    assert cupy_stand_in.Graph.replays == 4
 
 
 @needs_stand_in
@@ -258,7 +269,7 @@ class Quartic:
         out *= 4.0
 
 
-def run(device, epochs, loss=None, communicator=None, intercept=False, dtype="float64"):
+def run(device, epochs, loss=None, communicator=None, intercept=False, dtype="float64", runs=1):
     backend, rng = get_backend(device), np.random.default_rng(6)
     M = sparse.random_array((5, 60), density=0.5, rng=rng)
     y = np.asarray(M.sum(axis=1)).ravel()
@@ -272,9 +283,11 @@ def run(device, epochs, loss=None, communicator=None, intercept=False, dtype="fl
             gates=lambda epoch: HardConcrete(beta=0.5 + 0.001 * epoch), lambda_l2=0.01,
             learning_rate=lambda epoch: 0.05 / (1 + 0.01 * epoch),
         )  # fmt: skip
-        state, losses = state.map(backend.asarray), []
-        train(backend, problem, state, epochs, communicator=communicator or Serial(), report_every=40, report=losses.append)
-        return state.map(backend.to_numpy), losses
+        for _ in range(runs):  # on one matrix
+            trained, losses = state.map(backend.asarray), []
+            options = {"communicator": communicator or Serial(), "report_every": 40, "report": losses.append}
+            train(backend, problem, trained, epochs, **options)
+        return trained.map(backend.to_numpy), losses
 
 
 @pytest.mark.parametrize("intercept", [False, True])
@@ -370,7 +383,13 @@ def test_schedules_and_intercept_in_a_graph(intercept, cuda_somewhere):
     np.testing.assert_allclose(ours.theta.value, reference.theta.value, atol=1e-9)
     np.testing.assert_allclose(losses, expected, rtol=1e-9)
     assert (ours.epoch, ours.adam_step) == (80, 80)
-    assert HAS_CUDA or cupy_stand_in.Graph.replays == 2
+    assert HAS_CUDA or cupy_stand_in.Graph.replays == 3  # twice 32 epochs, and 8 the second time
+
+
+def test_a_second_run_on_one_matrix_is_like_the_first(cuda_somewhere):
+    once, twice = run("cuda", 80)[0], run("cuda", 80, runs=2)[0]
+    assert np.array_equal(once.theta.value, twice.theta.value)
+    assert np.array_equal(once.log_alpha.second_moment, twice.log_alpha.second_moment)
 
 
 # --- memory
@@ -415,6 +434,18 @@ def test_memory_that_goes_while_the_matrix_is_moved(kind, monkeypatch, cuda_some
     assert caught.value.needed == bytes_needed(M.shape, M.nnz, np.dtype("float32"), np.dtype("uint16"))
     assert cupy_stand_in.Pool.freed == freed + 1
     assert model.epoch_ == 0
+
+
+def test_nothing_stays_on_the_device_after_a_fit(cuda_somewhere):
+    """Without waiting for the garbage collector: the next fit's matrix would find no room beside the last one's."""
+    M, y = small_problem()
+    gc.collect()
+    gc.disable()
+    try:
+        calibration(40).fit(M, y, epochs=70, **FIT)
+        assert not [1 for thing in gc.get_objects() if isinstance(thing, cuda_matrix.CudaMatrix)]
+    finally:
+        gc.enable()
 
 
 def test_a_non_zero_takes_8_bytes_at_most_and_a_column_120():

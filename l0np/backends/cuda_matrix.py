@@ -141,7 +141,7 @@ class CudaMatrix:
         self.scheduled = range(0)  # the epochs in it
         self.predicted: Any = None  # the array whose loss gradient is in `gradient`
         self.unattended = False  # whether visits that must be repaired are left to those that follow
-        self.graph: tuple[Any, Any] | None = None  # a loop body and the graph of it
+        self.graphs: dict[int, Any] = {}  # of the loop's body since `start`, by epochs; None where it ran without a graph
         self.clock = cupy.empty(len(Clock), np.int64)
         self.scratch = cupy.empty(len(Clock), np.int64)  # the clock of products outside the run
         self.headroom, self.lift = self._scale_rows()

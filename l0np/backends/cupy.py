@@ -155,7 +155,7 @@ class CupyBackend(NumpyBackend):
         matrix.set_clock(matrix.clock, state.epoch)
         state.first_bad = matrix.clock[Clock.FIRST_BAD : Clock.FIRST_BAD + 1]
         state.counts = self.xp.reshape(matrix.clock[Clock.GATHERED : Clock.CLOSED + 1], (1, 3))
-        matrix.graph, matrix.scheduled = None, range(0)
+        matrix.graphs, matrix.scheduled = {}, range(0)
         self._schedule(problem, state, state.epoch, state.adam_step, 1)
         self._visit(problem, state, out)
 
@@ -243,27 +243,33 @@ class CupyBackend(NumpyBackend):
         matrix.unattended = True
         try:
             while lacking:
-                for _ in range(lacking // GRAPH_EPOCHS):
-                    self._graph(body, matrix).launch(self._stream)
-                for _ in range(lacking % GRAPH_EPOCHS):
-                    body()
+                for first in range(0, lacking, GRAPH_EPOCHS):
+                    self._launch(body, min(lacking - first, GRAPH_EPOCHS), matrix)
                 clock = self.to_numpy(matrix.clock)
                 lacking = stop - int(clock[Clock.EPOCH]) + int(clock[Clock.MODE] == REPAIR)
         finally:
             matrix.unattended = False
         state.epoch, state.adam_step = stop, last_step  # `body` has counted visits, and a graph once
 
-    def _graph(self, body: Callable[[], None], matrix: CudaMatrix) -> Any:
-        """Return the graph of GRAPH_EPOCHS runs of `body`, captured at the first call."""
-        if matrix.graph is None or matrix.graph[0] is not body:
-            self._stream.begin_capture()
-            try:
-                for _ in range(GRAPH_EPOCHS):
-                    body()
-            finally:
-                graph = self._stream.end_capture()
-            matrix.graph = body, graph
-        return matrix.graph[1]
+    def _launch(self, body: Callable[[], None], n: int, matrix: CudaMatrix) -> None:
+        """Run `body` n times; fewer than GRAPH_EPOCHS as a graph when n comes again, for to capture one is no faster."""
+        if n < GRAPH_EPOCHS and n not in matrix.graphs:
+            for _ in range(n):
+                body()
+            matrix.graphs[n] = None
+            return
+        if matrix.graphs.get(n) is None:
+            matrix.graphs[n] = self._capture(body, n)
+        matrix.graphs[n].launch(self._stream)
+
+    def _capture(self, body: Callable[[], None], n: int) -> Any:
+        self._stream.begin_capture()
+        try:
+            for _ in range(n):
+                body()
+        finally:
+            graph = self._stream.end_capture()
+        return graph
 
 
 def _is_fused(problem: Problem) -> bool:

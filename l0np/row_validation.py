@@ -12,6 +12,7 @@ from l0np.errors import InputError
 
 def partial_labels(name: str, value: Any, length: int, *, per: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return the labels of those that have one, and a mask of these; None, NaN and, among numbers, -1 stand for no label."""
+    value = validation.on_host(value)
     # As objects, for NumPy would make the text 'nan' of a NaN beside texts
     array = np.asarray(value) if hasattr(value, "dtype") else np.asarray(value, dtype=object)
     validation.check_length(name, array, length, "label", per)
@@ -42,7 +43,7 @@ def row_mask(name: str, value: Any, length: int, row_names: Sequence[str] | None
     if isinstance(value, set | frozenset):
         value = list(value)
     try:
-        array = np.atleast_1d(np.asarray(value))
+        array = np.atleast_1d(np.asarray(validation.on_host(value)))
     except ValueError as reason:
         raise InputError(f"{name} cannot be read as an array of rows: {reason}") from reason
     if array.dtype.kind == "b":

@@ -23,6 +23,7 @@ SQUARABLE = (1e-150, 1e150)  # sizes whose squares, and sums of many, stay in th
 
 def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
     """Return `value` as an int within the bounds; floats that are whole numbers are accepted."""
+    value = on_host(value)
     if isinstance(value, bool | np.bool_) or not _is_scalar_number(value):
         raise wrong_kind(name, "a whole number", value)
     try:
@@ -48,6 +49,7 @@ def real_number(
     at_most: float | None = None,
 ) -> float:
     """Return `value` as a finite float within the bounds; numbers of any kind are accepted."""
+    value = on_host(value)
     if isinstance(value, bool | np.bool_) or not _is_scalar_number(value):
         raise wrong_kind(name, "a number", value)
     try:

@@ -191,6 +191,9 @@ class Sparse:
         parts = source._array if isinstance(source, ndarray) else source
         if isinstance(source, tuple):
             parts = tuple(part._array for part in source)
+        dtype = getattr(parts, "dtype", np.dtype(float))
+        if dtype.char not in "?fd":
+            raise ValueError("Only bool, float32, float64, complex64 and complex128 are supported")
         self._matrix = parts if sparse.issparse(parts) else sparse.csc_matrix(parts, shape=shape)
 
     def __getattr__(self, name):

@@ -528,6 +528,41 @@ def test_device_matrices_give_the_same_run_and_device_answers(kind, cuda_somewhe
     assert isinstance(device.fit(M, y, epochs=1, **FIT).get_weights(), np.ndarray)  # like the last fit
 
 
+GIVEN = {
+    "target_groups": np.array([0, 0, 1, 1, 2, 2]),
+    "target_weights": np.linspace(1, 2, 6),
+    "tolerances": np.full(6, 0.01),
+    "caps": np.full(6, 0.5),
+    "exclude": np.array([True, False, False, True, False, False]),
+    "exclude by number": np.array([1, 4]),
+    "aggregates": np.array([[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]]),
+    "aggregates by label": np.array([0, 0, 1, 1, 2, 2]),
+    "lambda_l0": np.array(0.01),
+    "n_active": np.array(7),
+}
+
+
+@pytest.mark.parametrize("what", GIVEN)
+def test_whatever_else_is_given_may_be_on_the_device_too(what, cuda_somewhere):
+    import cupy
+
+    M, y = small_problem()
+    fit = {"lr": 0.1, "loss_type": "relative", "epochs": 20}
+    states = []
+    for place in (np.asarray, cupy.array):
+        model = calibration(40, init_weights=place(np.linspace(1, 2, 40)), init_keep_prob=place(np.full(40, 0.6)))
+        states.append(model.fit(M, y, **fit, **{what.split()[0]: place(GIVEN[what])}).state_dict())
+    assert same_state(*states)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16", "uint64", "float16", "float32"])
+def test_dense_device_matrices_of_any_kind_of_number(dtype, cuda_somewhere):
+    import cupy
+
+    M, y = np.array([[1, 0, 3, 1], [0, 1, 1, 1]]).astype(dtype), [3.0, 2.0]
+    assert same_state(*(calibration(4).fit(place(M), y, epochs=5).state_dict() for place in (np.asarray, cupy.array)))
+
+
 def test_regression_on_device_arrays(cuda_somewhere):
     import cupy
 

@@ -38,7 +38,7 @@ def adopt(cupy: Any, device: Any, name: str, matrix: Any, dtype: np.dtype[Any]) 
     narrow = np.dtype(index_dtype(shape[0]))
 
     def parts() -> tuple[Any, Any, Any]:
-        real = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)  # cuSPARSE moves floating-point numbers only
+        real = matrix if matrix.dtype.char in "fd" else matrix.astype(np.float64)  # cuSPARSE moves these only
         csc = real.tocsc() if sparse.issparse(real) else sparse.csc_matrix(real)
         data = cupy.array(csc.data, dtype=dtype)  # a copy, for its rows will be scaled
         _check_finite(cupy, name, data, csc.data)

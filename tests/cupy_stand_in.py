@@ -305,6 +305,7 @@ class Device:
 
 
 class Pool:
+    __slots__ = ()  # CuPy's takes no attributes either
     freed = 0
 
     def free_bytes(self):

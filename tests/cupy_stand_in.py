@@ -337,6 +337,7 @@ class Kernel:
         self.library, places = library(code)
         self.place, self.name = places[name], name
         self.max_dynamic_shared_size_bytes = 0
+        self.loaded = False
 
     def compile(self):
         _moves()
@@ -359,8 +360,10 @@ class Kernel:
             self.library.l0np_launch(self.place, pointers, *sizes, int(BACKWARDS[0]))
 
         if Stream.capturing is None:
+            self.loaded = True
             launch()
         else:
+            assert self.loaded, f"{self.name} is first launched in a capture: CUDA would load it then"
             Stream.capturing.append(launch)
 
 

@@ -252,13 +252,16 @@ class CupyBackend(NumpyBackend):
         state.epoch, state.adam_step = stop, last_step  # `body` has counted visits, and a graph once
 
     def _launch(self, body: Callable[[], None], n: int, matrix: CudaMatrix) -> None:
-        """Run `body` n times; fewer than GRAPH_EPOCHS as a graph when n comes again, for to capture one is no faster."""
-        if n < GRAPH_EPOCHS and n not in matrix.graphs:
+        """Run `body` n times, as a graph from the second time on that n is asked for.
+
+        To capture one takes as long as to run it once, and CUDA loads a kernel at its first launch, which must not be captured.
+        """
+        if n not in matrix.graphs:
             for _ in range(n):
                 body()
             matrix.graphs[n] = None
             return
-        if matrix.graphs.get(n) is None:
+        if matrix.graphs[n] is None:
             matrix.graphs[n] = self._capture(body, n)
         matrix.graphs[n].launch(self._stream)
 

@@ -55,7 +55,8 @@ def gpu(session: nox.Session) -> None:
     session.run("pytest", "tests", "-k", "cuda or test_readme", *session.posargs)
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer:
-        small = ["python", "-m", "pytest", "-x", "-q", "tests/test_backends.py", "-k", "cuda and (31 or 32 or 33 or entr)"]
+        shapes = "cuda and (31 or 33 or entr or long or dense or short)"  # small ones, that launch every variant of the kernels
+        small = ["python", "-m", "pytest", "-x", "-q", "tests/test_backends.py", "-k", shapes]
         for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
             session.run(sanitizer, "--tool", tool, "--error-exitcode", "1", *small, external=True)
     else:

@@ -214,7 +214,7 @@ class CupyBackend(NumpyBackend):
         matrix.launch("rows", matrix.sums, matrix.exponents, np.int32(matrix.shape[0]), *arguments, np.int32(repair_only))
 
     def _schedule(self, problem: Problem, state: State, first_epoch: int, first_step: int, n_epochs: int) -> None:
-        """Move the constants of these epochs to the device, unless they are there; nobody waits for it."""
+        """Move the constants of these epochs to the device, unless they are there, behind what has been launched."""
         matrix = problem.matrix
         if matrix.unattended or (first_epoch in matrix.scheduled and first_epoch + n_epochs <= matrix.scheduled.stop):
             return

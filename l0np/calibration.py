@@ -270,7 +270,8 @@ class SparseCalibrationWeights(GatedModel):
         distance : {"chi-square", "raking", "logit"}
             What "nearest" means: see `l0np.distances`. Chi-square with bounds is the bounded-linear method.
         bounds : (float or None, float or None)
-            Least and largest ratio of weight to reference; the least must be above 0.
+            Least and largest ratio of weight to reference; the least must be above 0. "raking" and "logit" take None for the
+            least as 1e-4.
         total : float, optional
             A sum that the weights must have.
         **options
@@ -299,8 +300,8 @@ class SparseCalibrationWeights(GatedModel):
         array([ 8., 10.])
         """
         found = distance_of(distance, bounds)
-        if not found.lowest > 0:
-            raise InputError(f"bounds[0] must be above 0, for these weights have logarithms; got {found.lowest:g}")
+        if not found.lower > 0:
+            raise InputError(f"bounds[0] must be above 0, for these weights have logarithms; got {found.lower:g}")
         if total is not None:
             total = validation.real_number("total", total, above=0.0)
         matrix = self._host_matrix("M", M)

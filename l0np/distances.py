@@ -16,6 +16,8 @@ from l0np.errors import InputError
 Floats = NDArray[np.float64]
 
 EXPONENT_BOUND = 500.0
+FLOOR = 1e-4  # the lower bound of positive g-weights where none is given: targets that cannot be met drive them towards 0
+AT_BOUND = 1e-6  # of the bound: g-weights so near to it lie at it
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,8 @@ class Distance:
 
     function: Callable[[Floats], tuple[Floats, Floats]]
     inverse: Callable[[float], float]
-    lower: float = -np.inf
-    upper: float = np.inf
-    floor: float = -np.inf
-
-    @property
-    def lowest(self) -> float:
-        """The least g-weight: the lower bound, or what the function itself never falls to."""
-        return max(self.lower, self.floor)
+    lower: float
+    upper: float
 
     def __call__(self, u: Floats) -> tuple[Floats, Floats]:
         """Return the g-weights within the bounds, their derivatives by u."""
@@ -44,24 +40,31 @@ class Distance:
         ratio, slope = self.function(inside)
         return ratio, np.where(u == inside, slope, 0.0)
 
+    def at_bounds(self, ratios: Floats) -> tuple[int, int]:
+        """Return how many g-weights lie at the lower bound and how many at the upper one."""
+        near = (np.isclose(ratios, bound, AT_BOUND, np.finfo(float).eps) for bound in (self.lower, self.upper))
+        lower, upper = (int(np.count_nonzero(these)) for these in near)
+        return lower, upper
+
 
 def chi_square(lower: float, upper: float) -> Distance:
-    """Return the linear method (bounded-linear with bounds): distance (w - r)^2 / r, F(u) = 1 + u."""
+    """Return the linear method (bounded-linear with bounds): distance (w - r)^2 / r, F(u) = 1 + u; negative without bounds."""
     return Distance(lambda u: (1.0 + u, np.ones_like(u)), lambda ratio: ratio - 1.0, lower, upper)
 
 
 def raking(lower: float, upper: float) -> Distance:
-    """Return the multiplicative method: distance w log(w / r) - w + r, F(u) = exp(u)."""
+    """Return the multiplicative method: distance w log(w / r) - w + r, F(u) = exp(u); lower is `FLOOR` if not above 0."""
 
     def function(u: Floats) -> tuple[Floats, Floats]:
-        ratio = np.exp(np.clip(u, -EXPONENT_BOUND, EXPONENT_BOUND))  # neither infinite nor, with a record lost, 0
+        ratio = np.exp(np.minimum(u, EXPONENT_BOUND))  # not infinite
         return ratio, ratio
 
-    return Distance(function, lambda ratio: float(np.log(ratio)) if ratio > 0 else -np.inf, lower, upper, np.finfo(float).tiny)
+    return Distance(function, lambda ratio: float(np.log(ratio)), lower if lower > 0 else FLOOR, upper)
 
 
 def logit(lower: float, upper: float) -> Distance:
-    """Return the logit method: g-weights stay strictly inside the bounds, lower < 1 < upper, both finite."""
+    """Return the logit method: g-weights stay strictly inside the bounds, lower < 1 < upper; lower is `FLOOR` if not given."""
+    lower = lower if lower > -np.inf else FLOOR
     if not (np.isfinite(upper) and lower < 1.0 < upper):
         raise InputError(f'distance="logit" needs finite bounds around 1, got ({lower}, {upper})')
     rate = (upper - lower) / ((1.0 - lower) * (upper - 1.0))
@@ -73,7 +76,7 @@ def logit(lower: float, upper: float) -> Distance:
         share = 1.0 / (1.0 + np.exp(-x))
         return lower + (upper - lower) * share, rate * (upper - lower) * share * (1.0 - share)
 
-    return Distance(function, lambda ratio: np.copysign(np.inf, ratio - 1.0), floor=lower)
+    return Distance(function, lambda ratio: np.copysign(np.inf, ratio - 1.0), lower, upper)
 
 
 DISTANCES: dict[str, Callable[[float, float], Distance]] = {"chi-square": chi_square, "raking": raking, "logit": logit}
@@ -82,12 +85,16 @@ DISTANCES: dict[str, Callable[[float, float], Distance]] = {"chi-square": chi_sq
 def distance_of(name: Any, bounds: Any) -> Distance:
     """Return the distance that a user names, within bounds on the ratio of weight to reference weight.
 
+    Without a lower bound "chi-square" may make weights negative; the other two keep ratios at `FLOOR`, 1e-4, and above.
+
     Examples
     --------
     >>> import numpy as np
     >>> ratio, slope = distance_of("chi-square", (0.5, None))(np.array([-2.0, 0.0, 1.0]))
     >>> ratio
     array([0.5, 1. , 2. ])
+    >>> distance_of("raking", (None, None)).lower
+    0.0001
     """
     make = validation.one_of("distance", name, DISTANCES)
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:

@@ -60,6 +60,8 @@ class Refit:
         Whether the weights had come to rest, or targets that cannot be met came no closer.
     steps : int
         Newton steps taken.
+    at_lower, at_upper : int
+        Weights that lie at their lower and at their upper bound.
     """
 
     weights: Floats
@@ -68,13 +70,20 @@ class Refit:
     missed: NDArray[np.int64]
     converged: bool
     steps: int
+    at_lower: int
+    at_upper: int
 
     def __repr__(self) -> str:
         """Tell in words."""
         n = len(self.errors)
         missed = f"{len(self.missed)} of {n} targets missed" if len(self.missed) else f"all {n} targets met"
         state = "converged" if self.converged else "not converged"
-        return f"Refit({len(self.weights)} weights, {state} in {self.steps} steps, {missed})"
+        return f"Refit({len(self.weights)} weights, {state} in {self.steps} steps, {missed}{self.told_bounds()})"
+
+    def told_bounds(self) -> str:
+        """Return what is to be told of weights at bounds, with a comma before it; nothing where there are none."""
+        counts = {"lower": self.at_lower, "upper": self.at_upper}
+        return "".join(f", {count:,} at the {name} bound" for name, count in counts.items() if count)
 
 
 def refit_weights(
@@ -122,7 +131,7 @@ def refit_weights(
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - target)
     missed = np.flatnonzero((importance > 0) & ~metrics.is_met(errors, tolerance, scale))
-    return Refit(weights, ratios, errors, missed, converged, steps)
+    return Refit(weights, ratios, errors, missed, converged, steps, *distance.at_bounds(ratios))
 
 
 def refit_to_targets(

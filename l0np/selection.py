@@ -62,6 +62,8 @@ class Calibration:
         The weight of every record, 0 where it is not selected.
     indices : array of shape (k,)
         The selected records, ascending.
+    refit : Refit
+        How their weights were found: ratios to the reference weights, how many lie at a bound, steps taken.
     selected_weights : array of shape (k,)
         Their weights.
     reference_weights : array of shape (k,)
@@ -84,15 +86,24 @@ class Calibration:
 
     weights: Floats
     indices: NDArray[np.int64]
-    selected_weights: Floats
+    refit: Refit
     reference_weights: Floats
     targets: TargetTable
     diagnostics: Diagnostics
     missed: tuple[str, ...]
-    converged: bool
     method: str
     lambda_l0: float | None
     seed: int
+
+    @property
+    def selected_weights(self) -> Floats:
+        """The weights of the selected records."""
+        return self.refit.weights
+
+    @property
+    def converged(self) -> bool:
+        """Whether the weights had come to rest."""
+        return self.refit.converged
 
     def __repr__(self) -> str:
         """Show what is printed, so that an interactive session does too."""
@@ -102,7 +113,8 @@ class Calibration:
         """Tell how the records were selected, whether the targets are met, and the diagnostics."""
         met = "all targets met" if not self.missed else f"{len(self.missed)} of {len(self.targets)} targets missed"
         state = "converged" if self.converged else "not converged"
-        return f"Calibration: {len(self.indices):,} records ({self.method}), {state}, {met}\n\n{self.diagnostics}"
+        found = f"{len(self.indices):,} records ({self.method}), {state}, {met}{self.refit.told_bounds()}"
+        return f"Calibration: {found}\n\n{self.diagnostics}"
 
 
 def calibrate(
@@ -142,7 +154,8 @@ def calibrate(
     distance : {"chi-square", "raking", "logit"}
         How the distance of weights to reference weights is measured: see `l0np.distances`.
     bounds : (float or None, float or None)
-        Least and largest ratio of weight to reference weight.
+        Least and largest ratio of weight to reference weight, None for no bound: "chi-square" may then make weights negative,
+        "raking" and "logit" keep ratios at 1e-4 and above.
     total : float, optional
         A sum that the weights must have.
     epochs, lr, device
@@ -341,12 +354,11 @@ class Study:
         return Calibration(
             weights=weights,
             indices=indices,
-            selected_weights=refit.weights,
+            refit=refit,
             reference_weights=reference,
             targets=TargetTable.of(self.targets, estimate),
             diagnostics=Diagnostics.of(self.targets, estimate, weights, self.base),
             missed=tuple(self.targets.name(i) for i in refit.missed),
-            converged=refit.converged,
             method=method,
             lambda_l0=lambda_l0,
             seed=self.seed,

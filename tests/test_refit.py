@@ -104,6 +104,37 @@ def test_infeasible_targets_are_missed_as_little_as_can_be(distance):
     assert found.ratios.max() <= 4.0 + 1e-12
 
 
+@pytest.mark.parametrize(("distance", "bounds"), [("raking", (None, None)), ("raking", (0.0, None)), ("logit", (None, 4.0))])
+def test_without_a_lower_bound_positive_weights_keep_a_floor(distance, bounds):
+    M, y, reference = random_problem(3, n_targets=4, k=12)
+    y[1] *= -1.0  # cannot be: all entries are positive
+    found = refit(M, y, reference, distance, bounds)
+    floor, upper, scale = 1e-4, bounds[1] or np.inf, np.maximum(np.abs(y), 1)
+    rival = optimize.lsq_linear(M / scale[:, None], y / scale, (floor * reference, upper * reference), tol=1e-14)
+    assert found.converged
+    assert np.isclose(np.sum((found.errors / scale) ** 2), 2 * rival.cost, rtol=1e-6)
+    assert found.ratios.min() >= floor * (1 - 1e-9)
+    assert 0 < found.at_lower == np.count_nonzero(found.ratios < 1.001 * floor) < 12
+
+
+def test_answers_tell_how_many_weights_lie_at_a_bound():
+    M, y, reference = random_problem(0)
+    free = l0np.calibrate(M, y, base_weights=reference, bounds=(None, None))
+    assert (free.refit.at_lower, free.refit.at_upper) == (0, 0)
+    assert "bound" not in repr(free.refit) + str(free)
+    least, most = np.sort(free.refit.ratios)[[1, -3]]  # so that they hold some weights back
+    held = l0np.calibrate(M, y, base_weights=reference, bounds=(least, most))
+    at = [int(np.count_nonzero(np.abs(held.refit.ratios - bound) < 1e-9)) for bound in (least, most)]
+    assert min(at) > 0
+    assert [held.refit.at_lower, held.refit.at_upper] == at
+    told = f", {at[0]} at the lower bound, {at[1]} at the upper bound"
+    assert repr(held.refit).endswith(told + ")")
+    assert str(held).splitlines()[0].endswith(told)
+    for least in (0.0, 1e-12, 0.3):
+        driven = refit(np.ones((1, 3)), np.zeros(1), np.ones(3), bounds=(least, None))
+        assert (driven.at_lower, driven.at_upper) == (3, 0)
+
+
 def test_fewer_records_than_targets():
     M, y, reference = random_problem(1, n_targets=9, k=5)
     found = refit(M, y, reference, bounds=(0.05, None))

@@ -135,6 +135,24 @@ def test_answers_tell_how_many_weights_lie_at_a_bound():
         assert (driven.at_lower, driven.at_upper) == (3, 0)
 
 
+@pytest.mark.parametrize(
+    ("distance", "bounds"),
+    [("chi-square", (0.05, None)), ("chi-square", (None, None)), ("raking", (None, None)), ("logit", (0.2, 4))],
+)
+def test_contradictory_duplicates_end_at_their_weighted_mean(distance, bounds):
+    M, y, reference = random_problem(5)
+    twice, asked = np.vstack([M, M[2]]), np.append(y, 1.3 * y[2])
+    answer = l0np.calibrate(twice, asked, base_weights=reference, distance=distance, bounds=bounds, names=list("abcdefg"))
+    assert answer.converged
+    assert answer.missed == ("c", "g")
+    inverse = asked[[2, 6]] ** -2.0  # errors are divided by the targets
+    meant = y.copy()
+    meant[2] = inverse @ asked[[2, 6]] / inverse.sum()
+    nearest = l0np.calibrate(M, meant, base_weights=reference, distance=distance, bounds=bounds)
+    assert not nearest.missed
+    np.testing.assert_allclose(answer.weights, nearest.weights, rtol=1e-6)
+
+
 def test_fewer_records_than_targets():
     M, y, reference = random_problem(1, n_targets=9, k=5)
     found = refit(M, y, reference, bounds=(0.05, None))

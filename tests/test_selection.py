@@ -11,7 +11,7 @@ from scipy import sparse
 from support import needs_numba, needs_speed
 
 import l0np
-from l0np import rounding, selection
+from l0np import flight, rounding, selection
 from l0np.errors import InputError, InputTypeError
 from l0np.exchange import _best_to_join, exchange, pursue
 from l0np.landing import land
@@ -75,6 +75,37 @@ def test_equal_probabilities_that_stop_together_keep_their_totals(monkeypatch, c
     for seed in range(40):
         drawn = balanced_sample(regions, np.ones(20), np.full(20, 0.5), seed, compiled=compiled)
         np.testing.assert_array_equal(np.bincount(drawn // 4, minlength=5), 2)
+
+
+def tied(seed):
+    """Records of four regions, their probabilities and their draws, in a random order."""
+    rng = np.random.default_rng(seed)
+    regions = np.repeat(np.eye(4), 8, axis=0)[rng.permutation(32)]
+    return np.arange(32), np.column_stack((np.ones(32), regions)), np.full(32, 0.5), rng.random(32)
+
+
+def test_steps_of_length_0_keep_the_totals(monkeypatch):
+    lengths, draw = [], flight.draw
+    monkeypatch.setattr(flight, "draw", lambda *arguments: lengths.append(draw(*arguments)) or lengths[-1])
+    for seed in range(20):
+        records, columns, p, draws = tied(seed)
+        flight.Flight(5, compiled=False).take(records, columns, p, draws)
+        np.testing.assert_allclose(p @ columns, [16, 4, 4, 4, 4], atol=1e-12)
+        assert set(p.tolist()) == {0.0, 1.0}
+    assert any(step == 0 for step, _ in lengths)
+
+
+@needs_numba
+def test_the_compiled_flight_takes_ties_as_that_of_numpy():
+    for seed in range(20):
+        ends = []
+        for compiled in (False, True):
+            records, columns, p, draws = tied(seed)
+            flown = flight.Flight(5, compiled)
+            flown.take(records, columns, p, draws)
+            ends.append((p, flown.basic, flown.transform))
+        for ours, numpy in zip(*ends, strict=True):
+            np.testing.assert_array_equal(ours, numpy)
 
 
 @needs_numba

@@ -6,6 +6,10 @@ Newton's method. Targets that contradict each other or the bounds have no such l
 steps are the same Newton steps with a proximal term, leads to the weights of least squared error, and among them to the
 nearest (A. Chiche, J. C. Gilbert: How the augmented Lagrangian algorithm can deal with an infeasible convex quadratic
 optimization problem, Journal of Convex Analysis 23, 2016).
+
+Tolerances add tolerance' |lambda| to what is minimised. Its kinks are rounded off (P. J. Huber: Robust estimation of a location
+parameter, Annals of Mathematical Statistics 35, 1964), at first so widely that Newton's method crosses them with ease, then
+less and less, each time starting from the multipliers found before.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +32,8 @@ DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected recor
 # where they contradict each other the multipliers grow with its inverse, and with them the rounding errors of the weights.
 FIRST_PROXIMITY, LAST_PROXIMITY, PROXIMITY_FACTOR = 1e-2, 1e-7, 0.1
 EASY = 5  # Newton steps, up to which the next multiplier step may be harder
-SLACK_PRICE = 1e-6  # of moving inside a tolerance, in the same units: next to nothing
+LAST_WIDTH = 1e-12  # of the rounded kinks, relative to the first, the largest multiplier
+SLOW, FAST, SETTLED = 0.3, 0.03, 1e-3  # factors of the width: until weights move by less than that, and then
 TOTAL_IMPORTANCE = 1e4  # how much more an error of the fixed total weighs than one of a target
 MOST_REWEIGHTINGS, REWEIGHTED = 50, 1e-6  # for caps: refits, and the relative change at which they end
 MOST_MULTIPLIER_STEPS, MOST_NEWTON_STEPS = 60, 400  # in all
@@ -224,12 +229,10 @@ class _System:
         """Return rows.T @ multipliers: what the targets together ask of each record."""
         return np.asarray(self.newton.columns @ multipliers)
 
-    def slack(self, multipliers: Floats) -> tuple[Floats, Floats]:
-        """Return the slack that the multipliers call for, and its derivative."""
-        price = SLACK_PRICE * self.mean_curvature
-        wanted = multipliers / price
-        slack = np.clip(wanted, -self.tolerance, self.tolerance)
-        return slack, np.where((slack == wanted) & (self.tolerance > 0), 1.0 / price, 0.0)
+    def slack(self, multipliers: Floats, width: float) -> tuple[Floats, Floats]:
+        """Return the slack that the multipliers call for, and its derivative: none if the width is infinite."""
+        share = np.clip(multipliers / width, -1.0, 1.0)
+        return self.tolerance * share, np.where(np.abs(share) < 1.0, self.tolerance / width, 0.0)
 
     def rounding(self, multipliers: Floats, weights: Floats, curvature: Floats) -> tuple[Floats, float]:
         """Return the rounding errors that the weights may have, and that which the gradient may have, in the Euclidean norm."""
@@ -243,11 +246,12 @@ def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats,
     """Return multipliers, whether their weights have come to rest, and how many Newton steps that took."""
     if not len(system.target):  # nothing is asked for
         return np.zeros(0), True, 0
-    point = _Point.at(system, distance, np.zeros(len(system.target)))
-    proximity, steps, moved, as_close_as_can_be = FIRST_PROXIMITY, 0, np.inf, False
+    tolerant = system.tolerance > 0
+    start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
+    proximity, steps, moved, as_close_as_can_be, narrowest = FIRST_PROXIMITY, 0, np.inf, False, np.inf
     for _ in range(MOST_MULTIPLIER_STEPS):
         before = point
-        point, taken = _newton(system, distance, before, proximity * system.mean_curvature, MOST_NEWTON_STEPS - steps)
+        point, taken = _newton(system, distance, start, proximity * system.mean_curvature, MOST_NEWTON_STEPS - steps)
         steps += taken
         moves = np.abs(point.weights - before.weights)
         unsure, _ = system.rounding(point.multipliers, point.weights, point.curvature)
@@ -257,16 +261,23 @@ def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats,
         as_close_as_can_be = proximity == LAST_PROXIMITY and abs(missed - missed_before) <= AS_CLOSE * missed
         if steps >= MOST_NEWTON_STEPS or moved <= STILL or as_close_as_can_be:
             break
-        if taken <= EASY:
+        settled = moved <= SETTLED
+        if taken <= EASY and (settled or not tolerant.any()):
             proximity = max(PROXIMITY_FACTOR * proximity, LAST_PROXIMITY)
+        width = (FAST if settled else SLOW) * point.width
+        if np.isinf(width):
+            width = float(np.abs(point.multipliers[tolerant]).max(initial=0.0)) or np.inf
+            narrowest = LAST_WIDTH * width
+        start = point.narrowed(system, distance, max(width, narrowest))
     return point.multipliers, moved <= AT_REST or as_close_as_can_be, steps
 
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """Multipliers and what follows from them."""
+    """Multipliers, the width of their kinks, and what follows from them."""
 
     multipliers: Floats
+    width: float
     pull: Floats
     weights: Floats
     curvature: Floats  # derivatives of the weights by the pull
@@ -274,13 +285,20 @@ class _Point:
     slack_slope: Floats
 
     @classmethod
-    def at(cls, system: _System, distance: Distance, multipliers: Floats) -> "_Point":
+    def at(cls, system: _System, distance: Distance, multipliers: Floats, width: float) -> "_Point":
         """Follow multipliers to weights and totals."""
         pull = system.pull(multipliers)
-        (ratio, slope), (slack, slack_slope) = distance(pull), system.slack(multipliers)
+        (ratio, slope), (slack, slack_slope) = distance(pull), system.slack(multipliers, width)
         weights = system.reference * ratio
         misfit = system.totals(weights) + slack - system.target
-        return cls(multipliers, pull, weights, system.reference * slope, misfit, slack_slope)
+        return cls(multipliers, width, pull, weights, system.reference * slope, misfit, slack_slope)
+
+    def narrowed(self, system: _System, distance: Distance, width: float) -> "_Point":
+        """Return a point with another width at which no slack has changed but where it was all used up."""
+        if width == self.width:
+            return self
+        multipliers = np.where(self.slack_slope > 0, self.multipliers * (width / self.width), self.multipliers)
+        return _Point.at(system, distance, multipliers, width)
 
 
 def _newton(system: _System, distance: Distance, centre: _Point, proximity: float, most: int) -> tuple[_Point, int]:
@@ -300,7 +318,7 @@ def _newton(system: _System, distance: Distance, centre: _Point, proximity: floa
         length = _length(system, distance, point, direction, offset, bend)
         if length == 0.0:
             return point, step
-        point = _Point.at(system, distance, point.multipliers + length * direction)
+        point = _Point.at(system, distance, point.multipliers + length * direction, point.width)
     return point, most
 
 
@@ -314,7 +332,7 @@ def _length(system: _System, distance: Distance, point: _Point, direction: Float
 
     def slope(length: float) -> float:
         weights = system.reference * distance(point.pull + length * pull)[0]
-        slack = system.slack(point.multipliers + length * direction)[0]
+        slack = system.slack(point.multipliers + length * direction, point.width)[0]
         return float(weights @ pull + (slack - system.target) @ direction + offset + length * curvature)
 
     low, high, below, above = 0.0, np.inf, slope(0.0), np.inf

@@ -38,7 +38,7 @@ class Distance:
         least, most = self.inverse(self.lower), self.inverse(self.upper)
         inside = np.clip(u, least, most)
         ratio, slope = self.function(inside)
-        return ratio, np.where(u == inside, slope, 0.0)
+        return np.clip(ratio, self.lower, self.upper), np.where(u == inside, slope, 0.0)  # 1 + u loses a tiny bound
 
     def at_bounds(self, ratios: Floats) -> tuple[int, int]:
         """Return how many g-weights lie at the lower bound and how many at the upper one."""

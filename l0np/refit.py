@@ -43,7 +43,7 @@ MOST_LENGTHS = 60  # tried for a Newton step
 ROUNDING = 4 * np.finfo(float).eps  # relative error of a sum
 STILL = 1e-10  # relative change of the weights in a multiplier step at which nothing is left to do
 AS_CLOSE = 1e-12  # relative change of the squared misfit at which targets that are out of reach come no closer
-AT_REST = 1e-6  # and that at which they count as being at rest, if nothing more could be done
+AT_REST = 1e-6  # that of weights and of misfits at which they count as being at rest, if nothing more could be done
 DENSE_SHARE = 0.3  # of non-zeros, from which a sparse matrix does not pay
 
 
@@ -67,6 +67,8 @@ class Refit:
         Newton steps taken.
     at_lower, at_upper : int
         Weights that lie at their lower and at their upper bound.
+    total_error : float
+        Sum of the weights over the total that it was to have, minus 1; 0 where no total was fixed.
     """
 
     weights: Floats
@@ -77,13 +79,25 @@ class Refit:
     steps: int
     at_lower: int
     at_upper: int
+    total_error: float = 0.0
 
     def __repr__(self) -> str:
         """Tell in words."""
         n = len(self.errors)
         missed = f"{len(self.missed)} of {n} targets missed" if len(self.missed) else f"all {n} targets met"
-        state = "converged" if self.converged else "not converged"
-        return f"Refit({len(self.weights)} weights, {state} in {self.steps} steps, {missed}{self.told_bounds()})"
+        told = f"{missed}{self.told_total()}{self.told_bounds()}"
+        return f"Refit({len(self.weights)} weights, {self.state} in {self.steps} steps, {told})"
+
+    @property
+    def state(self) -> str:
+        """Whether it converged, in words."""
+        return "converged" if self.converged else "not converged"
+
+    def told_total(self) -> str:
+        """Return what is to be told of a fixed total that was missed, with a comma before it; nothing where it was not."""
+        if abs(self.total_error) <= metrics.MET:
+            return ""
+        return f", total missed by {self.total_error:+.3g} of it"
 
     def told_bounds(self) -> str:
         """Return what is to be told of weights at bounds, with a comma before it; nothing where there are none."""
@@ -136,7 +150,8 @@ def refit_weights(
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - target)
     missed = np.flatnonzero((importance > 0) & ~metrics.is_met(errors, tolerance, scale))
-    return Refit(weights, ratios, errors, missed, converged, steps, *distance.at_bounds(ratios))
+    total_error = 0.0 if total is None else float(weights.sum() / total - 1.0)
+    return Refit(weights, ratios, errors, missed, converged, steps, *distance.at_bounds(ratios), total_error)
 
 
 def refit_to_targets(
@@ -248,7 +263,7 @@ def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats,
         return np.zeros(0), True, 0
     tolerant = system.tolerance > 0
     start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
-    proximity, steps, moved, as_close_as_can_be, narrowest = FIRST_PROXIMITY, 0, np.inf, False, np.inf
+    proximity, steps, narrowest = FIRST_PROXIMITY, 0, np.inf
     for _ in range(MOST_MULTIPLIER_STEPS):
         before = point
         point, taken = _newton(system, distance, start, proximity * system.mean_curvature, MOST_NEWTON_STEPS - steps)
@@ -259,7 +274,8 @@ def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats,
         moved = float(np.maximum(moves - unsure, 0.0).max(initial=0.0) / (largest or 1.0))
         missed, missed_before = float(point.misfit @ point.misfit), float(before.misfit @ before.misfit)
         as_close_as_can_be = proximity == LAST_PROXIMITY and abs(missed - missed_before) <= AS_CLOSE * missed
-        if steps >= MOST_NEWTON_STEPS or moved <= STILL or as_close_as_can_be:
+        comes_closer = missed > metrics.MET**2 and abs(missed - missed_before) > AT_REST * missed
+        if steps >= MOST_NEWTON_STEPS or as_close_as_can_be or (moved <= STILL and not comes_closer):
             break
         settled = moved <= SETTLED
         if taken <= EASY and (settled or not tolerant.any()):
@@ -269,7 +285,7 @@ def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats,
             width = float(np.abs(point.multipliers[tolerant]).max(initial=0.0)) or np.inf
             narrowest = LAST_WIDTH * width
         start = point.narrowed(system, distance, max(width, narrowest))
-    return point.multipliers, moved <= AT_REST or as_close_as_can_be, steps
+    return point.multipliers, as_close_as_can_be or (moved <= AT_REST and not comes_closer), steps
 
 
 @dataclass(frozen=True, eq=False)

@@ -366,3 +366,34 @@ def test_blocks_with_a_border_and_the_diagonal_alone_give_one_answer(monkeypatch
     found = refit(M, y, reference)
     assert found.converged
     assert not len(found.missed)
+
+
+def test_what_was_cut_off_while_it_came_closer_is_not_called_converged(monkeypatch):
+    """One weight is so large that the moves of the others, which carry the targets, are none beside it."""
+    M = sparse.csr_array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0], [0.0, 1.0, 0.0, 2.0]])
+    y, reference, ones = np.array([1e9, 3.5, 3.2]), np.array([1e9, 1.0, 1.0, 1.0]), np.ones(3)
+    told = {"scale": np.maximum(np.abs(y), 1), "importance": ones, "tolerance": 0 * ones}
+    distance = distance_of("raking", (0.05, 20.0))
+    assert refit_weights(M, y, reference, distance, **told).converged
+    monkeypatch.setattr(l0np.refit, "MOST_MULTIPLIER_STEPS", 2)
+    cut_off = refit_weights(M, y, reference, distance, **told)
+    assert len(cut_off.missed)
+    assert not cut_off.converged
+
+
+def test_a_fixed_total_that_is_missed_is_told():
+    M, ones = sparse.csr_array([[1.0, 0.0, 2.0]]), np.ones(1)
+    told = {"scale": ones, "importance": ones, "tolerance": 1e4 * ones, "distance": distance_of("chi-square", (0.5, 2.0))}
+    met = refit_weights(M, np.array([3.0]), np.ones(3), **told, total=5.0)
+    assert met.total_error == pytest.approx(0, abs=1e-9)
+    assert "total" not in repr(met)
+    missed = refit_weights(M, np.array([3.0]), np.ones(3), **told, total=9.0)
+    assert missed.weights.sum() == pytest.approx(6.0)
+    assert missed.total_error == pytest.approx(6 / 9 - 1)
+    assert ", total missed by -0.333 of it" in repr(missed)
+
+
+@pytest.mark.parametrize("name", ["chi-square", "raking"])
+def test_no_bound_above_0_is_lost_to_rounding(name):
+    ratio, _ = distance_of(name, (1e-20, None))(np.array([-1e3, 0.0]))
+    assert 1e-20 <= ratio[0] <= 1.0001e-20

@@ -137,10 +137,15 @@ def _from_pandas(value: Any) -> NDArray[Any]:
     """Return the numbers of a Series or DataFrame; where its columns differ in dtype, np.asarray would give objects."""
     dtypes = [getattr(dtype, "kind", "O") for dtype in np.atleast_1d(np.asarray(getattr(value, "dtypes", "O"), dtype=object))]
     if all(kind in "buif" for kind in dtypes):
-        return np.asarray(value.to_numpy(np.float64) if len(set(dtypes)) > 1 or "O" in str(value.to_numpy().dtype) else value)
+        array = value.to_numpy()
+        # columns that may miss values come as objects; what they miss becomes NaN, which is refused with its place
+        return array if array.dtype.kind in "buif" else np.asarray(value.to_numpy(np.float64, na_value=np.nan))
     array = np.asarray(value)
-    are_numbers = array.dtype.kind == "O" and all(isinstance(element, numbers.Real | np.bool_) for element in array.flat)
-    return array.astype(np.float64) if are_numbers else array  # a transposed frame has objects throughout
+    if array.dtype.kind != "O":
+        return array
+    missing = np.asarray(value.isna())  # a transposed frame has objects throughout
+    are_numbers = all(isinstance(element, numbers.Real | np.bool_) for element in array[~missing])
+    return np.where(missing, np.nan, array).astype(np.float64) if are_numbers else array
 
 
 def check_order(name: str, value: Any, matrix_name: str, matrix: Any) -> None:

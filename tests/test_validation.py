@@ -1003,6 +1003,22 @@ def test_data_frames_of_different_numbers(columns):
         l0np.ColumnMatrix.build(frame)
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "UInt8", "Float32"])
+def test_data_frames_that_may_miss_values(dtype):
+    pandas = pytest.importorskip("pandas")
+    dense = np.round(10 * np.abs(M)) % 2
+    frame = pandas.DataFrame(dense).astype(dtype)
+    for given in (frame, frame.T.T):
+        assert np.array_equal(l0np.ColumnMatrix.build(given).to_scipy().toarray(), dense)
+    assert np.array_equal(l0np.validation.numeric_array("y", frame[1]), dense[:, 1])
+    frame.loc[2, 1] = pandas.NA
+    for given in (frame, frame.astype(object), frame.assign(more=True)):
+        with pytest.raises(InputError, match=r"M\[2, 1\] is nan"):
+            l0np.ColumnMatrix.build(given)
+    with pytest.raises(InputError, match=r"y\[2\] is nan"):
+        l0np.calibrate(M, frame[1])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_infinite_weights_are_refused(dtype):
     model = SparseCalibrationWeights(N, seed=1, device="numpy", dtype=dtype)

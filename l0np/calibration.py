@@ -151,6 +151,8 @@ class SparseCalibrationWeights(GatedModel):
         ----------
         M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, n_features)
             What each record adds to each target for one unit of weight. Converted at every call, except a `ColumnMatrix`.
+            Of a DataFrame the order counts: Series of other arguments, and `init_weights`, must have the labels of its rows or
+            columns in that order, or no labels but a default index.
         y : array of shape (Q,)
             The targets, in the units of M @ weights.
         lambda_l0 : float, optional
@@ -317,7 +319,7 @@ class SparseCalibrationWeights(GatedModel):
             base = np.maximum(base, SMALLEST_WEIGHT)
             base = base * (base.sum() / base[selected].sum())
         else:
-            base = validation.scalar_or_vector("reference", reference, self.n_features, np.dtype(np.float64), above=0.0)
+            base = validation.column_values("reference", reference, "M", M, self.n_features, above=0.0)
         refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
         log_weight = np.array(self._state.theta.value)
         log_weight[selected] = np.log(refit.weights)

@@ -185,7 +185,8 @@ def diagnose(
     Parameters
     ----------
     M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight.
+        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series of other arguments
+        must have the labels of its rows or columns in that order, or no labels but a default index.
     y : array of shape (Q,)
         The targets.
     weights : array of shape (N,)
@@ -232,10 +233,12 @@ def diagnose(
     matrix = ColumnMatrix.of(M)
     n_targets, n_records = matrix.shape
     targets = Targets.build(y, n_targets, M=M, **options)
+    validation.check_order("weights", weights, "M", M, axis="columns")
     checked = validation.vector("weights", weights, n_records, np.dtype(np.float64), per="column of M")
     base = None
     if base_weights is not None:
-        base = validation.scalar_or_vector("base_weights", base_weights, n_records, np.dtype(np.float64), at_least=0.0)
+        base = validation.column_values("base_weights", base_weights, "M", M, n_records, at_least=0.0)
+        validation.check_order("base_weights", base_weights, "weights", weights)  # where M has no labels
         validation.check_elements("base_weights", base, (base == 0) & (checked != 0), "must be above 0 where a weight is not 0")
     return Diagnostics.of(targets, weighted_totals(matrix, checked), checked, base)
 

@@ -326,11 +326,18 @@ class GatedModel:
             callbacks=validation.callables("callbacks", callbacks),
         )
 
-    def _column_matrix(self, name: str, M: Any) -> Any:
-        """Return a ColumnMatrix or, where M is on the model's device, what the backend has made of it there."""
+    def _checked_columns(self, name: str, M: Any) -> Any:
+        """Return M with a shape, after its columns were compared with those that the model was made for."""
         if not hasattr(M, "shape"):
             M = validation.numeric_array(name, M)
         validation.check_columns(name, M.shape, self.n_features)
+        for argument in ("init_weights", "init_keep_prob"):
+            validation.check_order(argument, getattr(self, argument, None), name, M, axis="columns")
+        return M
+
+    def _column_matrix(self, name: str, M: Any) -> Any:
+        """Return a ColumnMatrix or, where M is on the model's device, what the backend has made of it there."""
+        M = self._checked_columns(name, M)
         adopted = self._backend.adopt(name, M, self.dtype)
         if adopted is not None:
             return adopted
@@ -340,9 +347,7 @@ class GatedModel:
 
     def _host_matrix(self, name: str, M: Any) -> ColumnMatrix:
         """Return a ColumnMatrix in main memory, where refits work, in float64 unless it is one already."""
-        if not hasattr(M, "shape"):
-            M = validation.numeric_array(name, M)
-        validation.check_columns(name, M.shape, self.n_features)
+        M = self._checked_columns(name, M)
         if is_on_a_device(M):
             raise InputTypeError(f"refit works in main memory: pass {name}.get()")
         return ColumnMatrix.of(M, name=name)

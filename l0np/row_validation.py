@@ -81,6 +81,6 @@ def names(name: str, value: Any, length: int, *, per: str) -> tuple[str, ...]:
 def index_names(*objects: Any) -> tuple[str, ...] | None:
     """Return the labels of the first pandas object that has more to say than the positions of its rows, as texts."""
     for item in objects:
-        if validation.is_pandas(item) and type(item.index).__name__ != "RangeIndex":
+        if validation.is_pandas(item) and validation.has_labels(item.index):
             return tuple(str(label) for label in item.index)
     return None

@@ -49,7 +49,6 @@ FULL_EPOCHS, FULL_LEARNING_RATE = 300, 0.05  # of the training without gates tha
 FULL_ERROR, FULL_LOOK = 1e-3, 50  # root mean square of the errors at which it ends, and epochs between two looks at them
 AS_GOOD = 1.01  # times the loss that all records leave
 KEEP_PROBABILITY, TEMPERATURE = 0.9, 0.35  # of gates in training
-FLOAT = np.dtype(np.float64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,7 +141,8 @@ def calibrate(
     Parameters
     ----------
     M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight.
+        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series of other arguments
+        must have the labels of its rows or columns in that order, or no labels but a default index.
     y : array of shape (Q,)
         The targets.
     n_active : int, optional
@@ -237,7 +237,7 @@ class Study:
         found = distance_of(distance, bounds)
         matrix = ColumnMatrix.of(M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
-        base = validation.scalar_or_vector("base_weights", base_weights, matrix.shape[1], FLOAT, at_least=0.0)
+        base = validation.column_values("base_weights", base_weights, "M", M, matrix.shape[1], at_least=0.0)
         if not base.any():
             raise InputError("base_weights are all 0: there is no record to select")
         if total is not None:

@@ -120,6 +120,7 @@ class SparseL0Linear(GatedModel):
         ----------
         X : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (n, n_features)
             The features. Converted at every call, except a `ColumnMatrix`.
+            Of a DataFrame the order counts: a Series y must have the labels of its rows in that order, or a default index.
         y : array of shape (n,)
             The response.
         lambda_l0 : float, optional

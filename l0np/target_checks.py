@@ -47,7 +47,8 @@ def check_targets(
     Parameters
     ----------
     M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight.
+        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series of other arguments
+        must have the labels of its rows or columns in that order, or no labels but a default index.
     y : array of shape (Q,)
         The targets.
     base_weights : float or array of shape (N,), optional
@@ -89,7 +90,7 @@ def check_targets(
     n_targets, n_records = matrix.shape
     targets = Targets.build(y, n_targets, M=M, **options)
     base = 1.0 if base_weights is None else base_weights
-    base = validation.scalar_or_vector("base_weights", base, n_records, np.dtype(np.float64), at_least=0.0)
+    base = validation.column_values("base_weights", base, "M", M, n_records, at_least=0.0)
     lower, upper = _bounds(bounds)
     least = lower * base
     most = upper * base if np.isfinite(upper) else np.where(base > 0, np.inf, 0.0)

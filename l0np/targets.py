@@ -132,7 +132,8 @@ class Targets:
         n_targets : int
             Rows of M.
         M : object, optional
-            The matrix as the user gave it: where it is a frame, its index names the targets, and Series must be in its order.
+            The matrix as the user gave it: where it is a frame, its index names the targets, and Series must have its labels
+            in its order (`validation.check_order`).
         dtype : float32 or float64
             That of the run, to which y is cast before it is looked at.
         loss_type : {"mse", "relative"}
@@ -183,8 +184,10 @@ class Targets:
         if names is None:
             row_names = row_validation.index_names(M, y)
         else:
+            validation.check_order("names", names, *reference)
             row_names = row_validation.names("names", names, n_targets, per="row of M")
-        validation.check_order("exclude", exclude, *reference)
+        if getattr(getattr(exclude, "dtype", None), "kind", "") == "b":  # else it lists rows, and has labels of its own
+            validation.check_order("exclude", exclude, *reference)
         excluded = row_validation.row_mask("exclude", exclude, n_targets, row_names)
         if excluded.all():
             raise InputError(f"exclude leaves no target to fit: it holds all {n_targets}")
@@ -206,7 +209,12 @@ class Targets:
             names=row_names,
             scales_given=target_scales is not None,
         )
-        return targets if aggregates is None else replace(targets, aggregates=_aggregated(aggregates, targets, loss_type))
+        if aggregates is None:
+            return targets
+        for name, one in listed("aggregates", aggregates):
+            is_matrix = getattr(one.members, "ndim", 1) == 2
+            validation.check_order(*((f"{name}.T", one.members.T) if is_matrix else (name, one.members)), *reference)
+        return replace(targets, aggregates=_aggregated(aggregates, targets, loss_type))
 
     @classmethod
     def plain(cls, value: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:

@@ -7,6 +7,7 @@ that says what it got, what it wanted, and where. What is allowed (names, bounds
 import math
 import numbers
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -148,13 +149,32 @@ def _from_pandas(value: Any) -> NDArray[Any]:
     return np.where(missing, np.nan, array).astype(np.float64) if are_numbers else array
 
 
-def check_order(name: str, value: Any, matrix_name: str, matrix: Any) -> None:
-    """Refuse a Series that has the labels of the matrix's rows in another order: positions count, not labels."""
-    if not is_pandas(value) or not is_pandas(matrix) or len(value) != len(matrix) or value.index.equals(matrix.index):
+def has_labels(index: Any) -> bool:
+    """Return whether an index says more than the positions, which pandas numbers where nothing else is given."""
+    return type(index).__name__ != "RangeIndex"
+
+
+def check_order(name: str, value: Any, matrix_name: str, matrix: Any, axis: str = "index") -> None:
+    """Refuse a Series whose labels are not those of the matrix's rows (or columns), one by one: positions count, not labels.
+
+    The same labels in another order are refused, and other labels too, unless one of the two is numbered by position only.
+    """
+    labels = getattr(matrix, axis, None)
+    if not is_pandas(value) or not is_pandas(matrix) or labels is None:
         return
-    if set(value.index) == set(matrix.index):
-        order = f"{name}.reindex({matrix_name}.index)"
-        raise InputError(f"{name} has the labels of {matrix_name}'s rows in another order, and order counts: use {order}")
+    if len(value) != len(labels) or value.index.equals(labels):
+        return
+    apart = next((i for i, (one, other) in enumerate(zip(value.index, labels, strict=True)) if one != other), None)
+    if apart is None:
+        return
+    where = f"{matrix_name}.{axis}"
+    if Counter(value.index) == Counter(labels):
+        use = f": use {name}.reindex({where})" if labels.is_unique else ""
+        raise InputError(f"{name} has the labels of {where} in another order, and order counts{use}")
+    if has_labels(value.index) and has_labels(labels):
+        one, other = value.index[apart], labels[apart]
+        rule = f"if the order is right, pass {name}.to_numpy()"
+        raise InputError(f"{name} has other labels than {where}: at position {apart} {one!r} and not {other!r}; {rule}")
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
@@ -236,6 +256,12 @@ def scalar_or_vector(
             check_elements(name, result, ~holds(result, bound), f"must be {words} {bound:g}")
     result[np.broadcast_to(unbounded, result.shape)] = np.inf
     return result
+
+
+def column_values(name: str, value: Any, matrix_name: str, matrix: Any, length: int, **bounds: Any) -> NDArray[np.float64]:
+    """Return one number for each column of a matrix, in the order of the columns; bounds as in `scalar_or_vector`."""
+    check_order(name, value, matrix_name, matrix, axis="columns")
+    return scalar_or_vector(name, value, length, np.dtype(np.float64), per=f"column of {matrix_name}", **bounds)
 
 
 def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rule: str) -> None:

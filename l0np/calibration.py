@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np import noise, validation
 from l0np.callbacks import Progress, calibration_report
-from l0np.distances import distance_of
+from l0np.distances import Distance, distance_of
 from l0np.errors import InputError
 from l0np.links import ExponentialLink, Link
 from l0np.model import GatedModel
@@ -19,7 +19,7 @@ from l0np.optimizers import Parameter
 from l0np.penalties import l2_penalty
 from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
 from l0np.state import State
-from l0np.targets import TargetOptions, Targets
+from l0np.targets import TargetOptions, Targets, check_options
 
 SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarithm
 
@@ -301,11 +301,9 @@ class SparseCalibrationWeights(GatedModel):
         >>> model.predict(M).round(4)
         array([ 8., 10.])
         """
-        found = distance_of(distance, bounds)
-        if not found.lower > 0:
-            raise InputError(f"bounds[0] must be above 0, for these weights have logarithms; got {found.lower:g}")
-        if total is not None:
-            total = validation.real_number("total", total, above=0.0)
+        check_options("refit", options)
+        found = distance_within(distance, bounds, no_zero="for these weights have logarithms")
+        total = fixed_total(total)
         matrix = self._host_matrix("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
         is_selected = self._test_time_weights(self._state) != 0
@@ -320,6 +318,7 @@ class SparseCalibrationWeights(GatedModel):
             base = base * (base.sum() / base[selected].sum())
         else:
             base = validation.column_values("reference", reference, "M", M, self.n_features, above=0.0)
+        targets.check_sizes(matrix, "init_weights" if reference is None else "reference", base)
         refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
         log_weight = np.array(self._state.theta.value)
         log_weight[selected] = np.log(refit.weights)
@@ -365,6 +364,24 @@ class SparseCalibrationWeights(GatedModel):
         """Return the sum of squared ungated weights."""
         with np.errstate(all="ignore"):  # of the gradient, which is not wanted here
             return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
+
+
+def distance_within(distance: Any, bounds: Any, no_zero: str = "") -> Distance:
+    """Return a distance that a user names with its bounds; a reason refuses bounds within which a weight may be 0 or less."""
+    lower, upper = validation.pair("bounds", bounds, "a pair (lower, upper), None for no bound")
+    found = distance_of(distance, (None if isinstance(lower, float) and lower == -np.inf else lower, upper))
+    if no_zero and not found.lower > 0:
+        raise InputError(f"bounds[0] must be above 0, {no_zero}; got {lower}")
+    return found
+
+
+def fixed_total(total: Any) -> float | None:
+    """Check the sum that weights must have, if any."""
+    if total is None:
+        return None
+    number = validation.real_number("total", total, above=0.0)
+    validation.check_squarable("total", number, validation.DIVISIBLE)
+    return number
 
 
 def _describe_groups(groups: NDArray[Any] | None, normalize: bool, multipliers: Mapping[Any, float] | None) -> str:

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from l0np import metrics, validation
 from l0np.entries import weighted_totals
-from l0np.matrix import ColumnMatrix
 from l0np.tables import NAME_WIDTH, TargetTable, number, percent, shorten
-from l0np.targets import TargetOptions, Targets
+from l0np.targets import TargetOptions, Targets, check_options
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 WITHIN = (0.05, 0.10, 0.25)  # relative errors for which the share of targets is told
@@ -230,9 +229,9 @@ def diagnose(
     targets                        2   10.00%   10.00%   20.00%     50%     50%    100%  men
     held out                       1   20.00%   20.00%   20.00%      0%      0%    100%  age
     """
-    matrix = ColumnMatrix.of(M)
-    n_targets, n_records = matrix.shape
-    targets = Targets.build(y, n_targets, M=M, **options)
+    check_options("diagnose", options)
+    matrix, targets = Targets.of(M, y, options)
+    n_records = matrix.shape[1]
     validation.check_order("weights", weights, "M", M, axis="columns")
     checked = validation.vector("weights", weights, n_records, np.dtype(np.float64), per="column of M")
     base = None
@@ -240,6 +239,7 @@ def diagnose(
         base = validation.column_values("base_weights", base_weights, "M", M, n_records, at_least=0.0)
         validation.check_order("base_weights", base_weights, "weights", weights)  # where M has no labels
         validation.check_elements("base_weights", base, (base == 0) & (checked != 0), "must be above 0 where a weight is not 0")
+    targets.check_sizes(matrix, "weights", checked)
     return Diagnostics.of(targets, weighted_totals(matrix, checked), checked, base)
 
 
@@ -257,6 +257,7 @@ def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[Tar
     cars                 8              10             2    25.00%
     people              10              10             0     0.00%
     """
+    check_options("target_table", options)
     return diagnose(M, y, weights, **options).targets
 
 

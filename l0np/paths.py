@@ -1,5 +1,7 @@
 """Paths: the same problem answered for many sizes, and the smallest that is good enough."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -12,7 +14,7 @@ from l0np import validation
 from l0np.errors import InputError
 from l0np.refit import DEFAULT_BOUNDS
 from l0np.selection import METHODS, Calibration, Study, Training, gated_model, governed, priced
-from l0np.targets import TargetOptions
+from l0np.targets import TargetOptions, check_options
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,10 +100,9 @@ class CalibrationPath:
         most = np.inf if max_error is None else validation.real_number("max_error", max_error, at_least=0.0)
         share, limit = 0.0, np.inf
         if share_within is not None:
-            if not isinstance(share_within, tuple | list) or len(share_within) != 2:
-                raise validation.wrong_kind("share_within", "a pair (share of targets, relative error)", share_within)
-            share = validation.real_number("share_within[0]", share_within[0], at_least=0.0, at_most=1.0)
-            limit = validation.real_number("share_within[1]", share_within[1], at_least=0.0)
+            given = validation.pair("share_within", share_within, "a pair (share of targets, relative error)")
+            share = validation.real_number("share_within[0]", given[0], at_least=0.0, at_most=1.0)
+            limit = validation.real_number("share_within[1]", given[1], at_least=0.0)
         for answer in self.answers:
             errors = np.abs(answer.targets.relative_error[answer.targets.fitted])
             if errors.max() <= most and (errors <= limit).mean() >= share:
@@ -134,7 +135,7 @@ def l0_path(
     Parameters
     ----------
     M, y, base_weights, method, distance, bounds, total, epochs, lr, device, seed, **options
-        As in `calibrate`; `epochs` for each size, a third of it after the first.
+        As in `calibrate`; `epochs` for each size, a third of it after the first. The least of `bounds` must be above 0.
     n_active : sequence of int
         The numbers of records; or
     lambda_l0 : sequence of float
@@ -162,6 +163,7 @@ def l0_path(
     >>> len(path.smallest_adequate(max_error=0.001).indices)
     20
     """
+    check_options("l0_path", options)
     if (n_active is None) == (lambda_l0 is None):
         raise InputError("l0_path needs n_active or lambda_l0, one of them")
     choice = validation.one_of("method", method, METHODS)

@@ -12,6 +12,8 @@ Three ways to select, and the rule by which "auto" takes one (measured by ``benc
    training does not, "auto" trains them and swaps records as above; it takes what comes closer.
 """
 
+from __future__ import annotations
+
 import secrets
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,11 +23,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np import metrics, validation
+from l0np.aggregates import Aggregate, listed
 from l0np.backends import device_name
 from l0np.backends.numpy import NumpyBackend
-from l0np.calibration import SparseCalibrationWeights
+from l0np.calibration import SparseCalibrationWeights, distance_within, fixed_total
 from l0np.diagnostics import Diagnostics
-from l0np.distances import Distance, distance_of
+from l0np.distances import Distance
 from l0np.entries import weighted_totals
 from l0np.errors import InputError
 from l0np.exchange import exchange, pursue
@@ -36,7 +39,7 @@ from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
 from l0np.swaps import Choice, Swaps
 from l0np.tables import TargetTable
-from l0np.targets import TargetOptions, Targets
+from l0np.targets import TargetOptions, Targets, check_options
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +51,7 @@ SAMPLES, SAMPLES_SIZE = 3, 1e6  # balanced samples that are drawn before another
 FULL_EPOCHS, FULL_LEARNING_RATE = 300, 0.05  # of the training without gates that stands in for the refit of all records
 FULL_ERROR, FULL_LOOK = 1e-3, 50  # root mean square of the errors at which it ends, and epochs between two looks at them
 AS_GOOD = 1.01  # times the loss that all records leave
+EVERY_RECORD = "where records are selected, for one with a weight of 0 or less would not be kept"
 KEEP_PROBABILITY, TEMPERATURE = 0.9, 0.35  # of gates in training
 
 
@@ -155,7 +159,8 @@ def calibrate(
         How the distance of weights to reference weights is measured: see `l0np.distances`.
     bounds : (float or None, float or None)
         Least and largest ratio of weight to reference weight, None for no bound: "chi-square" may then make weights negative,
-        "raking" and "logit" keep ratios at 1e-4 and above.
+        "raking" and "logit" keep ratios at 1e-4 and above. With `n_active` the least must be above 0, so that every selected
+        record keeps a weight; classical calibration takes (0, None) and (None, None) too.
     total : float, optional
         A sum that the weights must have.
     epochs, lr, device
@@ -188,9 +193,10 @@ def calibrate(
     >>> bool(answer.diagnostics.effective_sample_size > 45)
     True
     """
+    check_options("calibrate", options)
     choice = validation.one_of("method", method, METHODS)
-    training = Training.checked(epochs, lr)
-    study = Study.checked(M, y, base_weights, distance, bounds, total, device, seed, options)
+    training, selects = Training.checked(epochs, lr), n_active is not None
+    study = Study.checked(M, y, base_weights, distance, bounds, total, device, seed, options, selects=selects)
     if n_active is None:
         return study.calibrate_all().keep_all()
     count = study.checked_count("n_active", n_active)
@@ -205,11 +211,11 @@ class Training:
     lr: float
 
     @classmethod
-    def checked(cls, epochs: Any, lr: Any) -> "Training":
+    def checked(cls, epochs: Any, lr: Any) -> Training:
         """Check what a user says."""
         return cls(validation.whole_number("epochs", epochs, at_least=1), validation.real_number("lr", lr, above=0.0))
 
-    def later(self) -> "Training":
+    def later(self) -> Training:
         """Return the training of a model that another size has trained before."""
         return replace(self, epochs=max(self.epochs // 3, 1))
 
@@ -231,27 +237,38 @@ class Study:
 
     @classmethod
     def checked(
-        cls, M: Any, y: Any, base_weights: Any, distance: Any, bounds: Any, total: Any, device: str, seed: Any, options: Any
-    ) -> "Study":
-        """Check what the user gave."""
-        found = distance_of(distance, bounds)
-        matrix = ColumnMatrix.of(M)
-        targets = Targets.build(y, matrix.shape[0], M=M, **options)
+        cls,
+        M: Any,
+        y: Any,
+        base_weights: Any,
+        distance: Any,
+        bounds: Any,
+        total: Any,
+        device: str,
+        seed: Any,
+        options: Any,
+        *,
+        selects: bool = True,
+    ) -> Study:
+        """Check what the user gave; where records are selected, none may get the weight 0."""
+        found = distance_within(distance, bounds, no_zero=EVERY_RECORD if selects else "")
+        total = fixed_total(total)
+        matrix, targets = Targets.of(M, y, options)
         base = validation.column_values("base_weights", base_weights, "M", M, matrix.shape[1], at_least=0.0)
         if not base.any():
             raise InputError("base_weights are all 0: there is no record to select")
-        if total is not None:
-            total = validation.real_number("total", total, above=0.0)
+        targets.check_sizes(matrix, "base_weights", base)
         seed = secrets.randbits(63) if seed is None else validation.whole_number("seed", seed, at_least=0, at_most=LARGEST_SEED)
         for_fit: dict[str, Any] = {name: value for name, value in options.items() if name != "names"}
         for_fit |= {
             "loss_type": "relative",
             "target_scales": targets.error_scale,
             "exclude": None if targets.fitted.all() else ~targets.fitted,
+            "aggregates": _scaled(options.get("aggregates"), targets),
         }
         return cls(matrix, targets, base, found, total, device_name(device), seed, for_fit, calibrated=base)
 
-    def calibrate_all(self) -> "Study":
+    def calibrate_all(self) -> Study:
         """Return the study with the weights that all records need to meet the targets."""
         eligible, weights = np.flatnonzero(self.base), self.base.copy()
         counts = np.diff(self.matrix.indptr).astype(np.float64)
@@ -389,6 +406,16 @@ class Study:
         """Return whether a selection misses no target that all records together meet."""
         unreachable = 0 if self.full is None else len(self.full.missed)
         return len(choice.refit.missed) <= unreachable or choice.loss <= self._least_loss
+
+
+def _scaled(aggregates: Any, targets: Targets) -> list[Aggregate] | None:
+    """Return the aggregates as `fit` takes them, with the scales by which refits divide their errors."""
+    if aggregates is None:
+        return None
+    given = listed("aggregates", aggregates)
+    return [
+        replace(one, scales=checked.totals.error_scale) for (_, one), checked in zip(given, targets.aggregates, strict=True)
+    ]
 
 
 def _balanced(study: Study, k: int, training: Training) -> Calibration:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np import validation
+from l0np.calibration import distance_within
 from l0np.entries import weighted_totals
 from l0np.feasibility import feasibility, row_ranges
 from l0np.findings import Rows, TargetChecks
 from l0np.matrix import ColumnMatrix
+from l0np.refit import DEFAULT_BOUNDS
 from l0np.row_dependence import proportional_rows, row_dependence
-from l0np.targets import TargetOptions, Targets
+from l0np.targets import TargetOptions, Targets, check_options
 
 ROUNDING = 1e-9  # relative difference of two numbers that are meant to be the same
 INCONSISTENT = 1e-6  # the same where the numbers come from a decomposition
@@ -34,7 +35,7 @@ def check_targets(
     y: ArrayLike,
     base_weights: ArrayLike | None = None,
     *,
-    bounds: tuple[float, float | None] = (0.0, None),
+    bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
     **options: Unpack[TargetOptions],
 ) -> TargetChecks:
     """Look for targets that cannot be met, or not together, and for those that look wrong, before training.
@@ -53,8 +54,9 @@ def check_targets(
         The targets.
     base_weights : float or array of shape (N,), optional
         Weights to start from, 0 or more; 1 by default. They decide what size of a target is usual, and the bounds.
-    bounds : (float, float or None)
-        Least and largest ratio of a weight to its base weight; None for no largest.
+    bounds : (float or None, float or None)
+        Least and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`, and like there by
+        default. (0, None) asks whether any weights meet the targets that are not negative, such as those of a selection.
     **options
         What `SparseCalibrationWeights.fit` takes about targets, and `names`. Tolerances widen what counts as met,
         `target_scales` are what misses are relative to (``max(|y|, 1)`` by default), `target_groups` are compared within.
@@ -86,14 +88,14 @@ def check_targets(
       dependent rows            1   cars
       records in no target      1   3
     """
-    matrix = ColumnMatrix.of(M)
-    n_targets, n_records = matrix.shape
-    targets = Targets.build(y, n_targets, M=M, **options)
+    check_options("check_targets", options)
+    within = distance_within("chi-square", bounds)
+    matrix, targets = Targets.of(M, y, options)
+    n_records = matrix.shape[1]
     base = 1.0 if base_weights is None else base_weights
     base = validation.column_values("base_weights", base, "M", M, n_records, at_least=0.0)
-    lower, upper = _bounds(bounds)
-    least = lower * base
-    most = upper * base if np.isfinite(upper) else np.where(base > 0, np.inf, 0.0)
+    targets.check_sizes(matrix, "base_weights", base)
+    least, most = (np.multiply(ratio, base, out=np.zeros(n_records), where=base > 0) for ratio in (within.lower, within.upper))
     alone = _rows_alone(targets, matrix, least, most)
     multiples = _multiples(targets, matrix)
     return TargetChecks(
@@ -106,15 +108,6 @@ def check_targets(
         **_rank(targets, matrix, multiples),
         **_together(targets, matrix, least, most, alone["unreachable"]),
     )
-
-
-def _bounds(bounds: Any) -> tuple[float, float]:
-    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
-        raise validation.wrong_kind("bounds", "two ratios to the base weight (least, largest or None)", bounds)
-    lower = validation.real_number("bounds[0]", bounds[0], at_least=0.0)
-    if bounds[1] is None or bounds[1] == np.inf:
-        return lower, np.inf
-    return lower, validation.real_number("bounds[1]", bounds[1], at_least=lower, above=0.0)
 
 
 def _rows_alone(

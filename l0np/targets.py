@@ -34,6 +34,16 @@ class TargetOptions(TypedDict, total=False):
     names: Sequence[str] | None
 
 
+def check_options(function: str, options: Mapping[str, Any]) -> None:
+    """Refuse, in the name of a public function, keyword arguments that are not among the `TargetOptions`."""
+    unknown = [name for name in options if name not in TargetOptions.__annotations__]
+    if unknown:
+        known = ", ".join(TargetOptions.__annotations__)
+        raise InputTypeError(
+            f"{function}() takes no argument {unknown[0]!r}{validation.and_more(len(unknown))}; of targets it takes {known}"
+        )
+
+
 class Products(Protocol):
     """What a loss needs of the backend on whose device the predictions live."""
 
@@ -196,14 +206,21 @@ class Targets:
         weights = group_weights(groups, n_targets, normalize, multipliers, fitted)
         weights *= per_row("target_weights", target_weights, 1.0, at_least=0.0)
         scale = scale_of(target) if target_scales is None else per_row("target_scales", target_scales, 1.0, above=0.0)
+        cap = per_row("caps", caps, np.inf, above=0.0, infinite=True)
+        tolerance = per_row("tolerances", tolerances, 0.0, at_least=0.0)
+        for name, sizes in (("y", target), ("target_weights", weights), ("tolerances", tolerance)):
+            validation.check_squarable(name, np.abs(sizes).max(), validation.DIVISIBLE)
+        finite = np.where(cap < np.inf, cap, 1.0)
+        for name, divisors in (("target_scales", np.ones(1) if target_scales is None else scale), ("caps", finite)):
+            validation.check_squarable(name, divisors, validation.DIVISIBLE, "[{}]")
         rule = 'the relative loss divides by y + 1; give target_scales, use loss_type="mse" or exclude these targets'
         validation.check_elements("y", target, (scale == 0) & fitted, rule)
         targets = cls(
             value=target,
             scale=np.where(scale == 0, 1.0, scale),
             weights=weights,
-            tolerance=per_row("tolerances", tolerances, 0.0, at_least=0.0),
-            cap=per_row("caps", caps, np.inf, above=0.0, infinite=True),
+            tolerance=tolerance,
+            cap=cap,
             fitted=fitted,
             groups=groups,
             names=row_names,
@@ -215,6 +232,13 @@ class Targets:
             is_matrix = getattr(one.members, "ndim", 1) == 2
             validation.check_order(*((f"{name}.T", one.members.T) if is_matrix else (name, one.members)), *reference)
         return replace(targets, aggregates=_aggregated(aggregates, targets, loss_type))
+
+    @classmethod
+    def of(cls, M: Any, y: ArrayLike, options: TargetOptions) -> tuple[ColumnMatrix, Self]:
+        """Check a matrix and its targets, for what is exact; not the names of the options."""
+        matrix = ColumnMatrix.of(M)
+        validation.check_rows("M", matrix.shape, "y", y)
+        return matrix, cls.build(y, matrix.shape[0], M=M, **options)
 
     @classmethod
     def plain(cls, value: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
@@ -253,6 +277,17 @@ class Targets:
         aggregates = tuple(replace(a, totals=a.totals.scaled_by_errors()) for a in self.aggregates)
         return replace(self, scale=self.error_scale, aggregates=aggregates)
 
+    def check_sizes(self, matrix: ColumnMatrix, name: str, weights: NDArray[np.float64]) -> None:
+        """Refuse a matrix and weights, called `name`, with which squares of relative errors leave the range of float64."""
+        limits, (entry, sizes) = validation.DIVISIBLE, (_largest(matrix), np.abs(weights))
+        validation.check_squarable("M", entry, limits)
+        validation.check_squarable(name, sizes.max(), limits)
+        estimate = entry * float(sizes.sum())
+        for part, factor in ((self, 1.0), *((a.totals, _largest(a.matrix) * len(self)) for a in self.aggregates)):
+            largest = max(estimate * factor, float(np.abs(part.value).max())) / float(part.error_scale.min())
+            if largest > limits[1]:
+                raise InputError(f"M @ {name} or y may be {largest:.3g} times what errors are divided by: use other units")
+
     def loss(self, products: Products) -> Loss:
         """Return the loss on a backend's device: the plain squares where nothing else was asked for."""
         value, scale, weights = (products.asarray(array) for array in (self.value, self.scale, self.weights))
@@ -264,6 +299,10 @@ class Targets:
         if not self.aggregates:
             return own
         return Sum([own, *(_loss_of_totals(a, products) for a in self.aggregates)], products.xp.empty_like(value))
+
+
+def _largest(matrix: ColumnMatrix) -> float:
+    return float(max(matrix.data.max(initial=0.0), -matrix.data.min(initial=0.0)))
 
 
 def _loss_of_totals(aggregate: AggregatedTargets, products: Products) -> Aggregated:

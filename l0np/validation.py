@@ -8,7 +8,7 @@ import math
 import numbers
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 SHOWN = 5  # offending elements named in a message
 SQUARABLE = (1e-150, 1e150)  # sizes whose squares, and sums of many, stay in the range of float64
+DIVISIBLE = (1e-50, 1e50)  # sizes whose products and quotients may be squared too
 
 
 def whole_number(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
@@ -261,7 +262,30 @@ def scalar_or_vector(
 def column_values(name: str, value: Any, matrix_name: str, matrix: Any, length: int, **bounds: Any) -> NDArray[np.float64]:
     """Return one number for each column of a matrix, in the order of the columns; bounds as in `scalar_or_vector`."""
     check_order(name, value, matrix_name, matrix, axis="columns")
-    return scalar_or_vector(name, value, length, np.dtype(np.float64), per=f"column of {matrix_name}", **bounds)
+    result = scalar_or_vector(name, value, length, np.dtype(np.float64), per=f"column of {matrix_name}", **bounds)
+    check_squarable(name, np.abs(result), DIVISIBLE, "[{}]")
+    return result
+
+
+def pair(name: str, value: Any, wanted: str) -> tuple[Any, Any]:
+    """Return the two elements of a tuple, list, array or Series; `wanted` says what they are."""
+    try:
+        items = [] if isinstance(value, str | bytes | Mapping | Set) else list(value)
+    except TypeError:
+        items = []
+    if len(items) != 2:
+        raise wrong_kind(name, wanted, value)
+    return items[0], items[1]
+
+
+def check_rows(name: str, shape: tuple[int, int], target_name: str, target: Any) -> None:
+    """Refuse targets that are as many as the matrix has columns, and not rows: it is transposed."""
+    size = numeric_array(target_name, target).size
+    if size != shape[0] and size == shape[1]:
+        raise InputError(
+            f"{name} must have one row for each of the {size} values of {target_name}, it has shape {shape}. "
+            f"It looks transposed: pass {name}.T."
+        )
 
 
 def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rule: str) -> None:
@@ -272,13 +296,12 @@ def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rul
         raise InputError(f"{shown}{and_more(len(positions), SHOWN)}: {rule}")
 
 
-def check_squarable(name: str, sizes: NDArray[Any]) -> None:
-    """Refuse data of a size, or columns of `sizes`, whose squares are infinite or vanish; 0 may be."""
-    smallest, largest = SQUARABLE
+def check_squarable(name: str, sizes: Any, limits: tuple[float, float] = SQUARABLE, place: str = "[:, {}]") -> None:
+    """Refuse data of a size, or of several sizes, beyond limits outside which squares are infinite or vanish; 0 may be."""
+    sizes, (smallest, largest) = np.asarray(sizes), limits
     wrong = np.flatnonzero((sizes > largest) | ((sizes > 0) & (sizes < smallest)))
     if wrong.size:
-        where = f"{name}[:, {wrong[0]}]" if sizes.ndim else name
-        size = sizes[wrong[0]] if sizes.ndim else sizes
+        where, size = (name + place.format(wrong[0]), sizes[wrong[0]]) if sizes.ndim else (name, sizes)
         rule = "the squares leave the range of float64, use other units"
         raise InputError(f"{where} is of the size {size:.3g}{and_more(len(wrong))}: {rule}")
 

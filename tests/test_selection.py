@@ -12,7 +12,7 @@ from support import needs_numba, needs_speed
 
 import l0np
 from l0np import flight, rounding, selection
-from l0np.errors import InputError, InputTypeError
+from l0np.errors import InputError, InputTypeError, L0npError
 from l0np.exchange import _best_to_join, exchange, pursue
 from l0np.landing import land
 from l0np.matrix import ColumnMatrix
@@ -316,6 +316,18 @@ def test_kinds_of_matrices_give_one_answer():
         ({"n_active": 5, "total": 0}, InputError, "total"),
         ({"n_active": 5, "exclude": [99]}, InputError, "exclude"),
         ({"n_active": 5, "device": "gpu"}, InputError, "device must be one of"),
+        ({"n_active": 5, "bounds": (0, None)}, InputError, r"bounds\[0\] must be above 0, where records are selected.*got 0"),
+        ({"n_active": 5, "bounds": (None, None)}, InputError, r"bounds\[0\] must be above 0.*got None"),
+        ({"n_active": 5, "bounds": np.array([-1, 3])}, InputError, r"bounds\[0\] must be above 0.*got -1"),
+        ({"bounds": {0.05, 3}}, InputTypeError, "bounds must be a pair"),
+        ({"dtype": "float32"}, InputTypeError, r"calibrate\(\) takes no argument 'dtype'; of targets it takes loss_type, "),
+        ({"nactive": 5, "cap": 1}, InputTypeError, r"calibrate\(\) takes no argument 'nactive' \(and 1 more\)"),
+        ({"caps": 1e-300}, InputError, r"caps\[0\] is of the size 1e-300 \(and 7 more\)"),
+        ({"target_scales": 1e-300}, InputError, r"target_scales\[0\] is of the size 1e-300"),
+        ({"tolerances": 1e155}, InputError, r"tolerances is of the size 1e\+155"),
+        ({"base_weights": 1e200}, InputError, r"base_weights\[0\] is of the size 1e\+200"),
+        ({"total": 1e-300}, InputError, "total is of the size 1e-300"),
+        ({"target_scales": 1e-49}, InputError, "times what errors are divided by"),
     ],
 )
 def test_the_door_of_calibrate(options, error, text):
@@ -324,13 +336,78 @@ def test_the_door_of_calibrate(options, error, text):
         l0np.calibrate(M, y, **options)
 
 
-@pytest.mark.parametrize("options", [{"n_active": 0}, {"n_active": 5, "method": "magic"}, {"n_active": 5, "lr": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_active": 0},
+        {"n_active": 5, "method": "magic"},
+        {"n_active": 5, "lr": 0},
+        {"n_active": 5, "bounds": (0.0, None)},
+        {"n_active": 5, "distance": "logit", "bounds": (-1, 3)},
+        {"n_active": 5, "dtype": "float32"},
+    ],
+)
 @pytest.mark.parametrize("study", [l0np.calibrate, lambda M, y, n_active, **rest: l0np.l0_path(M, y, [n_active], **rest)])
 def test_what_is_refused_is_refused_before_any_work(monkeypatch, study, options):
     monkeypatch.setattr(Study, "refit", lambda *arguments: pytest.fail("work was done"))
     M, y, _ = problem()
-    with pytest.raises(InputError):
+    with pytest.raises(L0npError):
         study(M, y, **options)
+
+
+@pytest.mark.parametrize("bounds", [[0.3, None], np.array([0.3, 3.0]), (0.3, np.inf), [1e-9, 3]])
+def test_bounds_of_any_kind_keep_every_record(bounds):
+    M, y, base = problem()
+    answer = l0np.calibrate(M, y, 20, base, bounds=bounds, seed=0)
+    assert (answer.selected_weights > 0).all()
+    assert (answer.selected_weights >= bounds[0] * answer.reference_weights * (1 - 1e-6)).all()
+    assert l0np.calibrate(M, y, base_weights=base, bounds=[-np.inf, np.inf]).method == "all"  # without a selection
+
+
+@pytest.mark.parametrize("size", [1e-155, 1e-60, 1e60, 1e155, 1e200])
+def test_sizes_whose_squares_leave_the_range_are_refused(size):
+    M, y, base = problem()
+    weights = {"weights": size * base}
+    for call in (
+        lambda: l0np.calibrate(size * M, y),
+        lambda: l0np.calibrate(M, size * y),
+        lambda: l0np.calibrate(M, y, 5, size * base),
+        lambda: l0np.check_targets(M, size * y),
+        lambda: l0np.diagnose(size * M, y, base),
+        lambda: l0np.diagnose(M, y, **weights),
+        lambda: l0np.diagnose(M, y, base, size * base),
+        lambda: l0np.target_table(M, size * y, base),
+        lambda: l0np.SparseCalibrationWeights(300, device="numpy", dtype="float64").refit(M, y, reference=size * base),
+    ):
+        with pytest.raises(InputError, match=r"is of the size .*(leave the range of float64|and \d+ more)"):
+            call()
+
+
+@pytest.mark.parametrize("power", [-1, 1])
+def test_the_largest_and_smallest_sizes_overflow_nowhere(power):
+    size = 1e40**power
+    M, y, base = problem()
+    options = {"caps": 1e-49, "tolerances": 1e-6 * size, "target_scales": y * size, "aggregates": [[1, 1] + 6 * [0]]}
+    for matrix, weights in ((size * M, base), (M, size * base)):
+        answer = l0np.calibrate(matrix, size * y, 20, weights, seed=0, **options)
+        assert np.isfinite(answer.weights).all()
+        str(l0np.diagnose(matrix, size * y, answer.weights, weights, **options))
+
+
+def test_a_matrix_that_looks_transposed():
+    M, y, base = problem()
+    for call in (l0np.calibrate, l0np.check_targets, lambda M, y: l0np.diagnose(M, y, base)):
+        with pytest.raises(InputError, match=r"M must have one row .* it has shape \(300, 8\)\. .* pass M\.T"):
+            call(M.T, y)
+
+
+@needs_speed
+def test_totals_of_minus_one_train_gates_too():
+    M, y, base = problem()
+    totals = l0np.Aggregate([0, 0, 0, 1, 1, 2, 2, 2], totals=[-1.0, 2.0, 3.0], weight=1e-9)
+    for method in ("balanced", "gates"):
+        answer = l0np.calibrate(M, y, 30, base, method=method, epochs=30, aggregates=totals, seed=0)
+        assert answer.diagnostics.aggregates.n == 3
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from support import small_problem
 
-from l0np import ColumnMatrix, check_targets, target_checks
+from l0np import ColumnMatrix, calibrate, check_targets, target_checks
 from l0np.errors import InputError, InputTypeError, L0npError
 from l0np.feasibility import feasibility, row_ranges
 from l0np.row_dependence import proportional_rows, row_dependence
@@ -58,7 +58,7 @@ def test_reachability_is_that_of_the_corners():
 
 def test_reasons():
     M = [[0, 0, 0], [1, 2, 0], [-1, 0, -1], [1, -1, 0], [0, 0, 0], [1, 1, 1]]
-    found = check_targets(M, [5, -1, 2, -100, 0, 0], names=list("abcdef"))
+    found = check_targets(M, [5, -1, 2, -100, 0, 0], names=list("abcdef"), bounds=(0, None))
     assert dict(zip(found.unreachable.tolist(), found.unreachable_why, strict=True)) == {
         0: "no record has a part in it",
         1: "every part of it is positive",
@@ -71,6 +71,16 @@ def test_reasons():
     assert narrow.unreachable_why == ("weights within the bounds give at most 9",)
     narrow = check_targets(M[5:], [0.5], base_weights=2.0, bounds=(0.1, None))
     assert narrow.unreachable_why == ("weights within the bounds give at least 0.6",)
+
+
+def test_bounds_are_those_of_calibrate():
+    M, y = [[1, 1, 1], [1, 0, 0]], [3, 0.01]  # the first record may not fall so far
+    for options in ({}, {"bounds": (0, None)}, {"bounds": (None, None)}, {"bounds": np.array([0.05, np.inf])}):
+        assert check_targets(M, y, **options).ok == (not calibrate(M, y, **options).missed)
+    assert check_targets(M, y).unreachable.tolist() == [1]
+    negative = check_targets(M, [3.0, -4.0], [1.0, 1.0, 0.0], bounds=(None, None))  # the last stays at 0
+    assert negative.ok
+    assert check_targets(M, [3.0, -4.0], bounds=(-3, None)).unreachable.tolist() == [1]
 
 
 def test_records_without_base_weight_cannot_help():
@@ -311,14 +321,19 @@ def test_names_from_a_frame_and_long_lists():
     [
         ({"base_weights": -1}, InputError, "base_weights must be at least 0, got -1"),
         ({"base_weights": [1, 2]}, InputError, "base_weights must have one value for each column of M: 60 wanted"),
-        ({"bounds": (-1, 2)}, InputError, "bounds[0] must be at least 0, got -1"),
-        ({"bounds": (2, 1)}, InputError, "bounds[1] must be at least 2, got 1"),
-        ({"bounds": (0, 0)}, InputError, "bounds[1] must be above 0, got 0"),
-        ({"bounds": 3}, InputTypeError, "bounds must be two ratios to the base weight"),
-        ({"bounds": (0, 1, 2)}, InputTypeError, "bounds must be two ratios"),
-        ({"bounds": "01"}, InputTypeError, "bounds must be two ratios"),
+        ({"bounds": (2, 1)}, InputError, "bounds[0] must be at most 1, got 2"),
+        ({"bounds": (0, 0)}, InputError, "bounds[1] must be at least 1, got 0"),
+        ({"bounds": 3}, InputTypeError, "bounds must be a pair (lower, upper), None for no bound"),
+        ({"bounds": (0, 1, 2)}, InputTypeError, "bounds must be a pair"),
+        ({"bounds": "01"}, InputTypeError, "bounds must be a pair"),
         ({"exclude": [99]}, InputError, "exclude[0] = 99"),
         ({"tolerances": -1}, InputError, "tolerances must be at least 0"),
+        (
+            {"total": 5},
+            InputTypeError,
+            "check_targets() takes no argument 'total'; of targets it takes loss_type, ",
+        ),
+        ({"base_weights": 1e60}, InputError, "base_weights[0] is of the size 1e+60 (and 59 more)"),
     ],
 )
 def test_check_targets_refuses(options, error, message):

@@ -1045,6 +1045,22 @@ def test_series_in_another_order_than_the_rows_are_refused():
     assert_refused(lambda: linear.fit(frame, series[::-1]), InputError, ["reindex(X.index)"], linear)
 
 
+@pytest.mark.parametrize("function", ["calibrate", "l0_path", "check_targets", "diagnose", "target_table", "refit"])
+@pytest.mark.parametrize("option", ["dtype", "n_targets", "tolerance", "n_actives"])
+def test_unknown_options_are_refused_in_the_name_of_the_function(function, option):
+    model = SparseCalibrationWeights(N, seed=1, device="numpy")
+    call = {
+        "l0_path": lambda **options: l0np.l0_path(M, Y, [3], **options),
+        "diagnose": lambda **options: l0np.diagnose(M, Y, np.ones(N), **options),
+        "target_table": lambda **options: l0np.target_table(M, Y, np.ones(N), **options),
+        "calibrate": lambda **options: l0np.calibrate(np.zeros(3), Y, **options),  # before anything is looked at
+        "check_targets": lambda **options: l0np.check_targets(M, Y, **options),
+        "refit": lambda **options: model.refit(M, Y, **options),
+    }[function]
+    parts = [f"{function}() takes no argument '{option}'", "tolerances, caps, aggregates, exclude, names"]
+    assert_refused(lambda: call(**{option: 1}), InputTypeError, parts, model)
+
+
 def labelled():
     """Return a frame with names of rows and columns, its targets and weights of its records."""
     pandas = pytest.importorskip("pandas")

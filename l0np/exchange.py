@@ -90,7 +90,8 @@ def _solution(rows: Floats, target: Floats, selected: NDArray[np.int64]) -> tupl
 
 def _price_of_leaving(rows: Floats, weights: Floats) -> Floats:
     """Return by how much the squared error grows when a record leaves and the others take over."""
-    return np.asarray(weights**2 / np.diag(np.linalg.pinv(rows.T @ rows, hermitian=True)))
+    spread = np.diag(np.linalg.pinv(rows.T @ rows, hermitian=True))
+    return np.divide(weights**2, spread, out=np.zeros(len(weights)), where=spread > 0)  # 0 for a record in no target
 
 
 def _best_to_join(rows: Floats, squares: Floats, target: Floats, selected: NDArray[np.int64]) -> int:

@@ -19,6 +19,7 @@ from l0np.optimizers import Parameter
 from l0np.penalties import l2_penalty
 from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
 from l0np.state import State
+from l0np.tables import counted
 from l0np.targets import TargetOptions, Targets, check_options
 
 SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarithm
@@ -387,7 +388,7 @@ def fixed_total(total: Any) -> float | None:
 def _describe_groups(groups: NDArray[Any] | None, normalize: bool, multipliers: Mapping[Any, float] | None) -> str:
     if groups is None:
         return "Groups: none (uniform weights)"
-    parts = [f"{len(np.unique(groups))} groups", f"normalize={'on' if normalize else 'off'}"]
+    parts = [counted(len(np.unique(groups)), "group"), f"normalize={'on' if normalize else 'off'}"]
     if multipliers is not None:
         parts.append(f"multipliers={dict(multipliers)}")
     return f"Groups: {', '.join(parts)}"

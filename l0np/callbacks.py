@@ -1,5 +1,7 @@
 """What a running fit tells: `Progress`, computed only where it is asked for, and the printed reports made of it."""
 
+from __future__ import annotations
+
 import csv
 import io
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from l0np import metrics, validation
 from l0np.backends.base import Backend
 from l0np.penalties import l0_penalty, l2_penalty
 from l0np.state import Problem, State, test_time_weights
-from l0np.tables import TargetTable
+from l0np.tables import TargetTable, counted
 from l0np.targets import Targets
 
 CSV_HEADER = ("epoch", "loss", "target_name", "target", "estimate", "error", "abs_error", "rel_abs_error")
@@ -122,7 +124,8 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
         )
         if held_out.size:
             print(  # noqa: T201
-                f"         Held out: {held_out.size} targets, mean_error={held_out.mean():.4%}, max_error={held_out.max():.1%}",
+                f"         Held out: {counted(held_out.size, 'target')}, mean_error={held_out.mean():.4%}, "
+                f"max_error={held_out.max():.1%}",
                 flush=True,
             )
 

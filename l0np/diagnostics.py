@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from l0np import metrics, validation
 from l0np.entries import weighted_totals
-from l0np.tables import NAME_WIDTH, TargetTable, number, percent, shorten
+from l0np.tables import NAME_WIDTH, TargetTable, columns, counted, number, percent, shorten
 from l0np.targets import TargetOptions, Targets, check_options
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -82,15 +82,17 @@ class Diagnostics:
         Quantiles 0, .01, .05, .25, .5, .75, .95, .99 and 1 (`QUANTILES`) of weight / base weight (the g-weight) over the active
         records; None without base weights.
     fitted : Errors
-        Of the targets that were fitted.
-    held_out : Errors or None
-        Of those that were excluded.
+        Of the targets that were to be met.
+    held_out, unweighted : Errors or None
+        Of those that were only scored: excluded, or of weight 0.
     by_group : dict from label to Errors
-        Of the fitted targets in each group; empty without groups.
+        Of the targets that were to be met in each group; empty without groups.
     aggregates : Errors or None
         Of the totals of targets, where there are any.
     targets : TargetTable
         All targets one by one.
+    totals : TargetTable or None
+        All totals of targets one by one, where there are any.
     """
 
     n_records: int
@@ -102,9 +104,11 @@ class Diagnostics:
     ratio_quantiles: tuple[float, ...] | None
     fitted: Errors
     held_out: Errors | None
+    unweighted: Errors | None
     by_group: dict[Any, Errors]
     aggregates: Errors | None
     targets: TargetTable
+    totals: TargetTable | None
 
     @classmethod
     def of(
@@ -115,12 +119,14 @@ class Diagnostics:
         base_weights: NDArray[np.float64] | None = None,
     ) -> Diagnostics:
         """Return the diagnostics of checked targets, their estimates, all weights and, where known, all base weights."""
-        table, active, fitted = TargetTable.of(targets, estimate), weights != 0, targets.fitted
+        table, active = TargetTable.of(targets, estimate), weights != 0
+        asked, idle = table.asked, table.fitted & ~table.asked
         ratios = None
         if base_weights is not None and active.any():
             ratios = tuple(np.quantile(weights[active] / base_weights[active], QUANTILES).tolist())
-        labels = [] if table.group is None else np.unique(table.group[fitted]).tolist()
-        totals = [TargetTable.of(a.totals, weighted_totals(a.matrix, estimate)) for a in targets.aggregates]
+        labels = [] if table.group is None else np.unique(table.group[asked]).tolist()
+        totals = [TargetTable.of(a.totals, weighted_totals(a.matrix, estimate), a.weight) for a in targets.aggregates]
+        all_totals = _joined(totals) if totals else None
         return cls(
             n_records=len(weights),
             n_active=int(active.sum()),
@@ -129,12 +135,23 @@ class Diagnostics:
             design_effect=metrics.design_effect(weights),
             top_share=metrics.top_share(weights),
             ratio_quantiles=ratios,
-            fitted=Errors.of(table[fitted]),
-            held_out=None if fitted.all() else Errors.of(table[~fitted]),
-            by_group={label: Errors.of(table[fitted & (table.group == label)]) for label in labels},
-            aggregates=Errors.of(_joined(totals)) if totals else None,
+            fitted=Errors.of(table[asked]),
+            held_out=None if table.fitted.all() else Errors.of(table[~table.fitted]),
+            unweighted=Errors.of(table[idle]) if idle.any() else None,
+            by_group={label: Errors.of(table[asked & (table.group == label)]) for label in labels},
+            aggregates=Errors.of(all_totals) if all_totals else None,
             targets=table,
+            totals=all_totals,
         )
+
+    @property
+    def verdict(self) -> str:
+        """Whether the targets and their totals are met, and how many targets were only scored, in words."""
+        parts = [_verdict(self.targets, "target")]
+        parts += [] if self.totals is None else [_verdict(self.totals, "aggregate")]
+        parts += [f"{self.held_out.n:,} held out"] if self.held_out else []
+        parts += [f"{self.unweighted.n:,} of weight 0"] if self.unweighted else []
+        return ", ".join(parts)
 
     def __repr__(self) -> str:
         """Show what is printed, so that an interactive session does too."""
@@ -154,22 +171,23 @@ class Diagnostics:
         yield f"{'largest 1% of records':<26}{percent(self.top_share):>12} of the total weight"
         if self.ratio_quantiles is not None:
             names = ["min", *(f"{q:.0%}" for q in QUANTILES[1:-1]), "max"]
-            yield f"{'weight / base weight':<26}" + "".join(f"{name:>9}" for name in names)
-            yield f"{'':<26}" + "".join(f"{ratio:>9.4g}" for ratio in self.ratio_quantiles)
+            rows = [["weight / base weight", *names], ["", *(f"{ratio:.4g}" for ratio in self.ratio_quantiles)]]
+            yield from columns(rows, (-26, *(9 for _ in names)))
 
     def _error_lines(self) -> Iterator[str]:
         rows: dict[str, Errors] = {"targets": self.fitted}
         rows |= {f"  {label}": errors for label, errors in self.by_group.items()}
         rows |= {"aggregates": self.aggregates} if self.aggregates else {}
         rows |= {"held out": self.held_out} if self.held_out else {}
-        width = min(max(24, *(len(name) for name in rows)), NAME_WIDTH)
-        limits = "".join(f"{f'<= {limit:.0%}':>8}" for limit in WITHIN)
-        yield f"{'relative errors':<{width}}{'number':>8}{'median':>9}{'mean':>9}{'worst':>9}{limits}  worst"
+        rows |= {"weight 0": self.unweighted} if self.unweighted else {}
+        limits = [f"<= {limit:.0%}" for limit in WITHIN]
+        cells = [["relative errors", "number", "median", "mean", "worst", *limits, "  worst"]]
         for name, errors in rows.items():
-            shares = "".join(f"{percent(share, 0):>8}" for share in errors.within)
-            numbers = "".join(f"{percent(error):>9}" for error in (errors.median, errors.mean, errors.worst))
+            sizes = [percent(error) for error in (errors.median, errors.mean, errors.worst)]
+            shares = [percent(share, 0) for share in errors.within]
             worst = shorten(", ".join(errors.worst_names[:1]), NAME_WIDTH)
-            yield f"{shorten(name, width):<{width}}{errors.n:>8,}{numbers}{shares}  {worst}".rstrip()
+            cells.append([shorten(name, NAME_WIDTH), f"{errors.n:,}", *sizes, *shares, f"  {worst}"])
+        yield from columns(cells, (-24, 8, 9, 9, 9, *(8 for _ in limits), -1))
 
 
 def diagnose(
@@ -259,6 +277,13 @@ def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[Tar
     """
     check_options("target_table", options)
     return diagnose(M, y, weights, **options).targets
+
+
+def _verdict(table: TargetTable, noun: str) -> str:
+    missed, asked = int(table.missed.sum()), int(table.asked.sum())
+    if missed:
+        return f"{missed:,} of {counted(asked, noun)} missed"
+    return f"all {noun}s met" if asked else f"no {noun} to meet"
 
 
 def _joined(tables: list[TargetTable]) -> TargetTable:

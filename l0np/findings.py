@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.tables import NAME_WIDTH, shorten
+from l0np.tables import NAME_WIDTH, counted, shorten
 from l0np.targets import Targets
 
 NAMED = 5  # targets that a printed line names
@@ -97,7 +97,7 @@ class TargetChecks:
         """Say what was found, a line for each check that found something."""
         verdict = "nothing keeps them from being met together" if self.ok else "they cannot all be met"
         fitted = int(self.targets.fitted.sum())
-        return "\n".join([f"{fitted:,} targets, {self.n_records:,} records: {verdict}", *self._lines()])
+        return "\n".join([f"{counted(fitted, 'target')}, {counted(self.n_records, 'record')}: {verdict}", *self._lines()])
 
     def _lines(self) -> Iterator[str]:
         reasons = [f"{self.name(i)} ({why})" for i, why in zip(self.unreachable, self.unreachable_why, strict=True)]
@@ -117,7 +117,7 @@ class TargetChecks:
         yield from _line("redundant", [" ~ ".join(self._names(rows)) for rows in self.redundant])
         if self.rank is not None:
             fitted = int(self.targets.fitted.sum())
-            yield f"  {'rank':<20}{self.rank:>7,} of {fitted:,} rows"
+            yield f"  {'rank':<20}{self.rank:>7,} of {counted(fitted, 'row')}"
         yield from _line("dependent rows", self._all(self.dependent))
         columns = [str(column) for column in self.unused_records[:NAMED]]
         yield from _line("records in no target", columns, len(self.unused_records))

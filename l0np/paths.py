@@ -14,6 +14,7 @@ from l0np import validation
 from l0np.errors import InputError
 from l0np.refit import DEFAULT_BOUNDS
 from l0np.selection import METHODS, Calibration, Study, Training, gated_model, governed, priced
+from l0np.tables import columns, share
 from l0np.targets import TargetOptions, check_options
 
 
@@ -30,9 +31,9 @@ class CalibrationPath:
     lambda_l0 : array of float
         Price of an open gate that each was found with, NaN where no gates were trained.
     mean_error, worst_error : arrays of float
-        Mean and largest absolute relative error of the fitted targets.
+        Mean and largest absolute relative error of the targets that were to be met.
     within : array of shape (number of answers, 3)
-        Share of the fitted targets within 5, 10 and 25 %.
+        Share of these targets within 5, 10 and 25 %.
     effective_sample_size : array of float
         Kish's, of each answer.
     """
@@ -69,14 +70,12 @@ class CalibrationPath:
 
     def __str__(self) -> str:
         """Tell each size in a line."""
-        lines = [f"{'records':>9}  {'method':<9}{'mean error':>12}{'worst':>10}{'<= 10%':>8}{'eff. size':>11}"]
+        rows = [["records", "  method", "mean error", "worst", "<= 10%", "eff. size"]]
         for answer in self.answers:
-            found = answer.diagnostics
-            lines.append(
-                f"{len(answer.indices):>9,}  {answer.method:<9}{found.fitted.mean:>12.2%}{found.fitted.worst:>10.1%}"
-                f"{found.fitted.within[1]:>8.0%}{found.effective_sample_size:>11,.1f}"
-            )
-        return "\n".join(lines)
+            found, errors = answer.diagnostics, answer.diagnostics.fitted
+            shares = [share(errors.mean, 2), share(errors.worst, 1), share(errors.within[1], 0)]
+            rows.append([f"{len(answer.indices):,}", f"  {answer.method}", *shares, f"{found.effective_sample_size:,.1f}"])
+        return "\n".join(columns(rows, (9, -11, 12, 10, 8, 11)))
 
     def smallest_adequate(
         self, max_error: float | None = None, share_within: tuple[float, float] | None = None
@@ -86,9 +85,9 @@ class CalibrationPath:
         Parameters
         ----------
         max_error : float, optional
-            No fitted target may have a larger relative error.
+            No target that was to be met may have a larger relative error.
         share_within : (float, float), optional
-            A share of the fitted targets and the relative error that it must keep to: (0.95, 0.1) for 95 % within 10 %.
+            A share of these targets and the relative error that it must keep to: (0.95, 0.1) for 95 % within 10 %.
 
         Raises
         ------
@@ -98,14 +97,14 @@ class CalibrationPath:
         if max_error is None and share_within is None:
             raise InputError("smallest_adequate needs max_error, share_within or both")
         most = np.inf if max_error is None else validation.real_number("max_error", max_error, at_least=0.0)
-        share, limit = 0.0, np.inf
+        least_share, limit = 0.0, np.inf
         if share_within is not None:
             given = validation.pair("share_within", share_within, "a pair (share of targets, relative error)")
-            share = validation.real_number("share_within[0]", given[0], at_least=0.0, at_most=1.0)
+            least_share = validation.real_number("share_within[0]", given[0], at_least=0.0, at_most=1.0)
             limit = validation.real_number("share_within[1]", given[1], at_least=0.0)
         for answer in self.answers:
-            errors = np.abs(answer.targets.relative_error[answer.targets.fitted])
-            if errors.max() <= most and (errors <= limit).mean() >= share:
+            errors = np.abs(answer.targets.relative_error[answer.targets.asked])
+            if not errors.size or (errors.max() <= most and (errors <= limit).mean() >= least_share):
                 return answer
         return None
 

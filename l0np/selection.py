@@ -38,7 +38,7 @@ from l0np.model import LARGEST_SEED
 from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
 from l0np.rounding import balanced_sample, inclusion_probabilities, largest_shares
 from l0np.swaps import Choice, Swaps
-from l0np.tables import TargetTable
+from l0np.tables import TargetTable, counted
 from l0np.targets import TargetOptions, Targets, check_options
 
 Floats = NDArray[np.float64]
@@ -76,7 +76,7 @@ class Calibration:
     diagnostics : Diagnostics
         Effective sample size, ratios to the base weights, errors by group.
     missed : tuple of str
-        Names of the fitted targets that could not be met within their tolerance.
+        Names of the targets, and then of the totals of targets, that were to be met and are not within their tolerance.
     converged : bool
         Whether the weights had come to rest.
     method : str
@@ -114,10 +114,9 @@ class Calibration:
 
     def __str__(self) -> str:
         """Tell how the records were selected, whether the targets are met, and the diagnostics."""
-        met = "all targets met" if not self.missed else f"{len(self.missed)} of {len(self.targets)} targets missed"
-        state = "converged" if self.converged else "not converged"
-        found = f"{len(self.indices):,} records ({self.method}), {state}, {met}{self.refit.told_bounds()}"
-        return f"Calibration: {found}\n\n{self.diagnostics}"
+        refit, kept = self.refit, counted(len(self.indices), "record")
+        told = f"{kept} ({self.method}), {refit.state}, {self.diagnostics.verdict}{refit.told_total()}{refit.told_bounds()}"
+        return f"Calibration: {told}\n\n{self.diagnostics}"
 
 
 def calibrate(
@@ -367,15 +366,16 @@ class Study:
         """Put an answer together."""
         weights = np.zeros(self.matrix.shape[1])
         weights[indices] = refit.weights
-        estimate = weighted_totals(self.matrix, weights)
+        found = Diagnostics.of(self.targets, weighted_totals(self.matrix, weights), weights, self.base)
+        tables = (found.targets, found.totals) if found.totals else (found.targets,)
         return Calibration(
             weights=weights,
             indices=indices,
             refit=refit,
             reference_weights=reference,
-            targets=TargetTable.of(self.targets, estimate),
-            diagnostics=Diagnostics.of(self.targets, estimate, weights, self.base),
-            missed=tuple(self.targets.name(i) for i in refit.missed),
+            targets=found.targets,
+            diagnostics=found,
+            missed=tuple(name for table in tables for name in table.name[table.missed].tolist()),
             method=method,
             lambda_l0=lambda_l0,
             seed=self.seed,
@@ -404,8 +404,11 @@ class Study:
 
     def suffices(self, choice: Choice) -> bool:
         """Return whether a selection misses no target that all records together meet."""
-        unreachable = 0 if self.full is None else len(self.full.missed)
-        return len(choice.refit.missed) <= unreachable or choice.loss <= self._least_loss
+        unreachable = 0 if self.full is None else self._n_missed(self.full)
+        return self._n_missed(choice.refit) <= unreachable or choice.loss <= self._least_loss
+
+    def _n_missed(self, refit: Refit) -> int:
+        return self.targets.missed(self.targets.value + refit.errors)
 
 
 def _scaled(aggregates: Any, targets: Targets) -> list[Aggregate] | None:

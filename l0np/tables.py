@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,6 +14,7 @@ from l0np.targets import Targets
 
 SHOWN = 10  # rows that a printed table has room for
 NAME_WIDTH = 40
+MANY_TIMES = 99.995  # shares from which a percentage of two decimals has nine characters
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,6 +33,8 @@ class TargetTable:
         Whether the error exceeds the tolerance (0 by default) by no more than a millionth of the scale, as in a refit.
     fitted : array of bool
         False for targets that were held out.
+    weight : array of float64
+        Weight of the squared error in what was minimised; 0 where the target was only scored.
     group : array, optional
         The label of each target's group.
     """
@@ -42,11 +46,12 @@ class TargetTable:
     relative_error: NDArray[np.float64]
     within_tolerance: NDArray[np.bool_]
     fitted: NDArray[np.bool_]
+    weight: NDArray[np.float64]
     group: NDArray[Any] | None = None
 
     @classmethod
-    def of(cls, targets: Targets, estimate: NDArray[np.float64]) -> TargetTable:
-        """Return the table of targets and what was estimated for them."""
+    def of(cls, targets: Targets, estimate: NDArray[np.float64], factor: float = 1.0) -> TargetTable:
+        """Return the table of targets and what was estimated for them; the factor is on their weights."""
         scale = targets.error_scale
         error = estimate - targets.value
         return cls(
@@ -57,6 +62,7 @@ class TargetTable:
             relative_error=error / scale,
             within_tolerance=metrics.is_met(error, targets.tolerance, scale),
             fitted=targets.fitted,
+            weight=targets.weights * factor,
             group=targets.groups,
         )
 
@@ -68,6 +74,16 @@ class TargetTable:
         """Return the rows that a slice, a mask or an array of indices picks."""
         picked: dict[str, Any] = {name: None if array is None else array[rows] for name, array in self._columns().items()}
         return TargetTable(**picked)
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Whether each target was to be met: neither held out nor of weight 0."""
+        return self.fitted & (self.weight > 0)
+
+    @property
+    def missed(self) -> NDArray[np.bool_]:
+        """Whether each target was to be met and is not within its tolerance."""
+        return self.asked & ~self.within_tolerance
 
     def worst(self, n: int) -> TargetTable:
         """Return the n rows with the largest relative errors, the worst first."""
@@ -88,33 +104,73 @@ class TargetTable:
 
     def __str__(self) -> str:
         """Show the worst targets."""
-        shown = self.worst(SHOWN)
-        width = min(max(len(name) for name in (*shown.name, "target")), NAME_WIDTH)
-        lines = [f"{'':{width}}{'target':>16}{'estimate':>16}{'error':>14}{'relative':>10}"]
+        shown, notes = self.worst(SHOWN), {(False, False): "  held out", (True, False): "  weight 0"}
+        rows = [["", "target", "estimate", "error", "relative", ""]]
         for i in range(len(shown)):
-            note = "" if shown.fitted[i] else "  held out"
-            numbers = f"{number(shown.target[i]):>16}{number(shown.estimate[i]):>16}{number(shown.error[i]):>14}"
-            lines.append(f"{shorten(shown.name[i], width):{width}}{numbers}{percent(shown.relative_error[i]):>10}{note}")
+            numbers = [number(column[i]) for column in (shown.target, shown.estimate, shown.error)]
+            note = notes.get((bool(shown.fitted[i]), bool(shown.asked[i])), "")
+            rows.append([shorten(shown.name[i], NAME_WIDTH), *numbers, percent(shown.relative_error[i]), note])
+        lines = columns(rows, (-len("target"), 16, 16, 14, 10, -1))
         rest = len(self) - len(shown)
         if rest:
             lines.append(f"... and {rest:,} more, each within {percent(np.abs(self.worst(SHOWN + 1).relative_error[-1]))}")
         return "\n".join(lines)
 
 
+def columns(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    """Return lines of cells below each other: right-aligned, or left where the width is negative.
+
+    A column is as wide as its width says, or as its longest cell needs: two spaces stand before every right-aligned one.
+
+    Examples
+    --------
+    >>> for line in columns([["cars", "12"], ["people", "123,456"]], (-6, 8)):
+    ...     print(line)
+    cars         12
+    people  123,456
+    """
+    longest = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    aligned = [max(-width, most) if width < 0 else max(width, most + 2) for width, most in zip(widths, longest, strict=True)]
+    return [
+        "".join(
+            cell.ljust(size) if width < 0 else cell.rjust(size) for cell, size, width in zip(row, aligned, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
 def number(value: float) -> str:
-    """Return a number as a reader likes it: whole from 1,000 on, else with four digits; "-" for NaN."""
+    """Return a number as a reader likes it: whole from 1,000 on, else with four digits, as from 1e15 on; "-" for NaN."""
     if np.isnan(value):
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def percent(value: float, digits: int = 2) -> str:
-    """Return a share as a percentage; tiny ones as a power of ten, for 0.00% would claim too much; "-" for NaN."""
-    if np.isnan(value):
-        return "-"
+    """Return a share as `share` does, but tiny ones as a power of ten, for 0.00% would claim too much."""
     if value and abs(value) < 0.5 * 10.0 ** -(digits + 2):
         return f"{100 * value:.0e}%"
-    return f"{value:.{digits}%}"
+    return share(value, digits)
+
+
+def share(value: float, digits: int) -> str:
+    """Return a share as a percentage; from 10,000 % on how many times the whole it is: "573x", "2e+06x"; "-" for NaN."""
+    if np.isnan(value):
+        return "-"
+    if abs(value) < MANY_TIMES:
+        return f"{value:.{digits}%}"
+    return f"{value:.0f}x" if abs(value) < 99_999.5 else f"{value:.0e}x"
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    Examples
+    --------
+    >>> counted(1, "record"), counted(1200, "record")
+    ('1 record', '1,200 records')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def shorten(text: str, width: int) -> str:

@@ -15,6 +15,7 @@ from l0np.findings import Rows, TargetChecks
 from l0np.matrix import ColumnMatrix
 from l0np.refit import DEFAULT_BOUNDS
 from l0np.row_dependence import proportional_rows, row_dependence
+from l0np.tables import counted
 from l0np.targets import TargetOptions, Targets, check_options
 
 ROUNDING = 1e-9  # relative difference of two numbers that are meant to be the same
@@ -221,4 +222,4 @@ def _together(
 
 
 def _too_large(rows: Rows, matrix: ColumnMatrix, most_targets: int, most_nonzeros: int) -> str:
-    return f"{len(rows):,} targets and {matrix.nnz:,} non-zeros; done up to {most_targets:,} and {most_nonzeros:,}"
+    return f"{counted(len(rows), 'target')} and {matrix.nnz:,} non-zeros; done up to {most_targets:,} and {most_nonzeros:,}"

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np import metrics, row_validation, validation
 from l0np.aggregates import Aggregate, adding_matrix, listed
+from l0np.entries import weighted_totals
 from l0np.errors import InputError, InputTypeError
 from l0np.losses import SCALES, Aggregated, Loss, RobustSquares, Sum, WeightedSquares, group_weights
 from l0np.matrix import ColumnMatrix
@@ -276,6 +277,12 @@ class Targets:
         """Return the targets with `error_scale` as their scales, and so their totals: the loss is then what refits minimise."""
         aggregates = tuple(replace(a, totals=a.totals.scaled_by_errors()) for a in self.aggregates)
         return replace(self, scale=self.error_scale, aggregates=aggregates)
+
+    def missed(self, estimate: NDArray[np.float64]) -> int:
+        """Return how many of the targets that are to be met, and of their totals, an estimate does not meet."""
+        met = metrics.is_met(estimate - self.value, self.tolerance, self.error_scale)
+        totals = ((a.totals, weighted_totals(a.matrix, estimate)) for a in self.aggregates if a.weight)
+        return int(np.count_nonzero((self.weights > 0) & ~met)) + sum(part.missed(sums) for part, sums in totals)
 
     def check_sizes(self, matrix: ColumnMatrix, name: str, weights: NDArray[np.float64]) -> None:
         """Refuse a matrix and weights, called `name`, with which squares of relative errors leave the range of float64."""

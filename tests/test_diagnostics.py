@@ -63,7 +63,7 @@ def test_table_uses_given_scales_and_names():
 def test_table_as_a_data_frame():
     frame = target_table(pd.DataFrame(M, index=list("abcd")), Y, WEIGHTS, target_groups=[1, 2, 1, 2]).to_pandas()
     assert list(frame.columns) == [
-        "name", "target", "estimate", "error", "relative_error", "within_tolerance", "fitted", "group",
+        "name", "target", "estimate", "error", "relative_error", "within_tolerance", "fitted", "weight", "group",
     ]  # fmt: skip
     assert frame["name"].tolist() == list("abcd")
     assert "group" not in target_table(M, Y, WEIGHTS).to_pandas().columns
@@ -78,6 +78,37 @@ def test_printed_table():
     assert all(len(line) == 96 for line in lines[1:11] if not line.endswith("held out"))
     assert "district 3 of a state with a very long ..." not in text
     assert "and 2 more, each within 100.00%" in lines[-1]
+
+
+@pytest.mark.parametrize("size", [0.3, 1e3, 1e7, 1e14, 1e40])
+def test_columns_of_numbers_of_any_size_stay_apart(size):
+    y, scales = np.array([-1e-3, 1e3, size, -size]), [1e-3, 1.0, 1.0, 1.0]
+    found = diagnose(M, y, WEIGHTS, 1 / size, target_scales=scales, target_groups=["a", "b", "c", "c"], exclude=[1])
+    header, *rows = str(found.targets).splitlines()
+    assert header.split() == ["target", "estimate", "error", "relative"]
+    assert sorted(len(row.replace("held out", "").split()) for row in rows) == [6] * 4  # the name has two words
+    lines = str(found).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("relative errors"))
+    names = ["targets", "a", "c", "held out"]  # the only target of group b is held out
+    for name, line in zip(names, lines[start + 1 :], strict=True):
+        assert len(line.strip().removeprefix(name).split()) == 9
+    ratios = next(lines[i + 1] for i, line in enumerate(lines) if line.startswith("weight / base"))
+    assert len(ratios.split()) == 9
+
+
+def test_targets_of_weight_0_are_told_apart():
+    found = diagnose(M, Y, WEIGHTS, target_weights=[1, 0, 2, 1], exclude=[3], aggregates=[["a", "a", None, None]])
+    assert (found.fitted.n, found.unweighted.n, found.held_out.n) == (2, 1, 1)
+    assert found.unweighted.worst_names == ("target 1",)
+    assert found.targets.asked.tolist() == [True, False, True, False]
+    assert found.targets.missed.tolist() == [True, False, True, False]
+    assert found.verdict == "2 of 2 targets missed, 1 of 1 aggregate missed, 1 held out, 1 of weight 0"
+    assert [line.split("  ")[0] for line in str(found).splitlines()[-4:]] == ["targets", "aggregates", "held out", "weight 0"]
+    assert "target 1" in next(line for line in str(found.targets).splitlines() if line.endswith("  weight 0"))
+    nothing = diagnose(M, Y, WEIGHTS, target_weights=0.0)
+    assert nothing.verdict == "no target to meet, 4 of weight 0"
+    free = Aggregate(["a", "a", None, None], weight=0.0)
+    assert diagnose(M, ESTIMATES, WEIGHTS, aggregates=[free]).verdict == "all targets met, no aggregate to meet"
 
 
 def naive_errors(rows, scales):
@@ -146,14 +177,27 @@ def test_printed_diagnostics():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1234567.8, "1,234,568"), (12.3456, "12.35"), (-1000.0, "-1,000"), (0.0, "0"), (np.nan, "-")]
+    ("value", "text"),
+    [(1234567.8, "1,234,568"), (1e45, "1e+45"), (12.3456, "12.35"), (-1000.0, "-1,000"), (0.0, "0"), (np.nan, "-")],
 )
 def test_numbers_in_words(value, text):
     assert number(value) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.1234, "12.34%"), (0.0, "0.00%"), (1e-14, "1e-12%"), (-2.0, "-200.00%"), (np.nan, "-")]
+    ("value", "text"),
+    [
+        (0.1234, "12.34%"),
+        (0.0, "0.00%"),
+        (1e-14, "1e-12%"),
+        (-2.0, "-200.00%"),
+        (99.99, "9999.00%"),
+        (99.999, "100x"),
+        (-5730.2, "-5730x"),
+        (99_999.7, "1e+05x"),
+        (1e200, "1e+200x"),
+        (np.nan, "-"),
+    ],
 )
 def test_shares_in_words(value, text):
     assert percent(value) == text
@@ -207,7 +251,7 @@ def test_verbose_tells_held_out_errors_apart(capsys):
     lines = capsys.readouterr().out.splitlines()
     mean = (errors[:3].mean() + errors[[3, 5]].mean()) / 2
     assert lines[1].startswith(f"Epoch   10: mean_group_mare={mean:.4%}, max_error={errors[[0, 1, 2, 3, 5]].max():.1%}, ")
-    assert lines[3].strip() == f"Held out: 1 targets, mean_error={errors[4]:.4%}, max_error={errors[4]:.1%}"
+    assert lines[3].strip() == f"Held out: 1 target, mean_error={errors[4]:.4%}, max_error={errors[4]:.1%}"
 
 
 def read(path):

@@ -450,6 +450,46 @@ def test_degenerate_problems_come_to_rest(M, y, missed):
     assert (answer.selected_weights > 0).all()
 
 
+def test_the_first_line_counts_what_was_to_be_met():
+    M, y, base = problem()
+
+    def first_line(n_active=None, **options):
+        return str(l0np.calibrate(M, y, n_active, base, seed=0, **options)).splitlines()[0]
+
+    assert first_line() == "Calibration: 300 records (all), converged, all targets met"
+    y[:3] *= -1.0
+    aside = {"exclude": [0, 1], "target_weights": [1, 1, 1, 0, 1, 1, 1, 1]}
+    assert first_line(**aside).endswith("1 of 5 targets missed, 2 held out, 1 of weight 0")
+    y[2] *= -1.0
+    assert first_line(**aside).endswith("all targets met, 2 held out, 1 of weight 0")
+    total = l0np.Aggregate([None, None, 1, 1, 1, 2, 2, 2], totals=[-5.0, y[5:].sum()])
+    answer = l0np.calibrate(M, y, 60, base, seed=0, exclude=[0, 1], aggregates=[total], target_weights=[*[1e6] * 8])
+    assert "1 of 2 aggregates missed, 2 held out" in str(answer)
+    assert answer.missed[-1] == "1"
+    y[:2] *= -1.0
+    assert first_line(n_active=1).startswith("Calibration: 1 record (balanced), converged, 8 of 8 targets missed")
+
+
+def test_a_path_of_targets_without_weight_is_adequate():
+    M, y, base = problem()
+    path = l0np.l0_path(M, y, [5], base_weights=base, target_weights=0.0, seed=0)
+    assert path.smallest_adequate(max_error=0.0) is path.answers[0]
+    assert str(path).splitlines()[1].split()[2:5] == ["-", "-", "-"]
+
+
+def test_errors_of_a_path_stay_apart():
+    M, y, base = problem()
+    path = l0np.l0_path(M, y, [1], base_weights=base, target_scales=1e-9, seed=0)
+    assert len(str(path).splitlines()[1].split()) == 6
+
+
+def test_a_record_in_no_target_leaves_first():
+    rows = np.array([[1.0, 0.0, 0.2, 2.0], [0.0, 0.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(exchange(rows, np.array([3.0, 1.5]), np.array([0, 1])), [0, 2])
+    M = np.hstack([np.eye(4), np.zeros((4, 20))])
+    assert len(l0np.calibrate(M, [1, 2, 3, 4], 10, method="exchange").indices) == 10
+
+
 def test_targets_of_no_weight_move_nothing():
     M, y, base = problem()
     answer = l0np.calibrate(M, 2 * y, n_active=None, base_weights=base, target_weights=0.0)

@@ -55,6 +55,16 @@ def problems(draw):
     )
 
 
+def test_missed_targets_and_totals_are_counted():
+    total = Aggregate([0, 0, None, None, None, None], totals=[215.0], tolerances=4.0)
+    targets = build(target_weights=[1, 1, 1, 0, 1, 1], exclude=[5], tolerances=0.5, aggregates=[total])
+    estimate = np.array(Y)
+    assert targets.missed(estimate) == 1  # the total
+    estimate[[0, 3, 5]] += 1.0
+    assert targets.missed(estimate) == 1  # the first target, but no longer the total; the others are scored only
+    assert build(aggregates=[Aggregate(total.members, totals=[99.0], weight=0.0)]).missed(np.array(Y)) == 0
+
+
 # --- the loss of tolerances and caps
 
 

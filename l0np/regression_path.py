@@ -15,9 +15,13 @@ from l0np.errors import InputError
 from l0np.feature_selection import METHODS, Method, Supports, Task, select
 from l0np.least_squares import Design
 from l0np.matrix import ColumnMatrix
+from l0np.tables import SHOWN, columns, counted, number
+
+EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps  # errors that are none: of the response's standard deviation, of its size
+DECIMALS = 12  # of an expected F1 measure that mean something
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RegressionPath:
     """Linear models of several sizes for one response, and which of them was chosen.
 
@@ -28,7 +32,8 @@ class RegressionPath:
     error : array of shape (sizes,)
         Mean squared error of each on the data it was fitted to.
     criterion : array of shape (sizes,)
-        What the choice was made by; smaller is better.
+        What the choice was made by; smaller is better, and of equals the fewest features. Errors that are mere rounding are
+        equal.
     coefficients : scipy.sparse.csr_array of shape (sizes, n_features)
         In the units of X and y.
     intercepts : array of shape (sizes,)
@@ -48,6 +53,24 @@ class RegressionPath:
     lambda_l0: NDArray[np.float64]
     inclusion: NDArray[np.float64] | None
     best: int
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Tell which features were chosen, and the sizes next to theirs in a line each."""
+        p, names = self.coefficients.shape[1], ", ".join(map(str, self.indices[:SHOWN]))
+        names += ", ..." if self.n_active_ > SHOWN else ""
+        first = f"RegressionPath: {counted(self.n_active_, 'feature')} of {p:,} chosen" + (f": {names}" if names else "")
+        shown = np.sort(np.argsort(np.abs(np.arange(len(self.n_active)) - self.best), kind="stable")[:SHOWN])
+        rows = [["features", "squared error", "criterion", ""]]
+        for i in shown:
+            cells = [f"{self.n_active[i]:,}", number(self.error[i]), f"{self.criterion[i]:.6g}"]
+            rows.append([*cells, "  chosen" if i == self.best else ""])
+        rest = len(self.n_active) - len(shown)
+        more = [f"... and {counted(rest, 'more size')}"] if rest else []
+        return "\n".join([first, "", *columns(rows, (8, 16, 14, -1)), *more])
 
     @property
     def n_active_(self) -> int:
@@ -82,17 +105,21 @@ class RegressionPath:
         return np.asarray(matrix.to_scipy() @ self._coefficients(position) + self.intercepts[position], dtype=np.float64)
 
     def score(self, X: Any, y: ArrayLike, n_active: int | None = None) -> float:
-        """Return R squared of the predictions: 1 less squared error over that of the mean of y."""
+        """Return R squared of the predictions: 1 less squared error over that of the mean of y.
+
+        For a y that is constant it is 1 where every prediction is exact, else 0, as in scikit-learn.
+        """
         prediction = self.predict(X, n_active)
         target = _target(y, len(prediction))
-        return 1.0 - float(np.sum((target - prediction) ** 2) / np.sum((target - target.mean()) ** 2))
+        error, spread = float(np.sum((target - prediction) ** 2)), float(np.sum((target - target.mean()) ** 2))
+        return 1.0 - error / spread if spread else float(not error)
 
     def _coefficients(self, position: int) -> NDArray[np.float64]:
         row: NDArray[np.float64] = self.coefficients[[position]].toarray()[0]
         return row
 
     def _position(self, n_active: int) -> int:
-        found = np.flatnonzero(self.n_active == n_active)
+        found = np.flatnonzero(self.n_active == validation.whole_number("n_active", n_active, at_least=0))
         if not found.size:
             raise InputError(f"n_active must be on the path, {self.n_active.tolist()}; got {n_active!r}")
         return int(found[0])
@@ -188,6 +215,8 @@ def l0_regression_path(
     array([40])
     >>> round(path.score(X, y), 2)
     0.85
+    >>> print(str(path).splitlines()[0])
+    RegressionPath: 2 features of 50 chosen: 7, 40
     """
     choose = validation.one_of("method", method, METHODS)
     matrix = _matrix(X)
@@ -210,12 +239,12 @@ def l0_regression_path(
     supports = select(choose, task, sizes)
     path = _fitted(task, supports, ridge, shrunken=shrunken)
     if folds is not None:
-        values = _cross_validated(task, choose, path.n_active, ridge, folds, shrunken=shrunken)
+        values = np.maximum(_cross_validated(task, choose, path.n_active, ridge, folds, shrunken=shrunken), _no_error(task))
     elif criterion == "f1" and supports.expected_f1 is not None:
-        values = 1.0 - supports.expected_f1[path.n_active]
+        values = (1.0 - supports.expected_f1[path.n_active]).round(DECIMALS)
     else:
         error = _fitted(task, supports, ridge, shrunken=False).error if shrunken else path.error
-        values = n * np.log(np.maximum(error, np.finfo(float).tiny)) + PENALTIES[criterion](path.n_active, n, p)
+        values = n * np.log(np.maximum(error, _no_error(task))) + PENALTIES[criterion](path.n_active, n, p)
     return replace(path, criterion=values, best=int(np.argmin(values)))
 
 
@@ -229,6 +258,13 @@ def _shrunken(coefficients: str | None, method: str, ridge: float) -> bool:
         given = f"method={method!r}" if method != "inclusion" else f"lambda_l2={ridge:g}"
         raise InputError(f'coefficients="posterior" needs method="inclusion" and no other shrinkage, got {given}')
     return shrunken
+
+
+def _no_error(task: Task) -> float:
+    """Return the mean squared error below which there is none but rounding: one that is smaller is no better."""
+    spread = float(np.std(task.y)) if task.design.intercept else float(np.sqrt(np.mean(task.y**2)))
+    least = max(EXACT * spread, ROUNDING * float(np.abs(task.y).max()))
+    return max(least**2, np.finfo(float).tiny)
 
 
 def _fitted(task: Task, supports: Supports, ridge: float, *, shrunken: bool) -> RegressionPath:
@@ -288,7 +324,7 @@ def _target(y: Any, n: int) -> NDArray[np.float64]:
 
 
 def _sizes(n_active: Any, p: int) -> NDArray[np.int64]:
-    if not isinstance(n_active, Iterable) or isinstance(n_active, str):
+    if not isinstance(n_active, Iterable) or isinstance(n_active, str) or getattr(n_active, "ndim", 1) == 0:
         n_active = (n_active,)
     sizes = {validation.whole_number("n_active", k, at_least=0, at_most=p) for k in n_active}
     if not sizes:

@@ -547,3 +547,55 @@ def test_bad_data_is_refused():
         path.predict(X[:, :5])
     with pytest.raises(InputError, match="n_active must be on the path"):
         path.predict(X, n_active=80)
+
+
+@pytest.mark.parametrize("method", ["inclusion", "exchange", "gates"])
+@pytest.mark.parametrize("options", [{"cv": 5}, {"criterion": "bic"}, {"criterion": "ebic"}, {"criterion": "gic"}])
+@pytest.mark.parametrize("offset", [0.0, 1.0, 1e6])
+def test_of_fits_that_differ_by_rounding_the_smallest_is_chosen(method, options, offset):
+    X = np.random.default_rng(2).normal(size=(40, 10))
+    for size in (1e-9, 1.0, 1e9):
+        path = l0_regression_path(X, size * (3.0 * X[:, 3] + offset), method=method, lambda_l2=0.0, **options)
+        assert path.indices.tolist() == [3]
+
+
+def test_a_small_effect_is_no_rounding():
+    X = np.random.default_rng(2).normal(size=(40, 10))
+    path = l0_regression_path(X, 1e6 + X[:, 3] + 1e-6 * X[:, 5], method="exchange", cv=5)
+    assert path.indices.tolist() == [3, 5]
+
+
+def test_score_of_a_constant_response_is_that_of_scikit_learn():
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    constant, varied = l0_regression_path(X, np.full(30, 2.0)), l0_regression_path(X, X[:, 0])
+    assert constant.score(X, np.full(30, 2.0)) == 1.0
+    assert constant.score(X, np.full(30, 3.0)) == 0.0
+    assert varied.score(X, np.full(30, 2.0)) == 0.0
+    assert constant.score(X, X[:, 0]) < 0.0
+
+
+def test_a_path_prints_itself():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(90, 40))
+    path = l0_regression_path(X, X[:, :3] @ [2.0, -3.0, 4.0] + 0.1 * rng.normal(size=90), n_active=range(16))
+    lines = str(path).splitlines()
+    assert repr(path) == str(path)
+    assert lines[0] == "RegressionPath: 3 features of 40 chosen: 0, 1, 2"
+    assert lines[2].split() == ["features", "squared", "error", "criterion"]
+    assert [line.split()[0] for line in lines[3:-1]] == [str(k) for k in range(10)]
+    assert [line.split()[0] for line in lines if line.endswith("chosen")] == ["3"]
+    assert lines[-1] == "... and 6 more sizes"
+    assert str(l0_regression_path(X, X[:, 7], n_active=1)).splitlines()[0] == "RegressionPath: 1 feature of 40 chosen: 7"
+    assert path == path  # by identity, for arrays have no one truth
+    assert path != l0_regression_path(X, X[:, 7], n_active=1)
+    assert len({path, path}) == 1
+
+
+def test_whole_numbers_of_any_kind_are_sizes():
+    X = np.random.default_rng(1).normal(size=(30, 5))
+    for k in (2, 2.0, np.int32(2), np.float32(2), np.array(2), np.array(2.0), [2.0]):
+        assert l0_regression_path(X, X[:, 0], n_active=k).features(2.0).size == 2
+    path = l0_regression_path(X, X[:, 0], n_active=2)
+    for k in (2.5, -1):
+        with pytest.raises(InputError, match="n_active must be"):
+            path.features(k)

@@ -15,6 +15,7 @@ from l0np.selection import Calibration, calibrate
 from l0np.sparse import SparseL0Linear
 from l0np.tables import TargetTable
 from l0np.target_checks import check_targets
+from l0np.targets import TargetOptions
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "SparseCalibrationWeights",
     "SparseL0Linear",
     "TargetChecks",
+    "TargetOptions",
     "TargetTable",
     "calibrate",
     "callbacks",

@@ -278,8 +278,8 @@ class SparseCalibrationWeights(GatedModel):
         total : float, optional
             A sum that the weights must have.
         **options
-            What `fit` takes about targets. Errors are divided by `target_scales`, ``max(|y|, 1)`` by default; that matters only
-            for targets that cannot all be met.
+            What is to be said of targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, ``max(|y|, 1)`` by
+            default; that matters only for targets that cannot all be met.
 
         Returns
         -------

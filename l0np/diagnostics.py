@@ -211,7 +211,7 @@ def diagnose(
     base_weights : float or array of shape (N,), optional
         What the weights are compared with; above 0 where a weight is not 0.
     **options
-        What `SparseCalibrationWeights.fit` takes about targets, and `names`: `target_groups` for errors by group,
+        What is to be said of targets, see `l0np.TargetOptions`: `names`, `target_groups` for errors by group,
         `target_scales` for what relative errors are relative to (``max(|y|, 1)`` by default), `tolerances`, `aggregates`,
         `exclude` for errors of held-out targets apart.
 

@@ -167,8 +167,9 @@ def calibrate(
     seed : int, optional
         Fixes whatever is random; None draws one, which the answer tells.
     **options
-        What `SparseCalibrationWeights.fit` takes about targets, and `names`: `target_weights`, `target_scales` (by default
-        errors are divided by ``max(|y|, 1)``), `target_groups`, `tolerances`, `caps`, `aggregates`, `exclude`.
+        `tolerances`: errors that count as none; `caps`: the most that one target may cost; `target_weights`: what it counts;
+        `target_scales`: what its errors are divided by (``max(|y|, 1)`` by default); `exclude`: targets to score only;
+        `aggregates`: totals of targets to meet too; `target_groups`, `names` and more: see `l0np.TargetOptions`.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def check_targets(
         Least and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`, and like there by
         default. (0, None) asks whether any weights meet the targets that are not negative, such as those of a selection.
     **options
-        What `SparseCalibrationWeights.fit` takes about targets, and `names`. Tolerances widen what counts as met,
+        What is to be said of targets, see `l0np.TargetOptions`. Tolerances widen what counts as met,
         `target_scales` are what misses are relative to (``max(|y|, 1)`` by default), `target_groups` are compared within.
 
     Returns

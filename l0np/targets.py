@@ -20,7 +20,41 @@ FLOAT = np.dtype(np.float64)
 
 
 class TargetOptions(TypedDict, total=False):
-    """The keyword arguments of `Targets.build`, which `fit` and every function that takes targets pass on."""
+    """What may be said of targets: keyword arguments of `calibrate` and of every other function that takes targets.
+
+    Parameters
+    ----------
+    target_groups : array of shape (Q,), optional
+        A label for each target: groups count alike, and have errors of their own in diagnostics.
+    normalize_groups : bool
+        Divide each target's weight by the size of its group (the default).
+    group_multipliers : mapping from label to float, optional
+        Factors on the weights of whole groups, 0 or more.
+    target_weights : float or array of shape (Q,), optional
+        Factors on the weights of single targets; 0 only scores a target.
+    target_scales : float or array of shape (Q,), optional
+        What errors are divided by, above 0; ``max(|y|, 1)`` by default.
+    tolerances : float or array of shape (Q,), optional
+        Sizes of errors that count as none, in the units of y.
+    caps : float or array of shape (Q,), optional
+        The most that one target adds to the loss, above 0: a wrong target then spoils little (squared relative errors).
+    aggregates : Aggregate, array of Q labels, matrix of shape (G, Q), or list of these, optional
+        Totals of targets that are to be met too: see `l0np.Aggregate`.
+    exclude : array of row indices, boolean mask of shape (Q,), or names, optional
+        Targets that are held out: scored, not fitted.
+    names : sequence of Q texts, optional
+        What targets are called; by default the index of M or y.
+    loss_type : {"mse", "relative"}
+        What errors of a training are divided by where `target_scales` does not say; nothing else looks at it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l0np import TargetOptions, calibrate
+    >>> options: TargetOptions = {"names": ["people", "income"], "tolerances": [0.0, 50.0], "caps": 0.1}
+    >>> calibrate(np.array([[1.0, 1.0], [30.0, 50.0]]), [10.0, 450.0], base_weights=5.0, **options).missed
+    ()
+    """
 
     loss_type: str
     target_groups: ArrayLike | None

@@ -1,9 +1,11 @@
 """The two models as a user sees them: resuming, threads, noise, callbacks, reports, every kind of matrix."""
 
+import inspect
 import io
 import itertools
 import os
 import pickle
+import pydoc
 import subprocess
 import sys
 
@@ -539,11 +541,26 @@ def test_statistics_of_the_last_fit(device):
     assert (kept.gathered, kept.scattered, kept.closed) == (10 * M.nnz, 11 * M.nnz, 0)
 
 
+@pytest.mark.parametrize("name", l0np.__all__)
+def test_help_reads_well(name):
+    """Annotations as they are written, not what they stand for."""
+    thing = getattr(l0np, name)
+    text = pydoc.plain(pydoc.render_doc(thing))
+    own = text.partition("Method resolution order" if inspect.isclass(thing) else "\nDATA\n")[0]
+    for clutter in ("numpy._typing", "numpy.ndarray[", "*<class", "Union[", "collections.abc"):
+        assert clutter not in own
+    if not inspect.ismodule(thing):
+        assert "Examples\n" in text or name in WITHOUT_EXAMPLE
+
+
+WITHOUT_EXAMPLE = {"Calibration", "CalibrationPath", "Diagnostics", "RegressionPath", "TargetChecks", "TargetTable"}  # answers
+
+
 def test_public_names():
     assert l0np.__all__ == [
         "Aggregate", "Calibration", "CalibrationPath", "ColumnMatrix", "Diagnostics", "RegressionPath",
-        "SparseCalibrationWeights", "SparseL0Linear", "TargetChecks", "TargetTable", "calibrate", "callbacks", "check_targets",
-        "diagnose", "errors", "l0_path", "l0_regression_path", "schedules", "target_table",
+        "SparseCalibrationWeights", "SparseL0Linear", "TargetChecks", "TargetOptions", "TargetTable", "calibrate", "callbacks",
+        "check_targets", "diagnose", "errors", "l0_path", "l0_regression_path", "schedules", "target_table",
     ]  # fmt: skip
     shared = "fit predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"
     shared += " state_dict load_state_dict reset"

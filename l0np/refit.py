@@ -23,6 +23,7 @@ from l0np import metrics
 from l0np.distances import Distance
 from l0np.matrix import ColumnMatrix
 from l0np.newton_systems import NewtonSystems
+from l0np.tables import counted
 from l0np.targets import Targets
 
 Floats = NDArray[np.float64]
@@ -86,7 +87,7 @@ class Refit:
         n = len(self.errors)
         missed = f"{len(self.missed)} of {n} targets missed" if len(self.missed) else f"all {n} targets met"
         told = f"{missed}{self.told_total()}{self.told_bounds()}"
-        return f"Refit({len(self.weights)} weights, {self.state} in {self.steps} steps, {told})"
+        return f"Refit({counted(len(self.weights), 'weight')}, {self.state} in {counted(self.steps, 'step')}, {told})"
 
     @property
     def state(self) -> str:

@@ -549,3 +549,13 @@ def test_later_sizes_train_a_third_of_the_epochs(monkeypatch):
     monkeypatch.setattr(l0np.SparseCalibrationWeights, "fit", noting)
     l0np.l0_path(M, y, n_active=[10, 20, 50], base_weights=base, method="gates", epochs=90, seed=0)
     assert trained == [90, 30, 30]
+
+
+def test_a_fixed_total_that_is_missed_is_told_with_the_answer():
+    rng = np.random.default_rng(1)
+    M = np.vstack([rng.random((4, 300)) < 0.3, rng.lognormal(size=300)])
+    asked = {"bounds": (0.5, 2), "tolerances": 1e4, "seed": 0}
+    missed = l0np.calibrate(M, M.sum(axis=1), 20, total=9000.0, **asked)
+    assert "total missed by" in str(missed).splitlines()[0]
+    assert missed.weights.sum() == pytest.approx(9000 * (1 + missed.refit.total_error))
+    assert "total" not in str(l0np.calibrate(M, M.sum(axis=1), 20, total=330.0, **asked)).splitlines()[0]

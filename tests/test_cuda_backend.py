@@ -445,7 +445,7 @@ def test_nothing_stays_on_the_device_after_a_fit(cuda_somewhere):
     gc.disable()
     try:
         calibration(40).fit(M, y, epochs=70, **FIT)
-        assert not [1 for thing in gc.get_objects() if isinstance(thing, cuda_matrix.CudaMatrix)]
+        assert not [1 for thing in gc.get_objects() if type(thing) is cuda_matrix.CudaMatrix]
     finally:
         gc.enable()
 

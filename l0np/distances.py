@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 EXPONENT_BOUND = 500.0
 FLOOR = 1e-4  # the lower bound of positive g-weights where none is given: targets that cannot be met drive them towards 0
-AT_BOUND = 1e-6  # of the bound: g-weights so near to it lie at it
+AT_BOUND, AT_ZERO = 1e-6, 1e-9  # relative and absolute distance from a bound, up to which a g-weight lies at it
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Distance:
 
     def at_bounds(self, ratios: Floats) -> tuple[int, int]:
         """Return how many g-weights lie at the lower bound and how many at the upper one."""
-        near = (np.isclose(ratios, bound, AT_BOUND, np.finfo(float).eps) for bound in (self.lower, self.upper))
+        near = (np.isclose(ratios, bound, AT_BOUND, AT_ZERO) for bound in (self.lower, self.upper))
         lower, upper = (int(np.count_nonzero(these)) for these in near)
         return lower, upper
 

@@ -9,7 +9,7 @@ optimization problem, Journal of Convex Analysis 23, 2016).
 
 Tolerances add tolerance' |lambda| to what is minimised. Its kinks are rounded off (P. J. Huber: Robust estimation of a location
 parameter, Annals of Mathematical Statistics 35, 1964), at first so widely that Newton's method crosses them with ease, then
-less and less, each time starting from the multipliers found before.
+less and less, together with the proximal term, each time starting from the multipliers found before.
 """
 
 from dataclasses import dataclass, replace
@@ -31,10 +31,9 @@ Floats = NDArray[np.float64]
 DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected record is lost
 # The proximal term, in units of the mean curvature. Each multiplier step weakens it, and so brings the targets closer; but
 # where they contradict each other the multipliers grow with its inverse, and with them the rounding errors of the weights.
-FIRST_PROXIMITY, LAST_PROXIMITY, PROXIMITY_FACTOR = 1e-2, 1e-7, 0.1
-EASY = 5  # Newton steps, up to which the next multiplier step may be harder
-LAST_WIDTH = 1e-12  # of the rounded kinks, relative to the first, the largest multiplier
-SLOW, FAST, SETTLED = 0.3, 0.03, 1e-3  # factors of the width: until weights move by less than that, and then
+FIRST_PROXIMITY, LAST_PROXIMITY = 1e-2, 1e-7
+LAST_WIDTH = 1e-12  # of the rounded kinks of tolerances, relative to the first, the largest multiplier
+FACTOR = 0.3  # of both after a multiplier step: with 0.1 the next one takes several times as many Newton steps
 TOTAL_IMPORTANCE = 1e4  # how much more an error of the fixed total weighs than one of a target
 MOST_REWEIGHTINGS, REWEIGHTED = 50, 1e-6  # for caps: refits, and the relative change at which they end
 MOST_MULTIPLIER_STEPS, MOST_NEWTON_STEPS = 60, 400  # in all
@@ -264,7 +263,7 @@ def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats,
         return np.zeros(0), True, 0
     tolerant = system.tolerance > 0
     start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
-    proximity, steps, narrowest = FIRST_PROXIMITY, 0, np.inf
+    proximity, steps, widest = FIRST_PROXIMITY, 0, 0.0
     for _ in range(MOST_MULTIPLIER_STEPS):
         before = point
         point, taken = _newton(system, distance, start, proximity * system.mean_curvature, MOST_NEWTON_STEPS - steps)
@@ -278,14 +277,11 @@ def _method_of_multipliers(system: _System, distance: Distance) -> tuple[Floats,
         comes_closer = missed > metrics.MET**2 and abs(missed - missed_before) > AT_REST * missed
         if steps >= MOST_NEWTON_STEPS or as_close_as_can_be or (moved <= STILL and not comes_closer):
             break
-        settled = moved <= SETTLED
-        if taken <= EASY and (settled or not tolerant.any()):
-            proximity = max(PROXIMITY_FACTOR * proximity, LAST_PROXIMITY)
-        width = (FAST if settled else SLOW) * point.width
+        proximity = max(FACTOR * proximity, LAST_PROXIMITY)
+        width = max(FACTOR * point.width, LAST_WIDTH * widest)
         if np.isinf(width):
-            width = float(np.abs(point.multipliers[tolerant]).max(initial=0.0)) or np.inf
-            narrowest = LAST_WIDTH * width
-        start = point.narrowed(system, distance, max(width, narrowest))
+            width = widest = float(np.abs(point.multipliers[tolerant]).max(initial=0.0)) or np.inf
+        start = point.narrowed(system, distance, width)
     return point.multipliers, as_close_as_can_be or (moved <= AT_REST and not comes_closer), steps
 
 

@@ -12,7 +12,7 @@ def main() -> None:
     """Fit with both kinds of test-time gates and print what is recovered."""
     rng = np.random.default_rng(1)
     covariance = np.full((4, 4), CORRELATION) + (1 - CORRELATION) * np.eye(4)
-    X = rng.multivariate_normal(np.zeros(4), covariance, size=N_ROWS)
+    X = rng.normal(size=(N_ROWS, 4)) @ np.linalg.cholesky(covariance).T  # the same with every linear algebra library
     y = INTERCEPT + X @ COEFFICIENTS + NOISE * rng.normal(size=N_ROWS)
 
     model = SparseL0Linear(n_features=4, beta=2 / 3, seed=0).fit(X, y, lambda_l0=0.2, lr=0.01, epochs=5000)

@@ -264,8 +264,8 @@ class Targets:
         if aggregates is None:
             return targets
         for name, one in listed("aggregates", aggregates):
-            is_matrix = getattr(one.members, "ndim", 1) == 2
-            validation.check_order(*((f"{name}.T", one.members.T) if is_matrix else (name, one.members)), *reference)
+            is_frame = validation.is_pandas(one.members) and one.members.ndim == 2
+            validation.check_order(*((f"{name}.T", one.members.T) if is_frame else (name, one.members)), *reference)
         return replace(targets, aggregates=_aggregated(aggregates, targets, loss_type))
 
     @classmethod

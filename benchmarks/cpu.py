@@ -24,7 +24,7 @@ THREADS = (1, CPUS) if CPUS > 1 else (1,)
 # section: {rival: (thread counts, epochs of one stretch)}
 COMPARED = {
     "readme": {
-        "ours": (THREADS, 400), "ours-numpy": ((1,), 100), "scipy": ((1,), 100),
+        "ours": (THREADS, 2000), "ours-numpy": ((1,), 100), "scipy": ((1,), 100),
         "torch": (THREADS, 60), "original": (THREADS, 10), "limit": (THREADS, 100),
     },
     "readme-fit": {"ours": (THREADS, 2000), "original": (THREADS, 100)},

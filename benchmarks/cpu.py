@@ -29,11 +29,11 @@ COMPARED = {
     },
     "readme-fit": {"ours": (THREADS, 2000), "original": (THREADS, 100)},
     "stress": {
-        "ours": (THREADS, 60), "ours-numpy": ((1,), 10), "scipy": ((1,), 10),
+        "ours": (THREADS, 500), "ours-numpy": ((1,), 10), "scipy": ((1,), 10),
         "torch": (THREADS, 20), "original": (THREADS, 3), "limit": (THREADS, 30),
     },
     "national-500k": {
-        "ours": (THREADS, 30), "ours-numpy": ((1,), 5), "scipy": ((1,), 5),
+        "ours": (THREADS, 60), "ours-numpy": ((1,), 5), "scipy": ((1,), 5),
         "torch": (THREADS, 5), "original": (THREADS, 2), "limit": (THREADS, 10),
     },
     "regression": {
@@ -42,9 +42,9 @@ COMPARED = {
     },
 }  # fmt: skip
 ALONE = {
-    "stress-closed": 300, "national-500k-closed": 50,
+    "stress-closed": 1000, "national-500k-closed": 100,
     **{f"sized-{e}": min(10 ** (9 - e) // 5, 5000) for e in (4, 5, 6, 7, 8)},
-    **{f"stress-{keep}": 60 for keep in (0.5, 0.2, 0.1, 0.05, 0.02)},
+    **{f"stress-{keep}": 200 for keep in (0.5, 0.2, 0.1, 0.05, 0.02)},
 }  # fmt: skip
 
 

@@ -636,4 +636,4 @@ def rmatvec(entries, rows, everywhere, out):
     n = _U(out.size)
     listed = np.empty(n + _1, np.uint64)
     n_open = _list_open(everywhere, _0, n, listed)
-    _gather(entries, _0, n, rows, listed, n_open, _2, _2, out)
+    _gather(entries, _0, n, rows, listed, n_open, n_open, _0, out)

@@ -585,3 +585,21 @@ def test_large_csr_matrices_with_duplicates_and_zeros_go_the_long_way(values, to
     given.indices[0] = 3
     with pytest.raises(InputError, match="out of range"):
         ColumnMatrix.build(given)
+
+
+@needs_numba
+@pytest.mark.parametrize("panel", [1, 7, 50, 100])
+@pytest.mark.parametrize("ascending", [True, False])
+def test_panels_of_columns_join_without_a_seam(panel, ascending):
+    from l0np.matrix_kernels import narrow_columns
+
+    rng = np.random.default_rng(3)
+    csr = sparse.random_array((23, 50), density=0.3, format="csr", rng=rng)
+    expected = csr.tocsc()
+    if not ascending:
+        for start, stop in zip(csr.indptr, csr.indptr[1:], strict=False):
+            order = rng.permutation(stop - start)
+            csr.data[start:stop], csr.indices[start:stop] = csr.data[start:stop][order], csr.indices[start:stop][order]
+    data, indices, indptr = narrow_columns(csr, np.dtype(np.float64), np.uint16, panel)
+    for found, part in zip((data, indices, indptr), (expected.data, expected.indices, expected.indptr), strict=True):
+        assert np.array_equal(found, part)

@@ -219,11 +219,13 @@ def machine(rival_python: str) -> dict[str, str]:
 def main() -> None:
     """Measure the sections asked for, keep the others' results, write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", help="problems, or: start, convert, parts, bandwidth, national-5m, alone")
+    parser.add_argument(
+        "sections", nargs="*", help="problems, or: memory, alone, start, convert, parts, bandwidth, national-5m"
+    )
     parser.add_argument("--rival-python", default=os.environ.get("RIVAL_PYTHON", sys.executable))
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    wanted = options.sections or [*COMPARED, "alone", "start", "convert", "parts", "bandwidth", "national-5m"]
+    wanted = options.sections or [*COMPARED, "memory", "alone", "start", "convert", "parts", "bandwidth", "national-5m"]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "cpu.json"
     results = json.loads(path.read_text()) if path.exists() else {}
@@ -245,6 +247,11 @@ def main() -> None:
                 results["parts"] = {name: call(sys.executable, "-c", PARTS, name) for name in names}
                 results["stages"] = call(sys.executable, "stages.py", "columns")
                 results["compiling"] = call(sys.executable, "stages.py", "compiling", NUMBA_CACHE_DIR=f"{folder}/empty")
+            elif section == "memory":
+                for name, rivals in COMPARED.items():
+                    short = {rival: ((1,), 2) for rival in rivals if rival != "limit"}
+                    told = compare(name, short, 1, options.rival_python, Path(folder))
+                    results.setdefault("memory", {})[name] = {key.split("/")[0]: run["peak_kb"] for key, run in told.items()}
             elif section == "bandwidth":
                 results["bandwidth"] = bandwidth(Path(folder))
             elif section == "national-5m":

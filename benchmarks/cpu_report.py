@@ -6,15 +6,15 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 TITLES = {
-    "readme": "README example, 200 x 10,000, gates open",
+    "readme": "README example, 200 x 10,000",
     "readme-fit": "the same, whole fit at lambda_l0 = 1e-3",
-    "stress": "stress, 2,000 x 20,000, gates open",
-    "national-500k": "national, 19,480 x 500,000, gates open",
+    "stress": "stress, 2,000 x 20,000",
+    "national-500k": "national, 19,480 x 500,000",
     "regression": "SparseL0Linear, 100,000 x 50,000",
 }
 COLUMNS = (
-    "problem", "non-zeros", "original", "SciPy", "PyTorch", "C limit", "l0np NumPy", "l0np Numba", "original / l0np",
-    "l0np / C limit", "ns / open non-zero", "GB: original", "GB: l0np",
+    "problem", "non-zeros", "gates open", "original", "SciPy", "PyTorch", "C limit", "l0np NumPy", "l0np Numba",
+    "original / l0np", "l0np / C limit", "ns / open non-zero", "GB: original", "GB: l0np",
 )  # fmt: skip
 
 
@@ -41,13 +41,14 @@ def table(results: dict[str, Any]) -> str:
         ours, original = best(section, "ours"), best(section, "original")
         assert ours
         assert original
-        cells = [title, f"{ours['entries'] / 1e6:.1f} M"]
+        cells = [title, f"{ours['entries'] / 1e6:.1f} M", f"{ours['open']:.0%}"]
         cells += [milliseconds(best(section, rival)) for rival in ("original", "scipy", "torch", "limit", "ours-numpy", "ours")]
         cells.append(f"**{original['seconds'] / ours['seconds']:.0f}**")
         limit = best(section, "limit")
         cells.append(f"{ours['seconds'] / limit['seconds']:.2f}" if limit else "-")
         cells.append(f"{1e9 * ours['seconds'] / ours['entries'] / ours['open']:.2f}")
-        cells += [f"{run['peak_kb'] / 1e6:.2f}" for run in (original, ours)]
+        memory = results.get("memory", {}).get(name, {})
+        cells += [f"{memory[rival] / 1e6:.2f}" if memory else "-" for rival in ("original", "ours")]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -91,7 +92,7 @@ def details(results: dict[str, Any]) -> str:
         epoch, run = best(results["national-500k"], "ours"), results["convert"]
         assert epoch
         add("national-500k: ColumnMatrix from csr", f"{run['seconds']:.3f} s = {run['seconds'] / epoch['seconds']:.0f} epochs")
-        add("memory beyond input and result", f"{max(run['beyond'], 0):.2f} bytes per non-zero")
+        add("memory beyond input and result", f"{run['beyond']:.2f} bytes per non-zero")
     for threads, speed in results.get("bandwidth", {}).items():
         add(f"memory bandwidth, {threads} thread{'s' if threads != '1' else ''}", f"{speed / 1e9:.1f} GB/s")
     if "national-5m" in results:
@@ -142,7 +143,7 @@ def aims(results: dict[str, Any]) -> str:
     add("first fit with it", start and start["first_fit_cached"], 0.6, " s")
     convert, epoch = results.get("convert"), best(results.get("national-500k", {}), "ours")
     add("ColumnMatrix from csr, in epochs", convert["seconds"] / epoch["seconds"] if convert and epoch else None, 25)
-    add("the same, bytes per non-zero beyond input and result", convert and max(convert["beyond"], 0.0), 2)
+    add("the same, bytes per non-zero beyond input and result", convert and convert["beyond"], 2)
     what = "a fit from a SciPy matrix, beyond it and 100 bytes per column, bytes per non-zero"
     add(what, convert and convert.get("fit"), 8)
     add("README example without Numba, original / l0np", ratio("readme", "original", "ours-numpy"), 15, at_least=True)

@@ -219,12 +219,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 ROUNDING = 1e-12  # errors below it are none
 ABOUT = """\
 Schools: 6,194 Californian schools, 68 targets, base weights 1, ten seeds. Nhanes: 10,337 persons of NHANES II with their final
-weights, 75 targets. Stress: 20,000 records, 2,000 targets, 10 % dense, base weights 1. National: 100,000 records of 40 districts
+weights, 75 targets. Stress: 20,000 records, 2,000 targets, 10 % dense, base weights 1. National: 100,000 records, 40 districts
 in 9 states, 2,000 targets, lognormal base weights. Three seeds each; one of the original, and of gates.
 
 Ours: `calibrate` with its default and with `method=` (gates: compilation included in the first of them). Random: in proportion
 to the base weights. Stratified: systematically so within strata of the same rarest target. Pursuit: non-negative orthogonal
-matching pursuit. Original: the gates of l0-python, its lambda tuned until they keep about k. Errors are relative to max(|y|, 1);
+matching pursuit. Original: the gates of l0-python, its lambda tuned until they keep about k. Errors: relative to max(|y|, 1);
 none: below 1e-12."""
 
 

@@ -210,7 +210,7 @@ def vector(name: str, value: Any, length: int, dtype: np.dtype[Any], *, per: str
     """Return `value` as a finite one-dimensional copy of `length` elements; `per` says what each element stands for."""
     array = numeric_array(name, value)
     if array.ndim > 1:
-        raise InputError(f"{name} must be one-dimensional, it has shape {array.shape}: ravel it, as in {name}.ravel()")
+        raise InputError(f"{name} must be one-dimensional, it has shape {array.shape}: squeeze it, as in {name}.squeeze()")
     check_length(name, array, length, "value", per)
     return cast(name, array, dtype)
 

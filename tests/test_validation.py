@@ -277,11 +277,11 @@ BAD_TARGETS = [
     case("empty", [], InputError, ["one value for each row of", "(0,)"]),
     case("number", 1.0, InputError, ["one value for each row of", "()"]),
     case("NumPy number", np.float32(1.0), InputError, ["one value for each row of", "()"]),
-    case("(Q, 1)", Y[:, None], InputError, ["(9, 1)", "ravel"]),
-    case("(1, Q)", Y[None], InputError, ["(1, 9)", "ravel"]),
-    case("(Q, 2)", np.column_stack([Y, Y]), InputError, ["(9, 2)", "ravel"]),
-    case("(Q, 1) list", Y[:, None].tolist(), InputError, ["(9, 1)", "ravel"]),
-    case("np.matrix", np.asmatrix(Y), InputError, ["(1, 9)", "ravel"]),
+    case("(Q, 1)", Y[:, None], InputError, ["(9, 1)", "squeeze"]),
+    case("(1, Q)", Y[None], InputError, ["(1, 9)", "squeeze"]),
+    case("(Q, 2)", np.column_stack([Y, Y]), InputError, ["(9, 2)", "squeeze"]),
+    case("(Q, 1) list", Y[:, None].tolist(), InputError, ["(9, 1)", "squeeze"]),
+    case("np.matrix", np.asmatrix(Y), InputError, ["(1, 9)", "squeeze"]),
     case("nan", changed(Y, 7, np.nan), InputError, ["y[7] is nan"]),
     case("inf", changed(Y, 0, np.inf), InputError, ["y[0] is inf"]),
     case("several", changed(Y, slice(3, 6), np.nan), InputError, ["y[3] is nan", "2 more"]),
@@ -531,7 +531,7 @@ BAD_CONSTRUCTIONS = [
     case("init_keep_prob array, nan", {"init_keep_prob": [0.5, np.nan] + [0.5] * 4}, InputError, ["init_keep_prob[1] is nan"]),
     case("init_keep_prob array, inf", {"init_keep_prob": [0.5, np.inf] + [0.5] * 4}, InputError, ["init_keep_prob[1] is inf"]),
     case("init_keep_prob short", {"init_keep_prob": [0.5] * 5}, InputError, ["6 wanted", "(5,)"]),
-    case("init_keep_prob (N, 1)", {"init_keep_prob": np.full((N, 1), 0.5)}, InputError, ["(6, 1)", "ravel"]),
+    case("init_keep_prob (N, 1)", {"init_keep_prob": np.full((N, 1), 0.5)}, InputError, ["(6, 1)", "squeeze"]),
     case("init_keep_prob complex", {"init_keep_prob": np.full(N, 0.5j)}, InputTypeError, ["complex128"]),
     case("seed negative", {"seed": -1}, InputError, ["at least 0"]),
     case("seed 2**64", {"seed": 2**64}, InputError, ["at most 18446744073709551615"]),
@@ -568,7 +568,7 @@ def test_construction_is_refused(kind, settings, error, parts):
         case("init_weights array, nan", {"init_weights": [1, 1, 1, 1, 1, np.nan]}, InputError, ["init_weights[5] is nan"]),
         case("init_weights array, 1e39", {"init_weights": [1, 1e39, 1, 1, 1, 1]}, InputError, ["init_weights[1] is inf"]),
         case("init_weights short", {"init_weights": np.ones(5)}, InputError, ["6 wanted", "(5,)"]),
-        case("init_weights (N, 1)", {"init_weights": np.ones((N, 1))}, InputError, ["(6, 1)", "ravel"]),
+        case("init_weights (N, 1)", {"init_weights": np.ones((N, 1))}, InputError, ["(6, 1)", "squeeze"]),
         case("init_weights masked", {"init_weights": np.ma.ones(N)}, InputTypeError, ["masked"]),
         case("init_weights object", {"init_weights": np.ones(N, object)}, InputTypeError, ["object"]),
         case("init_weights ragged", {"init_weights": [[1], [1, 2]]}, InputError, ["cannot be read"]),
@@ -695,7 +695,7 @@ def test_data_frames(kind):
     assert_refused(lambda: model.fit(frame.T, Y), InputError, ["transposed"], model)
     hole = frame.assign(c=np.nan)
     assert_refused(lambda: model.fit(hole, Y), InputError, [f"{MATRIX[kind]}[0, 2] is nan"], model)
-    assert_refused(lambda: model.fit(frame, pandas.DataFrame(Y)), InputError, ["y", "ravel"], model)
+    assert_refused(lambda: model.fit(frame, pandas.DataFrame(Y)), InputError, ["y", "squeeze"], model)
 
 
 def test_groups_from_pandas():

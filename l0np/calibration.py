@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np import noise, validation
 from l0np.callbacks import Progress, calibration_report
-from l0np.distances import Distance, distance_of
+from l0np.distances import distance_of
 from l0np.errors import InputError
 from l0np.links import ExponentialLink, Link
 from l0np.model import GatedModel
@@ -303,7 +303,7 @@ class SparseCalibrationWeights(GatedModel):
         array([ 8., 10.])
         """
         check_options("refit", options)
-        found = distance_within(distance, bounds, no_zero="for these weights have logarithms")
+        found = distance_of(distance, bounds, no_zero="for these weights have logarithms")
         total = fixed_total(total)
         matrix = self._host_matrix("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
@@ -365,15 +365,6 @@ class SparseCalibrationWeights(GatedModel):
         """Return the sum of squared ungated weights."""
         with np.errstate(all="ignore"):  # of the gradient, which is not wanted here
             return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
-
-
-def distance_within(distance: Any, bounds: Any, no_zero: str = "") -> Distance:
-    """Return a distance that a user names with its bounds; a reason refuses bounds within which a weight may be 0 or less."""
-    lower, upper = validation.pair("bounds", bounds, "a pair (lower, upper), None for no bound")
-    found = distance_of(distance, (None if isinstance(lower, float) and lower == -np.inf else lower, upper))
-    if no_zero and not found.lower > 0:
-        raise InputError(f"bounds[0] must be above 0, {no_zero}; got {lower}")
-    return found
 
 
 def fixed_total(total: Any) -> float | None:

@@ -82,10 +82,10 @@ def logit(lower: float, upper: float) -> Distance:
 DISTANCES: dict[str, Callable[[float, float], Distance]] = {"chi-square": chi_square, "raking": raking, "logit": logit}
 
 
-def distance_of(name: Any, bounds: Any) -> Distance:
+def distance_of(name: Any, bounds: Any, no_zero: str = "") -> Distance:
     """Return the distance that a user names, within bounds on the ratio of weight to reference weight.
 
-    Without a lower bound "chi-square" may make weights negative; the other two keep ratios at `FLOOR`, 1e-4, and above.
+    A reason in `no_zero` refuses bounds within which a weight may be 0 or less. Without a lower bound "chi-square" may make weights negative; the other two keep ratios at `FLOOR`, 1e-4, and above.
 
     Examples
     --------
@@ -97,9 +97,10 @@ def distance_of(name: Any, bounds: Any) -> Distance:
     0.0001
     """
     make = validation.one_of("distance", name, DISTANCES)
-    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
-        raise validation.wrong_kind("bounds", "a pair (lower, upper), None for no bound", bounds)
-    lower, upper = bounds
-    low = -np.inf if lower is None else validation.real_number("bounds[0]", lower, at_most=1.0)
+    lower, upper = validation.pair("bounds", bounds, "a pair (lower, upper), None for no bound")
+    low = -np.inf if lower is None or lower == -np.inf else validation.real_number("bounds[0]", lower, at_most=1.0)
     high = np.inf if upper is None or upper == np.inf else validation.real_number("bounds[1]", upper, at_least=1.0)
-    return make(low, high)
+    found = make(low, high)
+    if no_zero and not found.lower > 0:
+        raise InputError(f"bounds[0] must be above 0, {no_zero}; got {lower}")
+    return found

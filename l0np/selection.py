@@ -26,9 +26,9 @@ from l0np import metrics, validation
 from l0np.aggregates import Aggregate, listed
 from l0np.backends import device_name
 from l0np.backends.numpy import NumpyBackend
-from l0np.calibration import SparseCalibrationWeights, distance_within, fixed_total
+from l0np.calibration import SparseCalibrationWeights, fixed_total
 from l0np.diagnostics import Diagnostics
-from l0np.distances import Distance
+from l0np.distances import Distance, distance_of
 from l0np.entries import weighted_totals
 from l0np.errors import InputError
 from l0np.exchange import exchange, pursue
@@ -251,7 +251,7 @@ class Study:
         selects: bool = True,
     ) -> Study:
         """Check what the user gave; where records are selected, none may get the weight 0."""
-        found = distance_within(distance, bounds, no_zero=EVERY_RECORD if selects else "")
+        found = distance_of(distance, bounds, no_zero=EVERY_RECORD if selects else "")
         total = fixed_total(total)
         matrix, targets = Targets.of(M, y, options)
         base = validation.column_values("base_weights", base_weights, "M", M, matrix.shape[1], at_least=0.0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np import validation
-from l0np.calibration import distance_within
+from l0np.distances import distance_of
 from l0np.entries import weighted_totals
 from l0np.feasibility import feasibility, row_ranges
 from l0np.findings import Rows, TargetChecks
@@ -90,7 +90,7 @@ def check_targets(
       records in no target      1   3
     """
     check_options("check_targets", options)
-    within = distance_within("chi-square", bounds)
+    within = distance_of("chi-square", bounds)
     matrix, targets = Targets.of(M, y, options)
     n_records = matrix.shape[1]
     base = 1.0 if base_weights is None else base_weights

@@ -40,7 +40,7 @@ def coverage(session: nox.Session) -> None:
 def kernels(session: nox.Session) -> None:
     """Compile every CUDA kernel with NVRTC from its wheel, which needs no device; about 200 MB are installed."""
     session.install(".[test]", "cuda-bindings==13.*", "nvidia-cuda-nvrtc")
-    session.run("pytest", "tests/test_cuda_compile.py", *session.posargs)
+    session.run("pytest", "tests/backends/cuda/test_compile.py", *session.posargs)
 
 
 @nox.session
@@ -50,13 +50,13 @@ def gpu(session: nox.Session) -> None:
     CUDA_EXTRA=cuda12 takes CuPy for CUDA 12. The rivals PyTorch and l0-python are installed too, to be measured beside.
     """
     session.install(f".[test,{os.environ.get('CUDA_EXTRA', 'cuda13')}]", "torch", "l0-python")
-    probe = "import sys; from l0np.backends.cupy import why_unavailable; sys.exit(why_unavailable(0))"
+    probe = "import sys; from l0np.backends.cuda import why_unavailable; sys.exit(why_unavailable(0))"
     session.run("python", "-c", probe)  # says what is missing
     session.run("pytest", "tests", "-k", "cuda or test_readme", *session.posargs)
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer:
         shapes = "cuda and (31 or 33 or entr or long or dense or short)"  # small ones, that launch every variant of the kernels
-        small = ["python", "-m", "pytest", "-x", "-q", "tests/test_backends.py", "-k", shapes]
+        small = ["python", "-m", "pytest", "-x", "-q", "tests/backends/test_conformance.py", "-k", shapes]
         for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
             session.run(sanitizer, "--tool", tool, "--error-exitcode", "1", *small, external=True)
     else:

@@ -23,9 +23,9 @@ import numpy as np
 import problems
 
 import l0np
-from l0np.exchange import pursue
-from l0np.refit import DEFAULT_BOUNDS
-from l0np.selection import Study
+from l0np.refit.refit import DEFAULT_BOUNDS
+from l0np.selection.api import Study
+from l0np.selection.pursuit import pursue
 
 HERE = Path(__file__).parent
 SEEDS = range(10)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import l0np
-from l0np.backends import numba_kernels as kernels
-from l0np.backends.numba_kernels import BLOCK
-from l0np.jit import OPTIONS
+from l0np._jit import OPTIONS
+from l0np.backends.numba import kernels as kernels
+from l0np.backends.numba.kernels import BLOCK
 
 N, QUADS, ZERO, FOUR = (np.uint64(number) for number in (BLOCK, BLOCK // 4, 0, 4))
 N_BLOCKS, REPEATS, ROUNDS = 8, 300, 9

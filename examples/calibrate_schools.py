@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from l0np import SparseCalibrationWeights, schedules
-from l0np.metrics import effective_sample_size
+from l0np.targets.metrics import effective_sample_size
 
 DATA = Path(__file__).parent / "apipop.csv"
 CATEGORIES = {

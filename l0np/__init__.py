@@ -4,18 +4,13 @@ Louizos, Welling and Kingma (2017), Learning sparse neural networks through L0 r
 """
 
 from l0np import callbacks, errors, schedules
-from l0np.aggregates import Aggregate
 from l0np.calibration import SparseCalibrationWeights
-from l0np.diagnostics import Diagnostics, diagnose, target_table
-from l0np.findings import TargetChecks
+from l0np.diagnostics import Diagnostics, TargetChecks, check_targets, diagnose, target_table
 from l0np.matrix import ColumnMatrix
-from l0np.paths import CalibrationPath, l0_path
-from l0np.regression_path import RegressionPath, l0_regression_path
-from l0np.selection import Calibration, calibrate
+from l0np.regression import RegressionPath, l0_regression_path
+from l0np.selection import Calibration, CalibrationPath, calibrate, l0_path
 from l0np.sparse import SparseL0Linear
-from l0np.tables import TargetTable
-from l0np.target_checks import check_targets
-from l0np.targets import TargetOptions
+from l0np.targets import Aggregate, TargetOptions, TargetTable
 
 __version__ = "0.1.0"
 

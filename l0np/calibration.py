@@ -9,17 +9,14 @@ from typing import Any, ClassVar, Self, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from l0np import noise, validation
+from l0np._text import counted
 from l0np.callbacks import Progress, calibration_report
-from l0np.distances import distance_of
+from l0np.engine import State
 from l0np.errors import InputError
-from l0np.links import ExponentialLink, Link
-from l0np.model import GatedModel
-from l0np.optimizers import Parameter
-from l0np.penalties import l2_penalty
-from l0np.refit import DEFAULT_BOUNDS, Refit, refit_to_targets
-from l0np.state import State
-from l0np.tables import counted
+from l0np.inputs import validation
+from l0np.maths import ExponentialLink, Link, Parameter, l2_penalty, philox
+from l0np.models import GatedModel
+from l0np.refit import DEFAULT_BOUNDS, Refit, distance_of, refit_to_targets
 from l0np.targets import TargetOptions, Targets, check_options
 
 SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarithm
@@ -192,7 +189,7 @@ class SparseCalibrationWeights(GatedModel):
             Errors that cost nothing, in the units of y: only what exceeds them counts.
         caps : float or array of shape (Q,), optional
             The most that one target adds to the loss for each unit of its weight, above 0; infinity for no cap. With a cap of
-            1 a relative error, however large, costs less than one of 100 % does without: see `l0np.losses.RobustSquares`.
+            1 a relative error, however large, costs less than one of 100 % does without: see `l0np.maths.RobustSquares`.
         aggregates : Aggregate, array of Q labels, matrix of shape (G, Q), or list of these, optional
             Totals of targets that are to be met too: see `l0np.Aggregate`.
         exclude : array of row indices, boolean mask of shape (Q,), or names from the index of M or y, optional
@@ -271,7 +268,7 @@ class SparseCalibrationWeights(GatedModel):
             Reference weights, above 0. By default the initial weights, scaled so that those of the selected records add up to
             what those of all did.
         distance : {"chi-square", "raking", "logit"}
-            What "nearest" means: see `l0np.distances`. Chi-square with bounds is the bounded-linear method.
+            What "nearest" means: see `l0np.refit.distances`. Chi-square with bounds is the bounded-linear method.
         bounds : (float or None, float or None)
             Least and largest ratio of weight to reference; the least must be above 0. "raking" and "logit" take None for the
             least as 1e-4.
@@ -330,7 +327,7 @@ class SparseCalibrationWeights(GatedModel):
         """Return the state with the jitter of the first fit."""
         if not self.log_weight_jitter_sd:
             return self._state
-        jitter = self.log_weight_jitter_sd * noise.normal(self.seed_, noise.LOG_WEIGHT_JITTER, self.n_features)
+        jitter = self.log_weight_jitter_sd * philox.normal(self.seed_, philox.LOG_WEIGHT_JITTER, self.n_features)
         log_weight = (self._state.theta.value + jitter).astype(self.dtype)
         return replace(self._state, theta=Parameter.start(log_weight))
 
@@ -352,7 +349,7 @@ class SparseCalibrationWeights(GatedModel):
             weights, gates = np.asarray(np.exp(state.theta.value)), self._gates(state)
             if gates is None:
                 return self._answer(weights)
-            uniform = noise.uniform(np, state.seed, noise.GATES, state.epoch, 0, self.n_features)
+            uniform = philox.uniform(np, state.seed, philox.GATES, state.epoch, 0, self.n_features)
             return self._answer(np.asarray(weights * gates.sample(state.log_alpha.value, uniform)[0]))
 
     def get_active_weights(self) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np import metrics, validation
-from l0np.backends.base import Backend
-from l0np.penalties import l0_penalty, l2_penalty
-from l0np.state import Problem, State, test_time_weights
-from l0np.tables import TargetTable, counted
-from l0np.targets import Targets
+from l0np._text import counted
+from l0np.engine import Backend, Problem, State, test_time_weights
+from l0np.inputs import validation
+from l0np.maths import l0_penalty, l2_penalty
+from l0np.targets import Targets, TargetTable, metrics
 
 CSV_HEADER = ("epoch", "loss", "target_name", "target", "estimate", "error", "abs_error", "rel_abs_error")
 LONGEST_LINE = 1 << 20  # bytes at the end of a log that are searched for the end of its last whole line

@@ -17,6 +17,14 @@ class InputTypeError(L0npError, TypeError):
     """An argument is of a kind that cannot be used (a complex matrix, a text where a number belongs)."""
 
 
+class L0npWarning(UserWarning):
+    """Base of all warnings that l0np gives on purpose."""
+
+
+class PerformanceWarning(L0npWarning):
+    """What was asked for is done, but takes longer than it might; the message says what costs time and what does not."""
+
+
 class BackendUnavailableError(L0npError, RuntimeError):
     """A device was asked for by name and this machine cannot offer it; the message says what is missing."""
 

@@ -10,15 +10,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from l0np import noise, validation
 from l0np.callbacks import Progress, regression_report
+from l0np.engine import State
 from l0np.errors import InputError
-from l0np.least_squares import Design
-from l0np.links import IdentityLink, Link
+from l0np.inputs import validation
+from l0np.maths import IdentityLink, Link, Parameter, philox
 from l0np.matrix import ColumnMatrix
-from l0np.model import GatedModel
-from l0np.optimizers import Parameter
-from l0np.state import State
+from l0np.models import GatedModel
+from l0np.refit import Design
 from l0np.targets import Targets
 
 WEIGHT_START_SD = 0.1
@@ -256,7 +255,7 @@ class SparseL0Linear(GatedModel):
         """Return the state in which the first fit starts: drawn, unless a state with weights was loaded."""
         if self._state.theta.value.any():
             return self._state
-        weight = WEIGHT_START_SD * noise.normal(self.seed_, noise.WEIGHT_START, self.n_features)
+        weight = WEIGHT_START_SD * philox.normal(self.seed_, philox.WEIGHT_START, self.n_features)
         intercept = Parameter.start(np.full(1, target.mean(), self.dtype)) if self.fit_intercept else None
         return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
 

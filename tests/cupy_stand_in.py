@@ -426,7 +426,7 @@ def _make_module():
 
 def install(monkeypatch):
     """Put the stand-in where CuPy would be, for the time of a test; return the module."""
-    from l0np.backends import cuda_matrix
+    from l0np.backends.cuda import matrix
 
     cupy = _make_module()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
@@ -438,5 +438,5 @@ def install(monkeypatch):
     monkeypatch.setattr(Stream, "capturing", None)
     monkeypatch.setattr(Stream, "stack", [])
     monkeypatch.setattr(Graph, "replays", 0)
-    cuda_matrix._kernels.cache_clear()
+    matrix._kernels.cache_clear()
     return cupy

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from l0np.backends.cupy import why_unavailable
-from l0np.losses import SCALES, WeightedSquares
+from l0np.backends.cuda.backend import why_unavailable
+from l0np.maths.losses import SCALES, WeightedSquares
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
@@ -24,6 +24,39 @@ CPU_DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
 CUDA = pytest.param("cuda", marks=[needs_cuda, pytest.mark.cuda])
 DEVICES = [*CPU_DEVICES, CUDA]
 FAST_DEVICES = [*CPU_DEVICES[1:], CUDA]
+
+
+SHAPES = {
+    "one entry": (1, 1, 1.0),
+    "no entries": (3, 5, None),
+    "one column": (40, 1, 0.5),
+    "31": (7, 31, 0.4),
+    "32": (7, 32, 0.4),
+    "33": (7, 33, 0.4),
+    "128": (5, 128, 0.3),
+    "129": (5, 129, 0.3),
+    "one row": (1, 260, 0.5),
+    "long columns": (3000, 14, 0.6),
+    "many chunks": (23, 2051, 0.5),
+    "wide rows": (70_001, 40, 0.01),
+    # and with these every variant of the CUDA kernels has its turn: see test_every_variant_of_the_kernels_has_its_turn
+    "dense columns": (60, 97, 0.9),
+    "short columns": (3000, 37, 0.008),
+    "short columns, wide rows": (70_001, 33, 0.0005),
+}
+
+
+def random_matrix(n_rows, n_columns, density, rng, dtype):
+    dense = rng.normal(size=(n_rows, n_columns)) * (rng.random((n_rows, n_columns)) < density)
+    if n_rows > 2:
+        dense[0], dense[1] = rng.normal(size=n_columns), 0  # one dense row, one empty
+    dense[:, rng.random(n_columns) < 0.1] = 0  # empty columns
+    return dense.astype(dtype)
+
+
+def dense_matrix(shape, dtype, rng):
+    n_rows, n_columns, density = shape
+    return np.zeros((n_rows, n_columns), dtype) if density is None else random_matrix(n_rows, n_columns, density, rng, dtype)
 
 
 def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):

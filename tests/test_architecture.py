@@ -1,4 +1,8 @@
-"""The floors: a module imports only from floors below its own, or from its own without a circle."""
+"""The rooms of the package and the one direction of imports between them.
+
+A room is a folder of the package or a file at its top. It imports from rooms further down in `ROOMS`, through what their
+`__init__` exports, and from itself.
+"""
 
 import ast
 import os
@@ -13,47 +17,59 @@ from support import JIT_DISABLED, needs_numba
 import l0np
 
 PACKAGE = Path(l0np.__file__).parent
-FLOORS = [
-    {
-        "errors", "validation", "row_validation", "namespace", "jit", "matrix", "matrix_kernels", "entries", "row_dependence",
-    },
-    {
-        "elementary", "hard_concrete", "links", "losses", "optimizers", "schedules", "penalties", "noise", "metrics", "targets",
-        "aggregates", "tables", "diagnostics", "findings", "distances", "feasibility",
-    },
-    {
-        "state", "training", "governor", "callbacks", "communicator", "backends", "backends.base", "backends.numpy",
-        "backends.numba", "backends.numba_kernels", "backends.constants", "backends.cupy", "backends.cuda_matrix",
-        "backends.cuda_inputs", "rounding", "flight", "flight_kernels", "landing", "swaps", "exchange", "refit",
-        "newton_systems", "least_squares", "subsets", "spike_slab", "spike_slab_kernels",
-    },
-    {"model", "calibration", "sparse"},
-    {"target_checks", "selection", "paths", "feature_selection", "regression_path"},
-    {"__init__"},
-]  # fmt: skip
-FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
+ROOMS = (  # from the top floor down
+    "__init__",
+    "selection",
+    "regression",
+    "calibration",
+    "sparse",
+    "models",
+    "diagnostics",
+    "callbacks",
+    "backends",
+    "backends.cuda",
+    "backends.numba",
+    "backends.numpy",
+    "engine",
+    "refit",
+    "sampling",
+    "targets",
+    "matrix",
+    "inputs",
+    "maths",
+    "schedules",
+    "errors",
+    "_text",
+    "_jit",
+    "_namespace",
+)
+MOST_ROOMS, MOST_ARROWS = 25, 110  # the plan that later rooms are measured against
+MOST_PARAMETERS = 8  # of functions that are not public; more become a record
 OPTIONAL = {  # package: the only modules that may import it
-    "numba": {"jit", "backends.numba", "backends.numba_kernels"},
-    "cupy": {"backends.cupy"},
-    "cupyx": {"backends.cuda_inputs"},
+    "numba": {"_jit", "backends.numba.backend", "backends.numba.kernels"},
+    "cupy": {"backends.cuda.backend"},
+    "cupyx": {"backends.cuda.device_input"},
     "mpi4py": set(),
     "matplotlib": set(),
-    "pandas": {"tables"},
+    "pandas": {"targets.table"},
     "sklearn": set(),
     "torch": set(),
 }
-AT_IMPORT = {
-    name: {"numba"} for name in ("jit", "backends.numba", "backends.numba_kernels")
-}  # files loaded only where numba is used
+LOADED_WITH_NUMBA = {"_jit", "backends.numba.backend", "backends.numba.kernels"}  # only where Numba is used
 
 
 def modules():
-    for path in PACKAGE.rglob("*.py"):
+    for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         yield name.removesuffix(".__init__"), ast.parse(path.read_text())
 
 
 MODULES = dict(modules())
+FOLDERS = {name for name in MODULES if (PACKAGE / name.replace(".", "/") / "__init__.py").exists()}
+
+
+def room_of(module):
+    return module if module in FOLDERS or "." not in module else module.rpartition(".")[0]
 
 
 def imports(tree, *, at_import_only=False):
@@ -70,28 +86,82 @@ def imports(tree, *, at_import_only=False):
 
 
 def own(tree):
-    """Yield the package's modules that a module imports."""
+    """Yield (module, name) of each import of the package's own; of a whole module the name is empty."""
     for module, names in imports(tree):
-        if module == "l0np":
-            yield from (name if name in MODULES else "__init__" for name in names)
-        elif module.startswith("l0np."):
-            inner = module.removeprefix("l0np.")
-            yield from (f"{inner}.{name}" if f"{inner}.{name}" in MODULES else inner for name in names)
+        if module == "l0np" or module.startswith("l0np."):
+            inner = module.removeprefix("l0np").removeprefix(".")
+            for name in names:
+                whole = f"{inner}.{name}".removeprefix(".")
+                yield (whole, "") if whole in MODULES else (inner or "__init__", name)
 
 
-def test_every_module_has_a_floor():
-    assert set(MODULES) == set(FLOOR)
+def arrows():
+    """Return the ordered pairs of rooms of which the first imports from the second."""
+    pairs = {(room_of(name), room_of(module)) for name, tree in MODULES.items() for module, _ in own(tree)}
+    return {(user, used) for user, used in pairs if user != used}
 
 
-@pytest.mark.parametrize("name", sorted(FLOOR))
-def test_no_upward_imports(name):
-    for imported in own(MODULES[name]):
-        assert FLOOR[imported] <= FLOOR[name], f"{name} (floor {FLOOR[name]}) imports {imported} (floor {FLOOR[imported]})"
+def exported(room):
+    """Return what a folder's `__init__` offers to other rooms."""
+    (assigned,) = (
+        node.value for node in MODULES[room].body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    return set(ast.literal_eval(assigned))
 
 
-def test_no_circles():
-    graph = {name: set(own(tree)) - {name} for name, tree in MODULES.items()}
-    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
+def functions(tree):
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def test_every_room_is_in_the_table():
+    assert {room_of(name) for name in MODULES} == set(ROOMS)
+
+
+def test_no_upward_imports():
+    floor = {room: number for number, room in enumerate(ROOMS)}
+    assert [(user, used) for user, used in sorted(arrows()) if floor[user] > floor[used]] == []
+
+
+def test_the_house_stays_small():
+    assert len(ROOMS) <= MOST_ROOMS
+    assert len(arrows()) <= MOST_ARROWS
+
+
+def test_no_circles_within_rooms():
+    graph = {name: {module for module, _ in own(tree)} - {name} for name, tree in MODULES.items() if name not in FOLDERS}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_rooms_use_of_each_other_only_what_is_exported(name):
+    for module, imported in own(MODULES[name]):
+        room = room_of(module)
+        if room == room_of(name):
+            continue
+        assert module == room or module.rpartition(".")[2] in exported(room), f"{name} reaches into {module}"
+        if imported and room in FOLDERS and module == room:
+            assert imported in exported(room), f"{name} imports {imported}, which {room} does not export"
+        assert not imported.startswith("_"), f"{name} imports the private {module}.{imported}"
+
+
+@pytest.mark.parametrize("room", sorted(FOLDERS))
+def test_a_room_says_what_it_is_for(room):
+    words = ast.get_docstring(MODULES[room]) or ""
+    assert len(words.split()) >= 15
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if not name.endswith("kernels")))
+def test_private_functions_take_few_parameters(name):
+    public = set().union(*(exported(room) for room in FOLDERS))
+    methods = {id(f): c.name for c in ast.walk(MODULES[name]) if isinstance(c, ast.ClassDef) for f in functions(c)}
+    for function in functions(MODULES[name]):
+        of_class = methods.get(id(function))
+        if function.name == "__init__" or function.name in public or (of_class and function.name in ("fit", "refit")):
+            continue
+        arguments = function.args
+        taken = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        count = len([a for a in taken if a not in ("self", "cls")])
+        assert count <= MOST_PARAMETERS, f"{name}.{function.name} takes {count} parameters: make a record of them"
 
 
 def test_optional_packages_stay_in_their_files():
@@ -100,7 +170,8 @@ def test_optional_packages_stay_in_their_files():
             package = module.split(".")[0]
             assert name in OPTIONAL.get(package, {name}), f"{name} imports {package}"
         loaded = {module.split(".")[0] for module, _ in imports(tree, at_import_only=True)}
-        assert loaded & set(OPTIONAL) <= AT_IMPORT.get(name, set()), f"{name} imports an optional package when it is loaded"
+        allowed = {"numba"} if name in LOADED_WITH_NUMBA else set()
+        assert loaded & set(OPTIONAL) <= allowed, f"{name} imports an optional package when it is loaded"
 
 
 def loaded_by(code):
@@ -138,4 +209,4 @@ def test_one_loop():
             for node in ast.walk(tree)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func) != "np.repeat"
         }
-        assert name == "training" or not calls & {"repeat", "step"}, f"{name} runs epochs"
+        assert name == "engine.training" or not calls & {"repeat", "step"}, f"{name} runs epochs"

@@ -1,0 +1,10 @@
+"""What is wrong with targets before a run, and what weights are worth after it.
+
+`check_targets` looks for targets that cannot be met, or not together; `diagnose` sums up errors and weights.
+"""
+
+from l0np.diagnostics.findings import TargetChecks
+from l0np.diagnostics.summary import Diagnostics, diagnose, target_table
+from l0np.diagnostics.target_checks import check_targets
+
+__all__ = ["Diagnostics", "TargetChecks", "check_targets", "diagnose", "target_table"]

@@ -1,0 +1,140 @@
+"""`TargetChecks`: what was found wrong with targets, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np._text import NAME_WIDTH, counted, shorten
+from l0np.targets import Targets
+
+NAMED = 5  # targets that a printed line names
+TOGETHER = 3  # targets of one group that it names
+
+Rows = NDArray[np.intp]
+
+
+def _none() -> Rows:
+    return np.zeros(0, np.intp)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TargetChecks:
+    """What `check_targets` found. Targets are given by their row in M; `name` says what they are called.
+
+    Attributes
+    ----------
+    unreachable : array of rows
+        Targets that no weights within the bounds can meet, each taken by itself: no record has a part in it, or all have parts
+        of the wrong sign, or the bounds are too narrow.
+    at_bound : array of rows
+        Targets that are met only if each of their records has its least (or its largest) weight, such as a target of 0 of
+        something that records have: every one of these must be dropped.
+    contradictory : tuple of arrays of rows
+        Groups of rows that are multiples of one another and whose targets are not the same multiples.
+    redundant : tuple of arrays of rows
+        Such groups whose targets agree: one of them would do.
+    outliers : array of rows
+        Targets whose ratio to the total by base weights is unlike that of their group: at least twice or half the median, and
+        3.5 robust standard deviations from it on the logarithmic scale.
+    outlier_factors : array of float64
+        Ratio of each outlier, divided by the median ratio of its group; negative for the wrong sign.
+    unused_records : array of columns
+        Records that have a part in no target.
+    rank : int or None
+        Numerical rank of the fitted rows of M; None where the check was skipped.
+    dependent : array of rows
+        Rows that are sums of multiples of other rows: without them the rank is the same. Which of several rows that depend on
+        each other are in this list is a choice of the decomposition.
+    inconsistent : tuple of arrays of rows
+        For each dependent row whose target is not what the targets of those others add up to: itself, then the others.
+    infeasible : array of rows
+        The targets that are missed where the sum of all relative misses is as small as can be; empty where all can be met.
+    misses : array of float64
+        Their misses beyond the tolerance, relative to the scale.
+    opposed : array of rows
+        Targets that are met there, but only at the expense of those.
+    rank_skipped, linear_programme_skipped : str
+        Why rank and dependence, and whether all can be met together, were not looked at; empty where they were.
+    """
+
+    targets: Targets
+    n_records: int
+    unreachable: Rows = field(default_factory=_none)
+    unreachable_why: tuple[str, ...] = ()
+    at_bound: Rows = field(default_factory=_none)
+    contradictory: tuple[Rows, ...] = ()
+    redundant: tuple[Rows, ...] = ()
+    outliers: Rows = field(default_factory=_none)
+    outlier_factors: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    unused_records: Rows = field(default_factory=_none)
+    rank: int | None = None
+    dependent: Rows = field(default_factory=_none)
+    inconsistent: tuple[Rows, ...] = ()
+    infeasible: Rows = field(default_factory=_none)
+    misses: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    opposed: Rows = field(default_factory=_none)
+    rank_skipped: str = ""
+    linear_programme_skipped: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found that keeps all targets from being met together."""
+        return not (len(self.unreachable) or self.contradictory or self.inconsistent or len(self.infeasible))
+
+    def name(self, row: int) -> str:
+        """Return the name of the target in a row of M."""
+        return self.targets.name(row)
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Say what was found, a line for each check that found something."""
+        verdict = "nothing keeps them from being met together" if self.ok else "they cannot all be met"
+        fitted = int(self.targets.fitted.sum())
+        return "\n".join([f"{counted(fitted, 'target')}, {counted(self.n_records, 'record')}: {verdict}", *self._lines()])
+
+    def _lines(self) -> Iterator[str]:
+        reasons = [f"{self.name(i)} ({why})" for i, why in zip(self.unreachable, self.unreachable_why, strict=True)]
+        yield from _line("unreachable", reasons)
+        yield from _line("contradictory", [" ~ ".join(self._names(rows)) for rows in self.contradictory])
+        sums = [f"{self.name(rows[0])} against {', '.join(self._names(rows[1:]))}" for rows in self.inconsistent]
+        yield from _line("inconsistent sums", sums, separator="; ")
+        order = np.argsort(-np.abs(self.misses), kind="stable")
+        missed = [f"{self.name(self.infeasible[i])} (missed by {self.misses[i]:+.3g})" for i in order]
+        yield from _line("not met together", missed)
+        yield from _line("  at odds with", self._all(self.opposed))
+        yield from _line("only at a bound", self._all(self.at_bound))
+        order = np.argsort(-np.abs(np.log(np.abs(self.outlier_factors))), kind="stable")
+        yield from _line(
+            "outliers in size", [f"{self.name(self.outliers[i])} (x {self.outlier_factors[i]:.3g})" for i in order]
+        )
+        yield from _line("redundant", [" ~ ".join(self._names(rows)) for rows in self.redundant])
+        if self.rank is not None:
+            fitted = int(self.targets.fitted.sum())
+            yield f"  {'rank':<20}{self.rank:>7,} of {counted(fitted, 'row')}"
+        yield from _line("dependent rows", self._all(self.dependent))
+        columns = [str(column) for column in self.unused_records[:NAMED]]
+        yield from _line("records in no target", columns, len(self.unused_records))
+        for check, reason in (("rank", self.rank_skipped), ("met together?", self.linear_programme_skipped)):
+            if reason:
+                yield f"  {check:<20}skipped: {reason}"
+
+    def _all(self, rows: Rows) -> list[str]:
+        return [shorten(self.name(row), NAME_WIDTH) for row in rows]
+
+    def _names(self, rows: Rows) -> list[str]:
+        rest = len(rows) - TOGETHER
+        return [*self._all(rows[:TOGETHER]), f"{rest:,} more"] if rest > 0 else self._all(rows)
+
+
+def _line(what: str, items: Sequence[str], count: int | None = None, separator: str = ", ") -> Iterator[str]:
+    count = len(items) if count is None else count
+    if count:
+        more = f" and {count - NAMED:,} more" if count > NAMED else ""
+        yield f"  {what:<20}{count:>7,}   {separator.join(items[:NAMED])}{more}"

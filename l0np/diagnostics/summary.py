@@ -1,0 +1,291 @@
+"""How well weights meet their targets, and at what price: a summary of errors and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l0np._text import NAME_WIDTH, columns, counted, number, percent, shorten
+from l0np.inputs import validation
+from l0np.matrix import weighted_totals
+from l0np.targets import TargetOptions, Targets, TargetTable, check_options, metrics
+
+QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+WITHIN = (0.05, 0.10, 0.25)  # relative errors for which the share of targets is told
+WORST = 3  # targets that a summary names
+
+
+@dataclass(frozen=True)
+class Errors:
+    """A summary of absolute relative errors.
+
+    Attributes
+    ----------
+    n : int
+        Number of targets.
+    mean, median, worst : float
+        Of the absolute relative errors; NaN for no targets.
+    within : tuple of float
+        Share of targets with an error of up to 5, 10 and 25 % (`WITHIN`).
+    met : float
+        Share of targets within their tolerance.
+    worst_names : tuple of str
+        The targets with the largest errors, the worst first.
+    """
+
+    n: int
+    mean: float
+    median: float
+    worst: float
+    within: tuple[float, ...]
+    met: float
+    worst_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, table: TargetTable) -> Errors:
+        """Summarise a table."""
+        errors = np.abs(table.relative_error)
+        if not len(table):
+            return cls(0, np.nan, np.nan, np.nan, (np.nan,) * len(WITHIN), np.nan, ())
+        return cls(
+            n=len(table),
+            mean=float(errors.mean()),
+            median=float(np.median(errors)),
+            worst=float(errors.max()),
+            within=tuple(float((errors <= limit).mean()) for limit in WITHIN),
+            met=float(table.within_tolerance.mean()),
+            worst_names=tuple(str(name) for name in table.worst(WORST).name),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnostics:
+    """What weights are worth: how many, how even, how far from their base weights, and how well the targets are met.
+
+    Attributes
+    ----------
+    n_records, n_active : int
+        Records, and those whose weight is not 0.
+    total_weight : float
+        Sum of the weights.
+    effective_sample_size : float
+        Kish's ``(sum w)^2 / sum w^2``.
+    design_effect : float
+        ``n_active / effective_sample_size = 1 + cv^2`` of the active weights (Kish 1965).
+    top_share : float
+        Share of the total weight that the largest 1 % of the active weights hold (at least one weight).
+    ratio_quantiles : tuple of float, or None
+        Quantiles 0, .01, .05, .25, .5, .75, .95, .99 and 1 (`QUANTILES`) of weight / base weight (the g-weight) over the active
+        records; None without base weights.
+    fitted : Errors
+        Of the targets that were to be met.
+    held_out, unweighted : Errors or None
+        Of those that were only scored: excluded, or of weight 0.
+    by_group : dict from label to Errors
+        Of the targets that were to be met in each group; empty without groups.
+    aggregates : Errors or None
+        Of the totals of targets, where there are any.
+    targets : TargetTable
+        All targets one by one.
+    totals : TargetTable or None
+        All totals of targets one by one, where there are any.
+    """
+
+    n_records: int
+    n_active: int
+    total_weight: float
+    effective_sample_size: float
+    design_effect: float
+    top_share: float
+    ratio_quantiles: tuple[float, ...] | None
+    fitted: Errors
+    held_out: Errors | None
+    unweighted: Errors | None
+    by_group: dict[Any, Errors]
+    aggregates: Errors | None
+    targets: TargetTable
+    totals: TargetTable | None
+
+    @classmethod
+    def of(
+        cls,
+        targets: Targets,
+        estimate: NDArray[np.float64],
+        weights: NDArray[np.float64],
+        base_weights: NDArray[np.float64] | None = None,
+    ) -> Diagnostics:
+        """Return the diagnostics of checked targets, their estimates, all weights and, where known, all base weights."""
+        table, active = TargetTable.of(targets, estimate), weights != 0
+        asked, idle = table.asked, table.fitted & ~table.asked
+        ratios = None
+        if base_weights is not None and active.any():
+            ratios = tuple(np.quantile(weights[active] / base_weights[active], QUANTILES).tolist())
+        labels = [] if table.group is None else np.unique(table.group[asked]).tolist()
+        totals = [TargetTable.of(a.totals, weighted_totals(a.matrix, estimate), a.weight) for a in targets.aggregates]
+        all_totals = _joined(totals) if totals else None
+        return cls(
+            n_records=len(weights),
+            n_active=int(active.sum()),
+            total_weight=float(weights.sum()),
+            effective_sample_size=metrics.effective_sample_size(weights),
+            design_effect=metrics.design_effect(weights),
+            top_share=metrics.top_share(weights),
+            ratio_quantiles=ratios,
+            fitted=Errors.of(table[asked]),
+            held_out=None if table.fitted.all() else Errors.of(table[~table.fitted]),
+            unweighted=Errors.of(table[idle]) if idle.any() else None,
+            by_group={label: Errors.of(table[asked & (table.group == label)]) for label in labels},
+            aggregates=Errors.of(all_totals) if all_totals else None,
+            targets=table,
+            totals=all_totals,
+        )
+
+    @property
+    def verdict(self) -> str:
+        """Whether the targets and their totals are met, and how many targets were only scored, in words."""
+        parts = [_verdict(self.targets, "target")]
+        parts += [] if self.totals is None else [_verdict(self.totals, "aggregate")]
+        parts += [f"{self.held_out.n:,} held out"] if self.held_out else []
+        parts += [f"{self.unweighted.n:,} of weight 0"] if self.unweighted else []
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Say it all in a few aligned lines."""
+        return "\n".join([*self._weight_lines(), "", *self._error_lines()])
+
+    def _weight_lines(self) -> Iterator[str]:
+        size = self.effective_sample_size
+        share = size / self.n_active if self.n_active else np.nan
+        yield f"{'records':<26}{self.n_active:>12,} of {self.n_records:,}"
+        yield f"{'total weight':<26}{number(self.total_weight):>12}"
+        yield f"{'effective sample size':<26}{size:>12,.1f} ({percent(share)} of the records; Kish)"
+        yield f"{'design effect':<26}{number(self.design_effect):>12}"
+        yield f"{'largest 1% of records':<26}{percent(self.top_share):>12} of the total weight"
+        if self.ratio_quantiles is not None:
+            names = ["min", *(f"{q:.0%}" for q in QUANTILES[1:-1]), "max"]
+            rows = [["weight / base weight", *names], ["", *(f"{ratio:.4g}" for ratio in self.ratio_quantiles)]]
+            yield from columns(rows, (-26, *(9 for _ in names)))
+
+    def _error_lines(self) -> Iterator[str]:
+        rows: dict[str, Errors] = {"targets": self.fitted}
+        rows |= {f"  {label}": errors for label, errors in self.by_group.items()}
+        rows |= {"aggregates": self.aggregates} if self.aggregates else {}
+        rows |= {"held out": self.held_out} if self.held_out else {}
+        rows |= {"weight 0": self.unweighted} if self.unweighted else {}
+        limits = [f"<= {limit:.0%}" for limit in WITHIN]
+        cells = [["relative errors", "number", "median", "mean", "worst", *limits, "  worst"]]
+        for name, errors in rows.items():
+            sizes = [percent(error) for error in (errors.median, errors.mean, errors.worst)]
+            shares = [percent(share, 0) for share in errors.within]
+            worst = shorten(", ".join(errors.worst_names[:1]), NAME_WIDTH)
+            cells.append([shorten(name, NAME_WIDTH), f"{errors.n:,}", *sizes, *shares, f"  {worst}"])
+        yield from columns(cells, (-24, 8, 9, 9, 9, *(8 for _ in limits), -1))
+
+
+def diagnose(
+    M: Any,
+    y: ArrayLike,
+    weights: ArrayLike,
+    base_weights: ArrayLike | None = None,
+    **options: Unpack[TargetOptions],
+) -> Diagnostics:
+    """Say how well weights meet their targets and how uneven they are.
+
+    Parameters
+    ----------
+    M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
+        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series of other arguments
+        must have the labels of its rows or columns in that order, or no labels but a default index.
+    y : array of shape (Q,)
+        The targets.
+    weights : array of shape (N,)
+        The weights to judge, 0 for records that are not selected.
+    base_weights : float or array of shape (N,), optional
+        What the weights are compared with; above 0 where a weight is not 0.
+    **options
+        What is to be said of targets, see `l0np.TargetOptions`: `names`, `target_groups` for errors by group,
+        `target_scales` for what relative errors are relative to (``max(|y|, 1)`` by default), `tolerances`, `aggregates`,
+        `exclude` for errors of held-out targets apart.
+
+    Returns
+    -------
+    Diagnostics
+        A record that prints itself.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For anything that cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l0np import diagnose
+    >>> M = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0], [20.0, 30.0, 60.0, 50.0]])
+    >>> names = ["people", "men", "age"]
+    >>> found = diagnose(M, [10, 5, 400], [4.0, 3.0, 0.0, 3.0], base_weights=2.5, names=names, exclude=["age"])
+    >>> found.n_active, round(found.effective_sample_size, 2), found.held_out.worst
+    (3, 2.94, 0.2)
+    >>> print(found)
+    records                              3 of 4
+    total weight                        10
+    effective sample size              2.9 (98.04% of the records; Kish)
+    design effect                     1.02
+    largest 1% of records           40.00% of the total weight
+    weight / base weight            min       1%       5%      25%      50%      75%      95%      99%      max
+                                    1.2      1.2      1.2      1.2      1.2      1.4     1.56    1.592      1.6
+    <BLANKLINE>
+    relative errors           number   median     mean    worst   <= 5%  <= 10%  <= 25%  worst
+    targets                        2   10.00%   10.00%   20.00%     50%     50%    100%  men
+    held out                       1   20.00%   20.00%   20.00%      0%      0%    100%  age
+    """
+    check_options("diagnose", options)
+    matrix, targets = Targets.of(M, y, options)
+    n_records = matrix.shape[1]
+    validation.check_order("weights", weights, "M", M, axis="columns")
+    checked = validation.vector("weights", weights, n_records, np.dtype(np.float64), per="column of M")
+    base = None
+    if base_weights is not None:
+        base = validation.column_values("base_weights", base_weights, "M", M, n_records, at_least=0.0)
+        validation.check_order("base_weights", base_weights, "weights", weights)  # where M has no labels
+        validation.check_elements("base_weights", base, (base == 0) & (checked != 0), "must be above 0 where a weight is not 0")
+    targets.check_sizes(matrix, "weights", checked)
+    return Diagnostics.of(targets, weighted_totals(matrix, checked), checked, base)
+
+
+def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[TargetOptions]) -> TargetTable:
+    """Return what weights make of each target: arguments as for `diagnose`.
+
+    Examples
+    --------
+    >>> from l0np import target_table
+    >>> table = target_table([[1.0, 1.0], [0.0, 2.0]], [10, 8], weights=[5.0, 5.0], names=["people", "cars"])
+    >>> table.relative_error
+    array([0.  , 0.25])
+    >>> print(table)
+                    target        estimate         error  relative
+    cars                 8              10             2    25.00%
+    people              10              10             0     0.00%
+    """
+    check_options("target_table", options)
+    return diagnose(M, y, weights, **options).targets
+
+
+def _verdict(table: TargetTable, noun: str) -> str:
+    missed, asked = int(table.missed.sum()), int(table.asked.sum())
+    if missed:
+        return f"{missed:,} of {counted(asked, noun)} missed"
+    return f"all {noun}s met" if asked else f"no {noun} to meet"
+
+
+def _joined(tables: list[TargetTable]) -> TargetTable:
+    columns = [[getattr(table, field.name) for table in tables] for field in fields(TargetTable)[:-1]]
+    return TargetTable(*(np.concatenate(parts) for parts in columns))

@@ -1,0 +1,223 @@
+"""`check_targets`: what is wrong with targets, before a run is spent on them."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l0np._text import counted
+from l0np.diagnostics.feasibility import feasibility, row_ranges
+from l0np.diagnostics.findings import Rows, TargetChecks
+from l0np.diagnostics.row_dependence import proportional_rows, row_dependence
+from l0np.inputs import validation
+from l0np.matrix import ColumnMatrix, weighted_totals
+from l0np.refit import DEFAULT_BOUNDS, distance_of
+from l0np.targets import TargetOptions, Targets, check_options
+
+ROUNDING = 1e-9  # relative difference of two numbers that are meant to be the same
+INCONSISTENT = 1e-6  # the same where the numbers come from a decomposition
+SMALLEST_GROUP = 5  # targets with a ratio from which a group has a median and a MAD of its own
+OUTLYING = 3.5  # robust z-score of an outlier (Iglewicz and Hoaglin 1993)
+NORMAL_MAD = 0.6745  # the MAD of a standard normal variable
+OUTLYING_FACTOR = 2.0  # and an outlier is at least this many times larger or smaller than its like
+RANK_TARGETS = 2_000  # the decomposition of so many rows takes some seconds and 32 MB
+RANK_NONZEROS = 20_000_000
+LP_TARGETS = 1_000  # beyond these the linear programme takes minutes
+LP_NONZEROS = 1_000_000
+LP_SECONDS = 20.0
+
+
+def check_targets(
+    M: Any,
+    y: ArrayLike,
+    base_weights: ArrayLike | None = None,
+    *,
+    bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
+    **options: Unpack[TargetOptions],
+) -> TargetChecks:
+    """Look for targets that cannot be met, or not together, and for those that look wrong, before training.
+
+    Some passes over the entries find what rows say by themselves. Rank and dependent rows come from a decomposition (up to
+    2,000 targets), the question whether all can be met together from a linear programme (up to 1,000 targets, a million
+    entries and 20 seconds); where these are skipped, `rank_skipped` and `linear_programme_skipped` say why. Targets that are
+    excluded are not looked at.
+
+    Parameters
+    ----------
+    M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
+        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series of other arguments
+        must have the labels of its rows or columns in that order, or no labels but a default index.
+    y : array of shape (Q,)
+        The targets.
+    base_weights : float or array of shape (N,), optional
+        Weights to start from, 0 or more; 1 by default. They decide what size of a target is usual, and the bounds.
+    bounds : (float or None, float or None)
+        Least and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`, and like there by
+        default. (0, None) asks whether any weights meet the targets that are not negative, such as those of a selection.
+    **options
+        What is to be said of targets, see `l0np.TargetOptions`. Tolerances widen what counts as met,
+        `target_scales` are what misses are relative to (``max(|y|, 1)`` by default), `target_groups` are compared within.
+
+    Returns
+    -------
+    TargetChecks
+        A record that prints itself; ``.ok`` is False where some target cannot be met.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For anything that cannot be used.
+
+    Examples
+    --------
+    >>> from l0np import check_targets
+    >>> M = [[1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 0], [0, 2, 2, 0]]
+    >>> found = check_targets(M, [3, 5, 7, 15], names=["north", "nowhere", "south", "cars"])
+    >>> found.ok
+    False
+    >>> print(found)
+    4 targets, 4 records: they cannot all be met
+      unreachable               1   nowhere (no record has a part in it)
+      contradictory             1   south ~ cars
+      not met together          1   cars (missed by -0.0667)
+        at odds with            1   south
+      rank                      2 of 4 rows
+      dependent rows            1   cars
+      records in no target      1   3
+    """
+    check_options("check_targets", options)
+    within = distance_of("chi-square", bounds)
+    matrix, targets = Targets.of(M, y, options)
+    n_records = matrix.shape[1]
+    base = 1.0 if base_weights is None else base_weights
+    base = validation.column_values("base_weights", base, "M", M, n_records, at_least=0.0)
+    targets.check_sizes(matrix, "base_weights", base)
+    least, most = (np.multiply(ratio, base, out=np.zeros(n_records), where=base > 0) for ratio in (within.lower, within.upper))
+    alone = _rows_alone(targets, matrix, least, most)
+    multiples = _multiples(targets, matrix)
+    return TargetChecks(
+        targets,
+        n_records,
+        unused_records=np.flatnonzero(np.diff(matrix.indptr) == 0),
+        **alone,
+        **multiples,
+        **_sizes(targets, weighted_totals(matrix, base)),
+        **_rank(targets, matrix, multiples),
+        **_together(targets, matrix, least, most, alone["unreachable"]),
+    )
+
+
+def _rows_alone(
+    targets: Targets, matrix: ColumnMatrix, least: NDArray[np.float64], most: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Compare each target with what its row reaches within the bounds."""
+    bottom, top = row_ranges(matrix, least, most)
+    rounding = ROUNDING * np.maximum(np.abs(targets.value), 1.0)
+    slack = targets.tolerance + rounding
+    low, high = targets.value < bottom - slack, targets.value > top + slack
+    unreachable = np.flatnonzero((low | high) & targets.fitted)
+    touches = (targets.value <= bottom + rounding) | (targets.value >= top - rounding)
+    at_bound = touches & ~(low | high) & (targets.tolerance == 0) & (bottom < top) & targets.fitted
+    why = tuple(_why(bottom[i], top[i], bool(low[i])) for i in unreachable)
+    return {"unreachable": unreachable, "unreachable_why": why, "at_bound": np.flatnonzero(at_bound)}
+
+
+def _why(bottom: float, top: float, below: bool) -> str:
+    if bottom == top == 0:
+        return "no record has a part in it"
+    if below:
+        return "every part of it is positive" if bottom == 0 else f"weights within the bounds give at least {bottom:.6g}"
+    return "every part of it is negative" if top == 0 else f"weights within the bounds give at most {top:.6g}"
+
+
+def _multiples(targets: Targets, matrix: ColumnMatrix) -> dict[str, Any]:
+    """Compare the targets of rows that are multiples of one another, each divided by its factor."""
+    contradictory: list[Rows] = []
+    redundant: list[Rows] = []
+    for rows, factors in proportional_rows(matrix):
+        fitted = targets.fitted[rows]
+        rows, factors = rows[fitted], factors[fitted]
+        if len(rows) < 2:
+            continue
+        implied, width = targets.value[rows] / factors, targets.tolerance[rows] / np.abs(factors)
+        gap = (implied - width).max() - (implied + width).min()
+        (redundant if gap <= ROUNDING * np.abs(implied).max() else contradictory).append(rows)
+    return {"contradictory": tuple(contradictory), "redundant": tuple(redundant)}
+
+
+def _sizes(targets: Targets, totals: NDArray[np.float64]) -> dict[str, Any]:
+    """Compare each target's ratio to its total by base weights with the median of its group, by the MAD, on the log scale."""
+    usable = np.flatnonzero(targets.fitted & (targets.value != 0) & (totals != 0))
+    if not usable.size:
+        return {}
+    ratio = targets.value[usable] / totals[usable]
+    logarithm = np.log10(np.abs(ratio))
+    centre, spread = (np.full(len(usable), statistic) for statistic in _median_and_mad(logarithm))
+    if targets.groups is not None:
+        labels = targets.groups[usable]
+        for label in np.unique(labels):
+            members = np.flatnonzero(labels == label)
+            if len(members) >= SMALLEST_GROUP:
+                centre[members], spread[members] = _median_and_mad(logarithm[members])
+    distance = np.abs(logarithm - centre)
+    unlike = (NORMAL_MAD * distance > OUTLYING * spread) & (distance > np.log10(OUTLYING_FACTOR))
+    return {"outliers": usable[unlike], "outlier_factors": (ratio / 10.0**centre)[unlike]}
+
+
+def _median_and_mad(values: NDArray[np.float64]) -> tuple[float, float]:
+    median = float(np.median(values))
+    return median, float(np.median(np.abs(values - median)))
+
+
+def _rank(targets: Targets, matrix: ColumnMatrix, multiples: dict[str, Any]) -> dict[str, Any]:
+    """Find the rank of the fitted rows that have entries, the rows that follow from others, and whether their targets do.
+
+    Of rows that are multiples of one another only the first is looked at here.
+    """
+    groups = (*multiples["contradictory"], *multiples["redundant"])
+    repeated = np.concatenate([rows[1:] for rows in groups]) if groups else np.zeros(0, np.intp)
+    wanted = targets.fitted & (np.bincount(matrix.indices, minlength=len(targets)) > 0)
+    wanted[repeated] = False
+    rows = np.flatnonzero(wanted)
+    if len(rows) > RANK_TARGETS or matrix.nnz > RANK_NONZEROS:
+        return {"rank_skipped": _too_large(rows, matrix, RANK_TARGETS, RANK_NONZEROS)}
+    if not rows.size:
+        return {"rank": 0}
+    parts = row_dependence(matrix.to_scipy().astype(np.float64).tocsr()[rows], matrix.dtype)
+    value, tolerance = targets.value[rows], targets.tolerance[rows]
+    sums, sizes = parts.coefficients.T, np.abs(parts.coefficients.T)
+    gap = np.abs(value[parts.dependent] - sums @ value[parts.independent])
+    size = np.abs(value[parts.dependent]) + sizes @ np.abs(value[parts.independent])
+    wrong = gap > INCONSISTENT * size + tolerance[parts.dependent] + sizes @ tolerance[parts.independent]
+    inconsistent = []
+    for position in np.flatnonzero(wrong):
+        takes_part = sizes[position] > INCONSISTENT * sizes[position].max()
+        others = np.sort(rows[parts.independent[takes_part]])
+        inconsistent.append(np.concatenate((rows[parts.dependent[[position]]], others)))
+    dependent = np.sort(np.concatenate((rows[parts.dependent], repeated)))
+    return {"rank": parts.rank, "dependent": dependent, "inconsistent": tuple(inconsistent)}
+
+
+def _together(
+    targets: Targets, matrix: ColumnMatrix, least: NDArray[np.float64], most: NDArray[np.float64], unreachable: Rows
+) -> dict[str, Any]:
+    """Ask by linear programming whether weights within the bounds meet all fitted targets, but for the unreachable."""
+    rows = np.setdiff1d(np.flatnonzero(targets.fitted), unreachable)
+    if len(rows) > LP_TARGETS or matrix.nnz > LP_NONZEROS:
+        return {"linear_programme_skipped": _too_large(rows, matrix, LP_TARGETS, LP_NONZEROS)}
+    if not rows.size:
+        return {}
+    scale = targets.error_scale
+    result = feasibility(
+        matrix.to_scipy().astype(np.float64).tocsr()[rows],
+        targets.value[rows], targets.tolerance[rows], scale[rows], least, most, LP_SECONDS,
+    )  # fmt: skip
+    if isinstance(result, str):
+        return {"linear_programme_skipped": result}
+    return {"infeasible": rows[result.violated], "misses": result.misses, "opposed": rows[result.opposed]}
+
+
+def _too_large(rows: Rows, matrix: ColumnMatrix, most_targets: int, most_nonzeros: int) -> str:
+    return f"{counted(len(rows), 'target')} and {matrix.nnz:,} non-zeros; done up to {most_targets:,} and {most_nonzeros:,}"

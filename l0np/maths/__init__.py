@@ -1,0 +1,36 @@
+"""The formulas of training, each value with its derivative beside it, over arrays of any array API namespace.
+
+The Hard Concrete gate, the losses, the two penalties, the links from parameters to weights, Adam, and Philox noise. Nothing
+here knows a matrix, an epoch or a survey. The kernels of the backends hold twins of some of these formulas, and tests compare
+them bit for bit.
+"""
+
+from l0np.maths import philox
+from l0np.maths.adam import BETA1, BETA2, EPSILON, Parameter, adam_update, step_sizes
+from l0np.maths.hard_concrete import LOG_ALPHA_BOUND, HardConcrete
+from l0np.maths.links import ExponentialLink, IdentityLink, Link
+from l0np.maths.losses import SCALES, Aggregated, Loss, RobustSquares, Sum, WeightedSquares
+from l0np.maths.penalties import l0_penalty, l2_penalty
+
+__all__ = [
+    "BETA1",
+    "BETA2",
+    "EPSILON",
+    "LOG_ALPHA_BOUND",
+    "SCALES",
+    "Aggregated",
+    "ExponentialLink",
+    "HardConcrete",
+    "IdentityLink",
+    "Link",
+    "Loss",
+    "Parameter",
+    "RobustSquares",
+    "Sum",
+    "WeightedSquares",
+    "adam_update",
+    "l0_penalty",
+    "l2_penalty",
+    "philox",
+    "step_sizes",
+]

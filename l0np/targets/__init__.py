@@ -1,0 +1,20 @@
+"""What the totals are to be, and how far an estimate is from them: row space, for people.
+
+`Targets` is what a user says of the targets, checked once; it makes the loss that training minimises. `TargetTable` shows each
+target with its estimate, and `metrics` sums errors and weights up.
+"""
+
+from l0np.targets import metrics
+from l0np.targets.aggregates import Aggregate, listed
+from l0np.targets.table import TargetTable
+from l0np.targets.targets import TargetOptions, Targets, check_options
+
+__all__ = [
+    "Aggregate",
+    "TargetOptions",
+    "TargetTable",
+    "Targets",
+    "check_options",
+    "listed",
+    "metrics",
+]

@@ -1,0 +1,113 @@
+"""`TargetTable`: what weights make of each target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np._text import NAME_WIDTH, SHOWN, columns, number, percent, shorten
+from l0np.targets import metrics
+from l0np.targets.targets import Targets
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TargetTable:
+    """What each target is and what the weights make of it: arrays of one length, a row for each target.
+
+    Attributes
+    ----------
+    name : array of str
+        Names, or numbers where targets have none.
+    target, estimate, error : arrays of float64
+        The target, ``M @ weights``, and ``estimate - target``.
+    relative_error : array of float64
+        Error divided by the target's scale: `target_scales` where given, else ``max(|target|, 1)``.
+    within_tolerance : array of bool
+        Whether the error exceeds the tolerance (0 by default) by no more than a millionth of the scale, as in a refit.
+    fitted : array of bool
+        False for targets that were held out.
+    weight : array of float64
+        Weight of the squared error in what was minimised; 0 where the target was only scored.
+    group : array, optional
+        The label of each target's group.
+    """
+
+    name: NDArray[np.str_]
+    target: NDArray[np.float64]
+    estimate: NDArray[np.float64]
+    error: NDArray[np.float64]
+    relative_error: NDArray[np.float64]
+    within_tolerance: NDArray[np.bool_]
+    fitted: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    group: NDArray[Any] | None = None
+
+    @classmethod
+    def of(cls, targets: Targets, estimate: NDArray[np.float64], factor: float = 1.0) -> TargetTable:
+        """Return the table of targets and what was estimated for them; the factor is on their weights."""
+        scale = targets.error_scale
+        error = estimate - targets.value
+        return cls(
+            name=np.array([targets.name(i) for i in range(len(targets))]),
+            target=targets.value,
+            estimate=estimate,
+            error=error,
+            relative_error=error / scale,
+            within_tolerance=metrics.is_met(error, targets.tolerance, scale),
+            fitted=targets.fitted,
+            weight=targets.weights * factor,
+            group=targets.groups,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of targets."""
+        return len(self.name)
+
+    def __getitem__(self, rows: Any) -> TargetTable:
+        """Return the rows that a slice, a mask or an array of indices picks."""
+        picked: dict[str, Any] = {name: None if array is None else array[rows] for name, array in self._columns().items()}
+        return TargetTable(**picked)
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Whether each target was to be met: neither held out nor of weight 0."""
+        return self.fitted & (self.weight > 0)
+
+    @property
+    def missed(self) -> NDArray[np.bool_]:
+        """Whether each target was to be met and is not within its tolerance."""
+        return self.asked & ~self.within_tolerance
+
+    def worst(self, n: int) -> TargetTable:
+        """Return the n rows with the largest relative errors, the worst first."""
+        return self[np.argsort(-np.abs(self.relative_error), kind="stable")[:n]]
+
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas DataFrame; pandas must be installed."""
+        import pandas as pd
+
+        return pd.DataFrame({name: column for name, column in self._columns().items() if column is not None})
+
+    def _columns(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Show the worst targets."""
+        shown, notes = self.worst(SHOWN), {(False, False): "  held out", (True, False): "  weight 0"}
+        rows = [["", "target", "estimate", "error", "relative", ""]]
+        for i in range(len(shown)):
+            numbers = [number(column[i]) for column in (shown.target, shown.estimate, shown.error)]
+            note = notes.get((bool(shown.fitted[i]), bool(shown.asked[i])), "")
+            rows.append([shorten(shown.name[i], NAME_WIDTH), *numbers, percent(shown.relative_error[i]), note])
+        lines = columns(rows, (-len("target"), 16, 16, 14, 10, -1))
+        rest = len(self) - len(shown)
+        if rest:
+            lines.append(f"... and {rest:,} more, each within {percent(np.abs(self.worst(SHOWN + 1).relative_error[-1]))}")
+        return "\n".join(lines)

@@ -52,6 +52,15 @@ def robust_loss(prediction, y, scales, weights, tolerances, caps):
     return total
 
 
+def absolute_loss(prediction, y, scales, weights, tolerances, caps, smooth):
+    """Absolute scaled errors beyond a tolerance, a parabola below `smooth`, cut off at the cap."""
+    total = 0.0
+    for p, t, scale, g, tolerance, cap in zip(prediction, y, scales, weights, tolerances, caps, strict=True):
+        x = max(abs(p - t) - tolerance, 0.0) / scale
+        total += g * min(x - smooth / 2 if x > smooth else x * x / (2 * smooth), cap)
+    return total
+
+
 def objective(theta, log_alpha, intercept, u, M, y, weights, *, relative, exponential, gates, lambda_l0, lambda_l2):
     """The loss of one epoch; `gates` is (beta, gamma, zeta) or None, M a list of rows."""
     w = [math.exp(t) if exponential else t for t in theta]

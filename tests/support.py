@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from l0np.backends.cuda.backend import why_unavailable
-from l0np.maths.losses import SCALES, WeightedSquares
+from l0np.maths import LOSSES
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
@@ -68,7 +68,8 @@ def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):
 
 def squares(loss_type, target, weights):
     """The plain loss of a loss type, as `Targets` makes it."""
-    return WeightedSquares(target, SCALES[loss_type](target), weights)
+    loss = LOSSES[loss_type]
+    return loss(target, loss.default_scale(target), weights)
 
 
 def same_state(one, other):

@@ -9,7 +9,7 @@ from l0np.maths import philox
 from l0np.maths.adam import BETA1, BETA2, EPSILON, Parameter, adam_update, step_sizes
 from l0np.maths.hard_concrete import LOG_ALPHA_BOUND, HardConcrete
 from l0np.maths.links import ExponentialLink, IdentityLink, Link
-from l0np.maths.losses import SCALES, Aggregated, Loss, RobustSquares, Sum, WeightedSquares
+from l0np.maths.losses import LOSSES, Aggregated, Loss, SquaredErrors, Sum, TargetLoss
 from l0np.maths.penalties import l0_penalty, l2_penalty
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "BETA2",
     "EPSILON",
     "LOG_ALPHA_BOUND",
-    "SCALES",
+    "LOSSES",
     "Aggregated",
     "ExponentialLink",
     "HardConcrete",
@@ -25,9 +25,9 @@ __all__ = [
     "Link",
     "Loss",
     "Parameter",
-    "RobustSquares",
+    "SquaredErrors",
     "Sum",
-    "WeightedSquares",
+    "TargetLoss",
     "adam_update",
     "l0_penalty",
     "l2_penalty",

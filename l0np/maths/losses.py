@@ -1,22 +1,25 @@
 """Losses in row space: a loss knows targets and predictions, never the matrix between them. All in float64.
 
-A gradient writes into `out`, because it runs in every epoch; the plain loss allocates nothing there.
+To add a loss, write one subclass of `TargetLoss` and enter it in `LOSSES`. A gradient writes into `out`, because it runs
+in every epoch; that of plain squares allocates nothing there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol
 
 from l0np._namespace import array_namespace
 
 
 class Loss(Protocol):
-    """What the training loop needs of a loss.
+    """What the training loop needs of a loss."""
 
-    `plain_squares` says whether it is ``sum(curvature * (prediction - target)^2) / 2``, with attributes `target` and
-    `curvature`, so that a backend may compute its gradient in a kernel of its own.
-    """
+    @property
+    def plain_squares(self) -> bool:
+        """Whether the value is ``sum(curvature * (prediction - target)^2) / 2``.
 
-    plain_squares: bool
+        Such a loss has attributes `target` and `curvature`, so that a backend may compute its gradient in a kernel of its
+        own; any other loss runs through `gradient`.
+        """
 
     def value(self, prediction: Any) -> Any:
         """Return the loss as a scalar array."""
@@ -25,107 +28,193 @@ class Loss(Protocol):
         """Write the derivative of the loss by each prediction into `out`."""
 
 
-class WeightedSquares:
-    """sum_i weights_i ((target_i - prediction_i) / scale_i)^2 for arrays of one shape and namespace.
+class TargetLoss:
+    """A sum with one term for each target: the base of the classes in `LOSSES`.
+
+    A term depends on ``x = d / scale``, where ``d = sign(e) max(|e| - tolerance, 0)`` and ``e = prediction - target``: an
+    error costs nothing within the tolerance, and beyond it the slope starts from 0 (the epsilon-insensitive loss).
+
+    Parameters
+    ----------
+    target, scale, weights : arrays of one shape and namespace, float64
+        The targets; what errors are divided by, above 0; factors on the terms, 0 or more.
+    tolerance : array of that shape, or None
+        In the units of the targets, 0 or more; None for none.
+    cap : array of that shape, or None
+        The most that one target adds for each unit of its weight, above 0, may be infinite; None for no caps.
+    """
+
+    minimises_squares: ClassVar[bool] = False  # whether refits and pursuits, which solve least squares, minimise it too
+
+    def __init__(self, target: Any, scale: Any, weights: Any, tolerance: Any = None, cap: Any = None) -> None:
+        self.target, self.scale, self.weights, self.tolerance, self.cap = target, scale, weights, tolerance, cap
+
+    @staticmethod
+    def default_scale(target: Any) -> Any:
+        """Return what errors are divided by where the user gives no scales; 0 where a target allows none."""
+        raise NotImplementedError
+
+    @property
+    def plain_squares(self) -> bool:
+        """Whether a backend may compute the gradient as that of squares: see `Loss`."""
+        return False
+
+    def value(self, prediction: Any) -> Any:
+        """Return the loss as a scalar array."""
+        raise NotImplementedError
+
+    def gradient(self, prediction: Any, out: Any) -> None:
+        """Write the derivative of the loss by each prediction into `out`."""
+        raise NotImplementedError
+
+    def beyond_tolerance(self, error: Any) -> Any:
+        """Return d: the errors less what the tolerance takes from them."""
+        if self.tolerance is None:
+            return error
+        return error - array_namespace(error).clip(error, -self.tolerance, self.tolerance)
+
+
+class SquaredErrors(TargetLoss):
+    """``sum_i weights_i s_i / (1 + s_i / cap_i)``, where ``s_i = x_i^2``; errors in the units of the targets by default.
+
+    Without a cap this is the weighted sum of squares. For large errors ``s / (1 + s / cap)`` grows towards `cap` and never
+    reaches it: the loss of Geman and McClure (1985, Proc. Stat. Comp. ASA; alpha = -2 in Barron 2019, arXiv:1701.03077).
+    Unlike a loss that is cut off it always has a slope towards its target, the weaker the farther: ``1 / (1 + s / cap)^2``
+    of that of the plain square.
 
     Examples
     --------
     >>> import numpy as np
-    >>> loss = WeightedSquares(np.array([1.0, 3.0]), scale=np.array([1.0, 2.0]), weights=np.array([1.0, 1.0]))
+    >>> loss = SquaredErrors(np.array([1.0, 3.0]), scale=np.array([1.0, 2.0]), weights=np.array([1.0, 1.0]))
     >>> float(loss.value(np.array([2.0, 1.0])))
     2.0
     >>> gradient = np.empty(2)
     >>> loss.gradient(np.array([2.0, 1.0]), out=gradient)
     >>> gradient
     array([ 2., -1.])
-    """
-
-    plain_squares = True
-
-    def __init__(self, target: Any, scale: Any, weights: Any) -> None:
-        self.target = target
-        self.curvature = 2.0 * weights / scale**2
-
-    def value(self, prediction: Any) -> Any:
-        """Return the weighted sum of squares."""
-        xp = array_namespace(prediction)
-        return 0.5 * xp.sum(self.curvature * (prediction - self.target) ** 2)
-
-    def gradient(self, prediction: Any, out: Any) -> None:
-        """Write 2 weights (prediction - target) / scale^2 into `out`."""
-        out[...] = prediction
-        out -= self.target
-        out *= self.curvature
-
-
-class RobustSquares:
-    """sum_i weights_i s_i / (1 + s_i / cap_i), where s_i is the square of the scaled error beyond the tolerance.
-
-    The error is ``d = sign(e) max(|e| - tolerance, 0)``, ``e = prediction - target``: nothing is lost inside the tolerance, and
-    the slope is continuous at its border (the epsilon-insensitive loss, squared). ``s = (d / scale)^2`` is small for small
-    errors, where the loss is that of `WeightedSquares`; for large errors ``s / (1 + s / cap)`` grows towards `cap` and never
-    reaches it: the loss of Geman and McClure (1985, Proc. Stat. Comp. ASA; alpha = -2 in Barron 2019, arXiv:1701.03077).
-    Unlike a loss that is cut off it always has a slope towards its target, the weaker the farther: 1 / (1 + s / cap)^2 of
-    that of the plain square.
-
-    Parameters
-    ----------
-    target, scale, weights : arrays of one shape and namespace
-        As in `WeightedSquares`.
-    tolerance : array of that shape, or None
-        In the units of the targets, 0 or more; None for none.
-    cap : array of that shape, or None
-        The most that one target adds for each unit of its weight, above 0, may be infinite; None for no caps.
-
-    Examples
-    --------
-    >>> import numpy as np
     >>> one = np.ones(3)
-    >>> loss = RobustSquares(10 * one, one, one, tolerance=one, cap=4 * one)
-    >>> float(loss.value(np.array([10.9, 13.0, 10.0])))  # 0, 4 / (1 + 4 / 4), 0
+    >>> capped = SquaredErrors(10 * one, one, one, tolerance=one, cap=4 * one)
+    >>> float(capped.value(np.array([10.9, 13.0, 10.0])))  # 0, 4 / (1 + 4 / 4), 0
     2.0
-    >>> bool(loss.value(np.array([1e9, 10.0, 10.0])) < 4.0 + 1e-9)
+    >>> bool(capped.value(np.array([1e9, 10.0, 10.0])) < 4.0 + 1e-9)
     True
     """
 
-    plain_squares = False
+    minimises_squares = True
 
     def __init__(self, target: Any, scale: Any, weights: Any, tolerance: Any = None, cap: Any = None) -> None:
-        self.target, self.scale, self.weights = target, scale, weights
+        super().__init__(target, scale, weights, tolerance, cap)
         self.curvature = 2.0 * weights / scale**2
-        self.tolerance = tolerance
-        self.inverse_cap = None if cap is None else 1.0 / cap
-        self._work = array_namespace(target).empty_like(target)
+        self._inverse_cap = None if cap is None else 1.0 / cap
+        self._work = None if cap is None else array_namespace(target).empty_like(target)
 
-    def _beyond(self, error: Any) -> Any:
-        """Return the errors less what the tolerance takes from them."""
-        if self.tolerance is None:
-            return error
-        return error - array_namespace(error).clip(error, -self.tolerance, self.tolerance)
+    @staticmethod
+    def default_scale(target: Any) -> Any:
+        """Return ones: errors as they are."""
+        return array_namespace(target).ones_like(target)
+
+    @property
+    def plain_squares(self) -> bool:
+        """Whether there are neither tolerances nor caps."""
+        return self.tolerance is None and self._inverse_cap is None
 
     def value(self, prediction: Any) -> Any:
         """Return the sum."""
-        square = (self._beyond(prediction - self.target) / self.scale) ** 2
-        if self.inverse_cap is not None:
-            square = square / (1.0 + square * self.inverse_cap)
-        return array_namespace(prediction).sum(self.weights * square)
+        xp = array_namespace(prediction)
+        if self.plain_squares:
+            return 0.5 * xp.sum(self.curvature * (prediction - self.target) ** 2)
+        square = (self.beyond_tolerance(prediction - self.target) / self.scale) ** 2
+        if self._inverse_cap is not None:
+            square = square / (1.0 + square * self._inverse_cap)
+        return xp.sum(self.weights * square)
 
     def gradient(self, prediction: Any, out: Any) -> None:
-        """Write 2 weights d / scale^2 / (1 + s / cap)^2 into `out`; only a tolerance allocates (the array API's clip does)."""
+        """Write ``2 weights d / scale^2 / (1 + s / cap)^2`` into `out`; only a tolerance allocates (by the array API's clip)."""
         out[...] = prediction
         out -= self.target
         if self.tolerance is not None:
-            out[...] = self._beyond(out)
-        if self.inverse_cap is not None:
+            out[...] = self.beyond_tolerance(out)
+        if self._inverse_cap is not None:
             damping = self._work
             damping[...] = out
             damping /= self.scale
             damping *= damping
-            damping *= self.inverse_cap
+            damping *= self._inverse_cap
             damping += 1.0
             damping *= damping
             out /= damping
         out *= self.curvature
+
+
+class RelativeSquaredErrors(SquaredErrors):
+    """`SquaredErrors` with errors relative to ``|target + 1|`` by default, for targets of very different size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> RelativeSquaredErrors.default_scale(np.array([99.0, -1.0]))
+    array([100.,   0.])
+    """
+
+    @staticmethod
+    def default_scale(target: Any) -> Any:
+        """Return ``|target + 1|``."""
+        return array_namespace(target).abs(target + 1.0)
+
+
+class AbsoluteErrors(TargetLoss):
+    """``sum_i weights_i min(h(x_i), cap_i)``; errors relative to ``|target + 1|`` by default.
+
+    ``h(x) = |x| - SMOOTH / 2``, and ``x^2 / (2 SMOOTH)`` for ``|x| <= SMOOTH``, so that the slope is continuous at 0 (P. J.
+    Huber: Robust estimation of a location parameter, Annals of Mathematical Statistics 35, 1964). Where targets contradict each
+    other, the least sum of absolute errors misses few of them by much, the least sum of squares all of them by a little. A
+    target that costs its cap has no slope: it is given up, and comes back only if the others bring its estimate near.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = AbsoluteErrors(np.array([9.0, 9.0]), np.full(2, 10.0), np.ones(2), cap=np.array([np.inf, 0.5]))
+    >>> round(float(loss.value(np.array([8.0, 99.0]))), 4)  # 0.1 - SMOOTH / 2, and the cap
+    0.5995
+    >>> gradient = np.empty(2)
+    >>> loss.gradient(np.array([8.0, 99.0]), out=gradient)
+    >>> gradient
+    array([-0.1,  0. ])
+    """
+
+    SMOOTH = 1e-3  # a tenth of a per cent: smaller errors are nobody's concern, and Adam's steps do not settle below it
+
+    @staticmethod
+    def default_scale(target: Any) -> Any:
+        """Return ``|target + 1|``, as for squared relative errors."""
+        return RelativeSquaredErrors.default_scale(target)
+
+    def _terms(self, prediction: Any) -> tuple[Any, Any]:
+        """Return ``min(h(x), cap)`` and its derivative by x."""
+        xp = array_namespace(prediction)
+        x = self.beyond_tolerance(prediction - self.target) / self.scale
+        size, slope = xp.abs(x), xp.clip(x / self.SMOOTH, -1.0, 1.0)
+        value = xp.where(size > self.SMOOTH, size - 0.5 * self.SMOOTH, 0.5 * x * slope)
+        if self.cap is None:
+            return value, slope
+        given_up = value >= self.cap
+        return xp.where(given_up, self.cap, value), xp.where(given_up, xp.zeros_like(slope), slope)
+
+    def value(self, prediction: Any) -> Any:
+        """Return the sum."""
+        return array_namespace(prediction).sum(self.weights * self._terms(prediction)[0])
+
+    def gradient(self, prediction: Any, out: Any) -> None:
+        """Write ``weights h'(x) / scale`` into `out`, 0 where a target costs its cap."""
+        out[...] = self._terms(prediction)[1] * (self.weights / self.scale)
+
+
+# What `loss_type` names. A class here is all that a new loss takes.
+LOSSES: dict[str, type[TargetLoss]] = {
+    "mse": SquaredErrors,
+    "relative": RelativeSquaredErrors,
+    "absolute": AbsoluteErrors,
+}
 
 
 class Aggregated:
@@ -137,7 +226,7 @@ class Aggregated:
     --------
     >>> import numpy as np
     >>> A = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
-    >>> inner = WeightedSquares(np.array([3.0, 8.0]), scale=np.ones(2), weights=np.ones(2))
+    >>> inner = SquaredErrors(np.array([3.0, 8.0]), scale=np.ones(2), weights=np.ones(2))
     >>> loss = Aggregated(A.__matmul__, A.T.__matmul__, inner, weight=0.5, totals=np.empty(2))
     >>> float(loss.value(np.array([1.0, 1.0, 3.0])))  # 0.5 (1^2 + 2^2)
     2.5
@@ -172,7 +261,7 @@ class Sum:
     Examples
     --------
     >>> import numpy as np
-    >>> one = WeightedSquares(np.zeros(2), scale=np.ones(2), weights=np.ones(2))
+    >>> one = SquaredErrors(np.zeros(2), scale=np.ones(2), weights=np.ones(2))
     >>> float(Sum([one, one], np.empty(2)).value(np.array([1.0, 2.0])))
     10.0
     """
@@ -195,16 +284,3 @@ class Sum:
         for loss in others:
             loss.gradient(prediction, out=self._work)
             out += self._work
-
-
-def unit_scale(target: Any) -> Any:
-    """Return ones: errors as they are, ``loss_type="mse"``."""
-    return array_namespace(target).ones_like(target)
-
-
-def relative_scale(target: Any) -> Any:
-    """Return ``|target + 1|``: errors relative to it, for targets of very different size, ``loss_type="relative"``."""
-    return array_namespace(target).abs(target + 1.0)
-
-
-SCALES: Mapping[str, Callable[[Any], Any]] = {"mse": unit_scale, "relative": relative_scale}

@@ -6,10 +6,12 @@ target with its estimate, and `metrics` sums errors and weights up.
 
 from l0np.targets import metrics
 from l0np.targets.aggregates import Aggregate, listed
+from l0np.targets.options import DEFAULTS, TargetOptions, check_options
 from l0np.targets.table import TargetTable
-from l0np.targets.targets import TargetOptions, Targets, check_options
+from l0np.targets.targets import Targets
 
 __all__ = [
+    "DEFAULTS",
     "Aggregate",
     "TargetOptions",
     "TargetTable",

@@ -1,84 +1,23 @@
-"""`Targets`: what is to be met, and what a miss costs. Row space only; the one place where users' wishes become a loss."""
+"""`Targets`: what the totals are to be, and what missing them costs; checked once, then passed on as an object."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypedDict
+from typing import Any, Protocol, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np.errors import InputError, InputTypeError
-from l0np.inputs import index_names, row_mask, validation
-from l0np.inputs import row_names as named_rows
-from l0np.maths import SCALES, Aggregated, Loss, RobustSquares, Sum, WeightedSquares
+from l0np.inputs import index_names, row_mask, row_names, validation
+from l0np.maths import LOSSES, Aggregated, Loss, Sum, TargetLoss
 from l0np.matrix import ColumnMatrix, weighted_totals
 from l0np.targets import metrics
 from l0np.targets.aggregates import Aggregate, adding_matrix, listed
+from l0np.targets.options import DEFAULTS, TargetOptions
 from l0np.targets.weights import group_weights
 
 FLOAT = np.dtype(np.float64)
-
-
-class TargetOptions(TypedDict, total=False):
-    """What may be said of targets: keyword arguments of `calibrate` and of every other function that takes targets.
-
-    Parameters
-    ----------
-    target_groups : array of shape (Q,), optional
-        A label for each target: groups count alike, and have errors of their own in diagnostics.
-    normalize_groups : bool
-        Divide each target's weight by the size of its group (the default).
-    group_multipliers : mapping from label to float, optional
-        Factors on the weights of whole groups, 0 or more.
-    target_weights : float or array of shape (Q,), optional
-        Factors on the weights of single targets; 0 only scores a target.
-    target_scales : float or array of shape (Q,), optional
-        What errors are divided by, above 0; ``max(|y|, 1)`` by default.
-    tolerances : float or array of shape (Q,), optional
-        Sizes of errors that count as none, in the units of y.
-    caps : float or array of shape (Q,), optional
-        The most that one target adds to the loss, above 0: a wrong target then spoils little (squared relative errors).
-    aggregates : Aggregate, array of Q labels, matrix of shape (G, Q), or list of these, optional
-        Totals of targets that are to be met too: see `l0np.Aggregate`.
-    exclude : array of row indices, boolean mask of shape (Q,), or names, optional
-        Targets that are held out: scored, not fitted.
-    names : sequence of Q texts, optional
-        What targets are called; by default the index of M or y.
-    loss_type : {"mse", "relative"}
-        What errors of a training are divided by where `target_scales` does not say; nothing else looks at it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from l0np import TargetOptions, calibrate
-    >>> options: TargetOptions = {"names": ["people", "income"], "tolerances": [0.0, 50.0], "caps": 0.1}
-    >>> calibrate(np.array([[1.0, 1.0], [30.0, 50.0]]), [10.0, 450.0], base_weights=5.0, **options).missed
-    ()
-    """
-
-    loss_type: str
-    target_groups: ArrayLike | None
-    normalize_groups: bool
-    group_multipliers: Mapping[Any, float] | None
-    target_weights: ArrayLike | None
-    target_scales: ArrayLike | None
-    tolerances: ArrayLike | None
-    caps: ArrayLike | None
-    aggregates: Any
-    exclude: Any
-    names: Sequence[str] | None
-
-
-def check_options(function: str, options: Mapping[str, Any]) -> None:
-    """Refuse, in the name of a public function, keyword arguments that are not among the `TargetOptions`."""
-    unknown = [name for name in options if name not in TargetOptions.__annotations__]
-    if unknown:
-        known = ", ".join(TargetOptions.__annotations__)
-        raise InputTypeError(
-            f"{function}() takes no argument {unknown[0]!r}{validation.and_more(len(unknown))}; of targets it takes {known}"
-        )
 
 
 class Products(Protocol):
@@ -112,9 +51,6 @@ class AggregatedTargets:
 class Targets:
     """What Q targets are and what missing them costs; made by `Targets.build`, which checks everything.
 
-    One target adds ``weights * s / (1 + s / cap)`` to the loss, ``s = (d / scale)^2``, where ``d = sign(e) max(|e| - tolerance,
-    0)`` is what the error ``e = estimate - value`` exceeds the tolerance by: see `l0np.maths.RobustSquares`.
-
     Attributes
     ----------
     value : array of shape (Q,)
@@ -124,11 +60,13 @@ class Targets:
     weights : array of shape (Q,)
         Weight of the group, times that of the target; 0 where excluded.
     tolerance : array of shape (Q,)
-        Size of errors that cost nothing, in the units of the targets.
+        Errors that cost nothing, in the units of the targets.
     cap : array of shape (Q,)
         The most that one target adds to the loss for each unit of its weight; infinite where there is no cap.
     fitted : array of shape (Q,)
         False for targets that are only scored.
+    loss_class : class
+        The loss of these terms, one of `l0np.maths.LOSSES`.
     groups : array of shape (Q,), optional
         The label of each target's group.
     names : tuple of str, optional
@@ -145,6 +83,7 @@ class Targets:
     tolerance: NDArray[np.float64]
     cap: NDArray[np.float64]
     fitted: NDArray[np.bool_]
+    loss_class: type[TargetLoss]
     groups: NDArray[Any] | None = None
     names: tuple[str, ...] | None = None
     aggregates: tuple[AggregatedTargets, ...] = ()
@@ -152,23 +91,7 @@ class Targets:
 
     @classmethod
     def build(
-        cls,
-        y: ArrayLike,
-        n_targets: int,
-        *,
-        M: Any = None,
-        dtype: DTypeLike = FLOAT,
-        loss_type: str = "mse",
-        target_groups: ArrayLike | None = None,
-        normalize_groups: bool = True,
-        group_multipliers: Mapping[Any, float] | None = None,
-        target_weights: ArrayLike | None = None,
-        target_scales: ArrayLike | None = None,
-        tolerances: ArrayLike | None = None,
-        caps: ArrayLike | None = None,
-        aggregates: Any = None,
-        exclude: Any = None,
-        names: Sequence[str] | None = None,
+        cls, y: ArrayLike, n_targets: int, *, M: Any = None, dtype: DTypeLike = FLOAT, **options: Unpack[TargetOptions]
     ) -> Self:
         """Check what a user says of the targets.
 
@@ -183,92 +106,52 @@ class Targets:
             in its order (`validation.check_order`).
         dtype : float32 or float64
             That of the run, to which y is cast before it is looked at.
-        loss_type : {"mse", "relative"}
-            Scales of 1 or of ``|y + 1|``, where `target_scales` gives none.
-        target_groups : array of shape (n_targets,), optional
-            A label for each target.
-        normalize_groups : bool
-            Divide each target's weight by the number of fitted targets in its group.
-        group_multipliers : mapping from label to float, optional
-            Factors on the weights of whole groups.
-        target_weights : float or array of shape (n_targets,), optional
-            Factors on the weights of single targets, 0 or more.
-        target_scales : float or array of shape (n_targets,), optional
-            What errors are divided by, above 0, for any `loss_type`; for instance the targets' standard errors.
-        tolerances : float or array of shape (n_targets,), optional
-            Size of errors that cost nothing, 0 or more, in the units of y.
-        caps : float or array of shape (n_targets,), optional
-            The most that one target adds to the loss for each unit of its weight, above 0; infinity for no cap. A squared
-            scaled error: with relative errors and a cap of 1 no target costs more than an error of 100 % would.
-        aggregates : Aggregate, array of labels, matrix, or list of these, optional
-            Totals of targets to be met too, see `Aggregate`.
-        exclude : array of row indices, boolean mask of shape (n_targets,), or names, optional
-            Targets that are scored in the reports and not fitted.
-        names : sequence of n_targets texts, optional
-            Names of the targets; by default the index of M or y, where that is a pandas object with labels.
+        **options
+            See `TargetOptions`.
 
         Raises
         ------
         InputError, InputTypeError
             For anything that cannot be used: what it was, what was wanted, and where.
         """
-        normalize = validation.flag("normalize_groups", normalize_groups)
-        scale_of = validation.one_of("loss_type", loss_type, SCALES)
-        reference = ("M", M) if validation.is_pandas(M) else ("y", y)
-
-        def per_row(name: str, value: Any, default: float, **bounds: Any) -> NDArray[np.float64]:
-            if value is None:
-                return np.full(n_targets, default)
-            validation.check_order(name, value, *reference)
-            return validation.scalar_or_vector(name, value, n_targets, FLOAT, per="row of M", **bounds)
-
-        validation.check_order("y", y, *reference)
+        given: Any = DEFAULTS | options
+        normalize = validation.flag("normalize_groups", given["normalize_groups"])
+        loss_class = validation.one_of("loss_type", given["loss_type"], LOSSES)
+        rows = _Rows(("M", M) if validation.is_pandas(M) else ("y", y), n_targets)
+        rows.check_order("y", y)
         target = validation.vector("y", y, n_targets, np.dtype(dtype), per="row of M").astype(np.float64)
-        validation.check_order("target_groups", target_groups, *reference)
-        groups = None
-        if target_groups is not None:
-            groups = validation.labels("target_groups", target_groups, n_targets, per="row of M")
-        if names is None:
-            row_names = index_names(M, y)
-        else:
-            validation.check_order("names", names, *reference)
-            row_names = named_rows("names", names, n_targets, per="row of M")
-        if getattr(getattr(exclude, "dtype", None), "kind", "") == "b":  # else it lists rows, and has labels of its own
-            validation.check_order("exclude", exclude, *reference)
-        excluded = row_mask("exclude", exclude, n_targets, row_names)
-        if excluded.all():
+        groups = rows.labels("target_groups", given["target_groups"])
+        names = index_names(M, y) if given["names"] is None else rows.names("names", given["names"])
+        fitted = ~rows.mask("exclude", given["exclude"], names)
+        if not fitted.any():
             raise InputError(f"exclude leaves no target to fit: it holds all {n_targets}")
-        fitted = ~excluded
-        multipliers = validation.multipliers("group_multipliers", group_multipliers)
+        multipliers = validation.multipliers("group_multipliers", given["group_multipliers"])
         weights = group_weights(groups, n_targets, normalize, multipliers, fitted)
-        weights *= per_row("target_weights", target_weights, 1.0, at_least=0.0)
-        scale = scale_of(target) if target_scales is None else per_row("target_scales", target_scales, 1.0, above=0.0)
-        cap = per_row("caps", caps, np.inf, above=0.0, infinite=True)
-        tolerance = per_row("tolerances", tolerances, 0.0, at_least=0.0)
-        for name, sizes in (("y", target), ("target_weights", weights), ("tolerances", tolerance)):
-            validation.check_squarable(name, np.abs(sizes).max(), validation.DIVISIBLE)
-        finite = np.where(cap < np.inf, cap, 1.0)
-        for name, divisors in (("target_scales", np.ones(1) if target_scales is None else scale), ("caps", finite)):
-            validation.check_squarable(name, divisors, validation.DIVISIBLE, "[{}]")
-        rule = 'the relative loss divides by y + 1; give target_scales, use loss_type="mse" or exclude these targets'
-        validation.check_elements("y", target, (scale == 0) & fitted, rule)
+        weights *= rows.numbers("target_weights", given["target_weights"], 1.0, at_least=0.0)
+        scales_given = given["target_scales"] is not None
+        scale = rows.numbers("target_scales", given["target_scales"], 1.0, above=0.0)
+        if not scales_given:
+            scale = loss_class.default_scale(target)
         targets = cls(
             value=target,
             scale=np.where(scale == 0, 1.0, scale),
             weights=weights,
-            tolerance=tolerance,
-            cap=cap,
+            tolerance=rows.numbers("tolerances", given["tolerances"], 0.0, at_least=0.0),
+            cap=rows.numbers("caps", given["caps"], np.inf, above=0.0, infinite=True),
             fitted=fitted,
+            loss_class=loss_class,
             groups=groups,
-            names=row_names,
-            scales_given=target_scales is not None,
+            names=names,
+            scales_given=scales_given,
         )
-        if aggregates is None:
+        targets._check_squarable()
+        rule = 'the relative loss divides by y + 1; give target_scales, use loss_type="mse" or exclude these targets'
+        validation.check_elements("y", target, (scale == 0) & fitted, rule)
+        if given["aggregates"] is None:
             return targets
-        for name, one in listed("aggregates", aggregates):
-            is_frame = validation.is_pandas(one.members) and one.members.ndim == 2
-            validation.check_order(*((f"{name}.T", one.members.T) if is_frame else (name, one.members)), *reference)
-        return replace(targets, aggregates=_aggregated(aggregates, targets, loss_type))
+        for name, one in listed("aggregates", given["aggregates"]):
+            rows.check_aggregate(name, one)
+        return replace(targets, aggregates=_aggregated(given["aggregates"], targets, given["loss_type"]))
 
     @classmethod
     def of(cls, M: Any, y: ArrayLike, options: TargetOptions) -> tuple[ColumnMatrix, Self]:
@@ -281,7 +164,7 @@ class Targets:
     def plain(cls, value: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
         """Return targets of checked values whose squared errors are weighted and summed, nothing else."""
         n = len(value)
-        return cls(value, np.ones(n), weights, np.zeros(n), np.full(n, np.inf), np.ones(n, bool))
+        return cls(value, np.ones(n), weights, np.zeros(n), np.full(n, np.inf), np.ones(n, bool), LOSSES["mse"])
 
     def __len__(self) -> int:
         """Return the number of targets Q."""
@@ -295,6 +178,11 @@ class Targets:
     def name(self, i: int) -> str:
         """Return the name of the i-th target, or its number where it has none."""
         return self.names[i] if self.names else f"target {i}"
+
+    @property
+    def minimises_squares(self) -> bool:
+        """Whether refits and pursuits, which solve least squares, minimise the loss of these targets."""
+        return self.loss_class.minimises_squares
 
     @property
     def given_scale(self) -> NDArray[np.float64] | None:
@@ -332,16 +220,64 @@ class Targets:
                 raise InputError(f"M @ {name} or y may be {largest:.3g} times what errors are divided by: use other units")
 
     def loss(self, products: Products) -> Loss:
-        """Return the loss on a backend's device: the plain squares where nothing else was asked for."""
+        """Return the loss on a backend's device: that of the targets, and of their totals where there are any."""
         value, scale, weights = (products.asarray(array) for array in (self.value, self.scale, self.weights))
         tolerance = products.asarray(self.tolerance) if self.tolerance.any() else None
         cap = products.asarray(self.cap) if np.isfinite(self.cap).any() else None
-        own: Loss = WeightedSquares(value, scale, weights)
-        if tolerance is not None or cap is not None:
-            own = RobustSquares(value, scale, weights, tolerance, cap)
+        own = self.loss_class(value, scale, weights, tolerance, cap)
         if not self.aggregates:
             return own
         return Sum([own, *(_loss_of_totals(a, products) for a in self.aggregates)], products.xp.empty_like(value))
+
+    def _check_squarable(self) -> None:
+        """Refuse numbers whose squares leave the range of float64."""
+        for name, sizes in (("y", self.value), ("target_weights", self.weights), ("tolerances", self.tolerance)):
+            validation.check_squarable(name, np.abs(sizes).max(), validation.DIVISIBLE)
+        scales = self.scale if self.scales_given else np.ones(1)
+        for name, divisors in (("target_scales", scales), ("caps", np.where(self.cap < np.inf, self.cap, 1.0))):
+            validation.check_squarable(name, divisors, validation.DIVISIBLE, "[{}]")
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """How options with one value for each row of M are read: in the order of a reference, M or y, with its name."""
+
+    reference: tuple[str, Any]
+    n: int
+
+    def check_order(self, name: str, value: Any) -> None:
+        """Refuse a Series whose labels are not those of the reference in its order."""
+        validation.check_order(name, value, *self.reference)
+
+    def numbers(self, name: str, value: Any, default: float, **bounds: Any) -> NDArray[np.float64]:
+        """Return one number for each row, the default where none is given."""
+        if value is None:
+            return np.full(self.n, default)
+        self.check_order(name, value)
+        return validation.scalar_or_vector(name, value, self.n, FLOAT, per="row of M", **bounds)
+
+    def labels(self, name: str, value: Any) -> NDArray[Any] | None:
+        """Return one label for each row, None where none are given."""
+        self.check_order(name, value)
+        return None if value is None else validation.labels(name, value, self.n, per="row of M")
+
+    def names(self, name: str, value: Any) -> tuple[str, ...]:
+        """Return one string for each row."""
+        self.check_order(name, value)
+        return row_names(name, value, self.n, per="row of M")
+
+    def mask(self, name: str, value: Any, names: tuple[str, ...] | None) -> NDArray[np.bool_]:
+        """Return which rows a mask, indices or names stand for."""
+        if getattr(getattr(value, "dtype", None), "kind", "") == "b":  # else it lists rows, and has labels of its own
+            self.check_order(name, value)
+        return row_mask(name, value, self.n, names)
+
+    def check_aggregate(self, name: str, aggregate: Aggregate) -> None:
+        """Refuse members of an aggregate in another order."""
+        if validation.is_pandas(aggregate.members) and aggregate.members.ndim == 2:
+            self.check_order(f"{name}.T", aggregate.members.T)
+        else:
+            self.check_order(name, aggregate.members)
 
 
 def _largest(matrix: ColumnMatrix) -> float:

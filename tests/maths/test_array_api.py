@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from support import squares
 
-from l0np.maths import philox
+from l0np.maths import LOSSES, philox
 from l0np.maths.adam import Parameter, adam_update
 from l0np.maths.hard_concrete import HardConcrete
 from l0np.maths.links import ExponentialLink, IdentityLink
-from l0np.maths.losses import SCALES
 from l0np.maths.penalties import l0_penalty, l2_penalty
 
 
@@ -55,7 +54,7 @@ def test_penalties_and_links(dtype):
 
 def test_losses():
     y, p, g = np.array([1.0, 5.0]), np.array([2.0, 3.0]), np.array([1.0, 0.5])
-    for loss in (partial(squares, name) for name in SCALES):
+    for loss in (partial(squares, name) for name in LOSSES):
 
         def value_and_gradient(y, p, g, loss=loss):
             made = loss(y, g)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import special
-from support import squares
 
 from l0np import schedules
 from l0np.maths import philox
@@ -17,7 +16,6 @@ from l0np.maths.adam import Parameter, adam_update
 from l0np.maths.exponential import exp_float32
 from l0np.maths.hard_concrete import HardConcrete
 from l0np.maths.links import ExponentialLink, IdentityLink
-from l0np.maths.losses import SCALES
 from l0np.maths.penalties import l0_penalty, l2_penalty
 from l0np.targets import metrics
 from l0np.targets.weights import group_weights
@@ -126,24 +124,6 @@ def test_penalties(beta, values):
         for i in range(len(values)):
             numeric = oracles.slope(lambda ts, square=square: sum(map(square, ts)), values, i)
             assert gradient[i] == pytest.approx(numeric, rel=1e-6, abs=1e-6)
-
-
-@given(st.data(), st.sampled_from(sorted(SCALES)))
-def test_losses_and_their_gradients(data, name):
-    n = data.draw(st.integers(1, 6))
-    vector = st.lists(st.floats(-50, 50), min_size=n, max_size=n)
-    prediction, weights = data.draw(vector), data.draw(st.lists(st.floats(0, 3), min_size=n, max_size=n))
-    y = data.draw(st.lists(st.floats(0, 50), min_size=n, max_size=n))
-    loss = squares(name, np.array(y), np.array(weights))
-    relative = name == "relative"
-    assert float(loss.value(np.array(prediction))) == pytest.approx(
-        oracles.data_loss(prediction, y, weights, relative), rel=1e-9
-    )
-    gradient = np.empty(n)
-    loss.gradient(np.array(prediction), out=gradient)
-    for i in range(n):
-        numeric = oracles.slope(lambda p: oracles.data_loss(p, y, weights, relative), prediction, i)
-        assert gradient[i] == pytest.approx(numeric, rel=1e-5, abs=1e-5)
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.booleans(), st.dictionaries(st.integers(0, 3), st.floats(0, 5)))

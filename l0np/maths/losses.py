@@ -1,7 +1,7 @@
 """Losses in row space: a loss knows targets and predictions, never the matrix between them. All in float64.
 
-To add a loss, write one subclass of `TargetLoss` and enter it in `LOSSES`. A gradient writes into `out`, because it runs
-in every epoch; that of plain squares allocates nothing there.
+To add a loss, write one subclass of `TargetLoss` and enter it in `LOSSES`. A gradient writes into `out`,
+because it runs in every epoch; that of plain squares allocates nothing there.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ class Loss(Protocol):
     def plain_squares(self) -> bool:
         """Whether the value is ``sum(curvature * (prediction - target)^2) / 2``.
 
-        Such a loss has attributes `target` and `curvature`, so that a backend may compute its gradient in a kernel of its
-        own; any other loss runs through `gradient`.
+        Such a loss has attributes `target` and `curvature`, so that a backend may compute its gradient in a
+        kernel of its own; any other loss runs through `gradient`.
         """
 
     def value(self, prediction: Any) -> Any:
@@ -31,8 +31,9 @@ class Loss(Protocol):
 class TargetLoss:
     """A sum with one term for each target: the base of the classes in `LOSSES`.
 
-    A term depends on ``x = d / scale``, where ``d = sign(e) max(|e| - tolerance, 0)`` and ``e = prediction - target``: an
-    error costs nothing within the tolerance, and beyond it the slope starts from 0 (the epsilon-insensitive loss).
+    A term depends on ``x = d / scale``, where ``d = sign(e) max(|e| - tolerance, 0)`` and ``e = prediction -
+    target``: an error costs nothing within the tolerance, and beyond it the slope starts from 0 (the
+    epsilon-insensitive loss).
 
     Parameters
     ----------
@@ -44,10 +45,18 @@ class TargetLoss:
         The most that one target adds for each unit of its weight, above 0, may be infinite; None for no caps.
     """
 
-    minimises_squares: ClassVar[bool] = False  # whether refits and pursuits, which solve least squares, minimise it too
+    minimises_squares: ClassVar[bool] = (
+        False  # whether refits and pursuits, which solve least squares, minimise it too
+    )
 
     def __init__(self, target: Any, scale: Any, weights: Any, tolerance: Any = None, cap: Any = None) -> None:
-        self.target, self.scale, self.weights, self.tolerance, self.cap = target, scale, weights, tolerance, cap
+        self.target, self.scale, self.weights, self.tolerance, self.cap = (
+            target,
+            scale,
+            weights,
+            tolerance,
+            cap,
+        )
 
     @staticmethod
     def default_scale(target: Any) -> Any:
@@ -75,12 +84,12 @@ class TargetLoss:
 
 
 class SquaredErrors(TargetLoss):
-    """``sum_i weights_i s_i / (1 + s_i / cap_i)``, where ``s_i = x_i^2``; errors in the units of the targets by default.
+    """``sum_i weights_i s_i / (1 + s_i / cap_i)`` with ``s_i = x_i^2``, by default with scales of 1.
 
-    Without a cap this is the weighted sum of squares. For large errors ``s / (1 + s / cap)`` grows towards `cap` and never
-    reaches it: the loss of Geman and McClure (1985, Proc. Stat. Comp. ASA; alpha = -2 in Barron 2019, arXiv:1701.03077).
-    Unlike a loss that is cut off it always has a slope towards its target, the weaker the farther: ``1 / (1 + s / cap)^2``
-    of that of the plain square.
+    Without a cap this is the weighted sum of squares. For large errors ``s / (1 + s / cap)`` grows towards
+    `cap` and never reaches it: the loss of Geman and McClure (1985, Proc. Stat. Comp. ASA; alpha = -2 in
+    Barron 2019, arXiv:1701.03077). Unlike a loss that is cut off it always has a slope towards its target,
+    the weaker the farther: ``1 / (1 + s / cap)^2`` of that of the plain square.
 
     Examples
     --------
@@ -106,7 +115,7 @@ class SquaredErrors(TargetLoss):
         super().__init__(target, scale, weights, tolerance, cap)
         self.curvature = 2.0 * weights / scale**2
         self._inverse_cap = None if cap is None else 1.0 / cap
-        self._work = None if cap is None else array_namespace(target).empty_like(target)
+        self._work: Any = None if cap is None else array_namespace(target).empty_like(target)
 
     @staticmethod
     def default_scale(target: Any) -> Any:
@@ -129,7 +138,7 @@ class SquaredErrors(TargetLoss):
         return xp.sum(self.weights * square)
 
     def gradient(self, prediction: Any, out: Any) -> None:
-        """Write ``2 weights d / scale^2 / (1 + s / cap)^2`` into `out`; only a tolerance allocates (by the array API's clip)."""
+        """Write ``2 weights d / scale^2 / (1 + s / cap)^2`` into `out`; only a tolerance allocates."""
         out[...] = prediction
         out -= self.target
         if self.tolerance is not None:
@@ -147,7 +156,7 @@ class SquaredErrors(TargetLoss):
 
 
 class RelativeSquaredErrors(SquaredErrors):
-    """`SquaredErrors` with errors relative to ``|target + 1|`` by default, for targets of very different size.
+    """`SquaredErrors` whose scales are ``|target + 1|`` by default, for targets of very different size.
 
     Examples
     --------
@@ -163,12 +172,13 @@ class RelativeSquaredErrors(SquaredErrors):
 
 
 class AbsoluteErrors(TargetLoss):
-    """``sum_i weights_i min(h(x_i), cap_i)``; errors relative to ``|target + 1|`` by default.
+    """``sum_i weights_i min(h(x_i), cap_i)``, by default with scales of ``|target + 1|``.
 
-    ``h(x) = |x| - SMOOTH / 2``, and ``x^2 / (2 SMOOTH)`` for ``|x| <= SMOOTH``, so that the slope is continuous at 0 (P. J.
-    Huber: Robust estimation of a location parameter, Annals of Mathematical Statistics 35, 1964). Where targets contradict each
-    other, the least sum of absolute errors misses few of them by much, the least sum of squares all of them by a little. A
-    target that costs its cap has no slope: it is given up, and comes back only if the others bring its estimate near.
+    ``h(x) = |x| - SMOOTH / 2``, and ``x^2 / (2 SMOOTH)`` for ``|x| <= SMOOTH``, so that the slope is
+    continuous at 0 (P. J. Huber: Robust estimation of a location parameter, Annals of Mathematical Statistics
+    35, 1964). Where targets contradict each other, the least sum of absolute errors misses few of them by
+    much, the least sum of squares all of them by a little. A target that costs its cap has no slope: it is
+    given up, and comes back only if the others bring its estimate near.
 
     Examples
     --------
@@ -182,7 +192,7 @@ class AbsoluteErrors(TargetLoss):
     array([-0.1,  0. ])
     """
 
-    SMOOTH = 1e-3  # a tenth of a per cent: smaller errors are nobody's concern, and Adam's steps do not settle below it
+    SMOOTH = 1e-3  # a tenth of a per cent: few users care about less, and Adam's steps settle
 
     @staticmethod
     def default_scale(target: Any) -> Any:
@@ -218,9 +228,10 @@ LOSSES: dict[str, type[TargetLoss]] = {
 
 
 class Aggregated:
-    """weight * loss(A @ prediction): a loss of totals of targets, such as those of a state over its districts.
+    """``weight * loss(A @ prediction)``: a loss of totals of targets, such as those of states over districts.
 
-    `forward` and `adjoint` are the products with A and with its transpose, on whatever device the predictions live.
+    `forward` and `adjoint` are the products with A and with its transpose, on whatever device the predictions
+    live.
 
     Examples
     --------
@@ -239,7 +250,12 @@ class Aggregated:
     plain_squares = False
 
     def __init__(
-        self, forward: Callable[[Any], Any], adjoint: Callable[[Any], Any], loss: Loss, weight: float, totals: Any
+        self,
+        forward: Callable[[Any], Any],
+        adjoint: Callable[[Any], Any],
+        loss: Loss,
+        weight: float,
+        totals: Any,
     ) -> None:
         self.forward, self.adjoint, self.loss, self.weight = forward, adjoint, loss, weight
         self._work = totals  # an array of the shape of A @ prediction, written to

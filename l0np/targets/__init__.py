@@ -1,7 +1,7 @@
 """What the totals are to be, and how far an estimate is from them: row space, for people.
 
-`Targets` is what a user says of the targets, checked once; it makes the loss that training minimises. `TargetTable` shows each
-target with its estimate, and `metrics` sums errors and weights up.
+`Targets` is what a user says of the targets, checked once; it makes the loss that training minimises.
+`TargetTable` shows each target with its estimate, and `metrics` sums errors and weights up.
 """
 
 from l0np.targets import metrics

@@ -1,31 +1,43 @@
-"""What is reported of a fit: errors of targets, spread of weights."""
+"""The numbers that reports are made of: errors of targets, and how unequal weights are."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Upper ends of the classes in which active weights are counted, with the names the report prints
-WEIGHT_CLASSES = {"<0.01": 0.01, "0.01-0.1": 0.1, "0.1-1": 1.0, "1-10": 10.0, "10-1000": 1000.0, ">1000": np.inf}
+# Upper ends of the classes in which active weights are counted, with the names that the report prints
+WEIGHT_CLASSES = {
+    "<0.01": 0.01,
+    "0.01-0.1": 0.1,
+    "0.1-1": 1.0,
+    "1-10": 10.0,
+    "10-1000": 1000.0,
+    ">1000": np.inf,
+}
 
 
-MET = 1e-6  # an error so small, in units of the target's scale, counts as none
+MET = 1e-6  # a target is met where its error exceeds the tolerance by no more than this part of its scale
 
 
 def is_met(error: NDArray[Any], tolerance: NDArray[Any], scale: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which targets are met: those whose error exceeds the tolerance by no more than `MET` of the scale.
+    """Return which targets are met: their errors exceed the tolerance by at most `MET` of the scale.
 
     Examples
     --------
     >>> import numpy as np
-    >>> is_met(np.array([-0.5, 0.6, 1e-5]), tolerance=np.array([0.5, 0.5, 0.0]), scale=np.array([1.0, 1.0, 100.0]))
+    >>> tolerance, scale = np.array([0.5, 0.5, 0.0]), np.array([1.0, 1.0, 100.0])
+    >>> is_met(np.array([-0.5, 0.6, 1e-5]), tolerance, scale)
     array([ True, False,  True])
     """
     return np.asarray(np.abs(error) <= tolerance + MET * np.abs(scale), dtype=np.bool_)
 
 
-def relative_errors(target: NDArray[Any], estimate: NDArray[Any], scale: NDArray[Any] | None = None) -> NDArray[np.float64]:
-    """Return ``|target - estimate| / scale``; by default the scale of the relative loss, ``|target + 1|`` (1 where that is 0).
+def relative_errors(
+    target: NDArray[Any], estimate: NDArray[Any], scale: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
+    """Return ``|target - estimate| / scale``.
+
+    The default scale is that of the relative loss, ``|target + 1|``, and 1 where that is 0.
 
     Examples
     --------
@@ -40,7 +52,7 @@ def relative_errors(target: NDArray[Any], estimate: NDArray[Any], scale: NDArray
 
 
 def table_scale(target: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ``max(|target|, 1)``, what tables of targets and diagnostics divide errors by where no scale is given.
+    """Return ``max(|target|, 1)``, by which tables and diagnostics divide errors where no scale is given.
 
     Examples
     --------
@@ -78,7 +90,9 @@ def weight_histogram(weights: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def effective_sample_size(weights: NDArray[Any]) -> float:
-    """Return Kish's effective sample size ``(sum w)^2 / sum w^2``; 0 for no weights (Kish 1965, Survey Sampling).
+    """Return Kish's effective sample size ``(sum w)^2 / sum w^2``; 0 where all weights are 0.
+
+    L. Kish: Survey Sampling (1965).
 
     Examples
     --------
@@ -92,9 +106,10 @@ def effective_sample_size(weights: NDArray[Any]) -> float:
 
 
 def design_effect(weights: NDArray[Any]) -> float:
-    """Return Kish's design effect of unequal weights, ``n / effective sample size = 1 + cv^2``, n the weights that are not 0.
+    """Return Kish's design effect of unequal weights, ``n / effective sample size = 1 + cv^2``.
 
-    It is the factor by which unequal weights raise the variance of an estimated mean (Kish 1965, Survey Sampling).
+    n is the number of weights that are not 0, cv their coefficient of variation. The design effect is the
+    factor by which unequal weights raise the variance of an estimated mean (Kish 1965, Survey Sampling).
 
     Examples
     --------
@@ -107,7 +122,9 @@ def design_effect(weights: NDArray[Any]) -> float:
 
 
 def top_share(weights: NDArray[Any], top: float = 0.01) -> float:
-    """Return the share of the total weight that the largest of the weights that are not 0 hold, `top` of them, rounded up.
+    """Return the fraction of the total weight that the largest weights hold.
+
+    These are `top` of the weights that are not 0, rounded up: at least one.
 
     Examples
     --------

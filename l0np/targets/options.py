@@ -1,4 +1,4 @@
-"""`TargetOptions`: everything that a user may ask of targets beside their values, said once for all functions that take it."""
+"""`TargetOptions`: what may be asked of targets beside their values, documented once for all functions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class TargetOptions(TypedDict, total=False):
     Parameters
     ----------
     loss_type : {"mse", "relative", "absolute"}
-        What training minimises: the weighted sum of squared errors, of squared relative errors, or of absolute relative
-        errors (smoothed below 0.1 %). Relative errors are errors over ``|y + 1|``; `target_scales` replaces that. Refits, and
-        selections that train no gates, minimise squares in any case, of errors over ``max(|y|, 1)``, and warn where
-        "absolute" was asked for.
+        What training minimises: the weighted sum of squared errors, of squared relative errors, or of
+        absolute relative errors (smoothed below 0.1 %). Relative errors are errors over ``|y + 1|``;
+        `target_scales` replaces that. Refits, and selections that train no gates, minimise squares in any
+        case, of errors over ``max(|y|, 1)``, and warn where "absolute" was asked for.
     target_groups : array of shape (Q,), optional
         A label for each target: groups count alike, and have errors of their own in diagnostics.
     normalize_groups : bool
@@ -34,8 +34,9 @@ class TargetOptions(TypedDict, total=False):
     tolerances : float or array of shape (Q,), optional
         Errors that cost nothing, 0 or more, in the units of y: only what exceeds them counts.
     caps : float or array of shape (Q,), optional
-        The most that one target adds to the loss for each unit of its weight, above 0; infinity for no cap. A wrong target
-        then spoils little: with squared relative errors and a cap of 1, none costs more than an error of 100 % would.
+        The most that one target adds to the loss for each unit of its weight, above 0; infinity for no cap. A
+        wrong target then spoils little: with squared relative errors and a cap of 1, none costs more than an
+        error of 100 % would.
     aggregates : Aggregate, array of Q labels, matrix of shape (G, Q), or list of these, optional
         Totals of targets that are to be met too: see `l0np.Aggregate`.
     exclude : array of row indices, boolean mask of shape (Q,), or names, optional
@@ -87,4 +88,6 @@ def check_options(function: str, options: Mapping[str, Any]) -> None:
     if unknown:
         more = validation.and_more(len(unknown))
         known = ", ".join(DEFAULTS)
-        raise InputTypeError(f"{function}() takes no argument {unknown[0]!r}{more}; of targets it takes {known}")
+        raise InputTypeError(
+            f"{function}() takes no argument {unknown[0]!r}{more}; of targets it takes {known}"
+        )

@@ -1,4 +1,4 @@
-"""`TargetTable`: what weights make of each target."""
+"""`TargetTable`: each target beside its estimate and error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from l0np.targets.targets import Targets
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TargetTable:
-    """What each target is and what the weights make of it: arrays of one length, a row for each target.
+    """Each target beside its estimate and error: arrays of one length, a row for each target.
 
     Attributes
     ----------
@@ -26,11 +26,12 @@ class TargetTable:
     relative_error : array of float64
         Error divided by the target's scale: `target_scales` where given, else ``max(|target|, 1)``.
     within_tolerance : array of bool
-        Whether the error exceeds the tolerance (0 by default) by no more than a millionth of the scale, as in a refit.
+        Whether the error exceeds the tolerance (0 by default) by no more than a millionth of the scale, as in
+        a refit.
     fitted : array of bool
         False for targets that were held out.
     weight : array of float64
-        Weight of the squared error in what was minimised; 0 where the target was only scored.
+        Weight of the error in what was minimised; 0 where the target was only scored.
     group : array, optional
         The label of each target's group.
     """
@@ -68,7 +69,9 @@ class TargetTable:
 
     def __getitem__(self, rows: Any) -> TargetTable:
         """Return the rows that a slice, a mask or an array of indices picks."""
-        picked: dict[str, Any] = {name: None if array is None else array[rows] for name, array in self._columns().items()}
+        picked: dict[str, Any] = {
+            name: None if array is None else array[rows] for name, array in self._columns().items()
+        }
         return TargetTable(**picked)
 
     @property
@@ -105,9 +108,12 @@ class TargetTable:
         for i in range(len(shown)):
             numbers = [number(column[i]) for column in (shown.target, shown.estimate, shown.error)]
             note = notes.get((bool(shown.fitted[i]), bool(shown.asked[i])), "")
-            rows.append([shorten(shown.name[i], NAME_WIDTH), *numbers, percent(shown.relative_error[i]), note])
+            rows.append(
+                [shorten(shown.name[i], NAME_WIDTH), *numbers, percent(shown.relative_error[i]), note]
+            )
         lines = columns(rows, (-len("target"), 16, 16, 14, 10, -1))
         rest = len(self) - len(shown)
         if rest:
-            lines.append(f"... and {rest:,} more, each within {percent(np.abs(self.worst(SHOWN + 1).relative_error[-1]))}")
+            largest = float(np.abs(self.worst(SHOWN + 1).relative_error[-1]))
+            lines.append(f"... and {rest:,} more, each within {percent(largest)}")
         return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`Targets`: what the totals are to be, and what missing them costs; checked once, then passed on as an object."""
+"""`Targets`: the totals that are wanted and what missing them costs, checked once and passed on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class Products(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AggregatedTargets:
-    """An `Aggregate`, checked: the matrix that adds targets up (G x Q), the G totals as targets, the weight of their loss."""
+    """An `Aggregate`, checked.
+
+    The G x Q matrix that adds targets up, the G totals as targets of their own, and the weight of their loss.
+    """
 
     matrix: ColumnMatrix
     totals: Targets
@@ -91,7 +94,13 @@ class Targets:
 
     @classmethod
     def build(
-        cls, y: ArrayLike, n_targets: int, *, M: Any = None, dtype: DTypeLike = FLOAT, **options: Unpack[TargetOptions]
+        cls,
+        y: ArrayLike,
+        n_targets: int,
+        *,
+        M: Any = None,
+        dtype: DTypeLike = FLOAT,
+        **options: Unpack[TargetOptions],
     ) -> Self:
         """Check what a user says of the targets.
 
@@ -102,8 +111,8 @@ class Targets:
         n_targets : int
             Rows of M.
         M : object, optional
-            The matrix as the user gave it: where it is a frame, its index names the targets, and Series must have its labels
-            in its order (`validation.check_order`).
+            The matrix as the user gave it: where it is a frame, its index names the targets, and Series must
+            have its labels in its order (`validation.check_order`).
         dtype : float32 or float64
             That of the run, to which y is cast before it is looked at.
         **options
@@ -145,7 +154,7 @@ class Targets:
             scales_given=scales_given,
         )
         targets._check_squarable()
-        rule = 'the relative loss divides by y + 1; give target_scales, use loss_type="mse" or exclude these targets'
+        rule = 'relative errors divide by y + 1: give target_scales, use loss_type="mse", or exclude these targets'
         validation.check_elements("y", target, (scale == 0) & fitted, rule)
         if given["aggregates"] is None:
             return targets
@@ -164,7 +173,9 @@ class Targets:
     def plain(cls, value: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
         """Return targets of checked values whose squared errors are weighted and summed, nothing else."""
         n = len(value)
-        return cls(value, np.ones(n), weights, np.zeros(n), np.full(n, np.inf), np.ones(n, bool), LOSSES["mse"])
+        return cls(
+            value, np.ones(n), weights, np.zeros(n), np.full(n, np.inf), np.ones(n, bool), LOSSES["mse"]
+        )
 
     def __len__(self) -> int:
         """Return the number of targets Q."""
@@ -191,56 +202,72 @@ class Targets:
 
     @property
     def error_scale(self) -> NDArray[np.float64]:
-        """What tables, checks and refits divide errors by: the scales where they were given, else ``max(|y|, 1)``.
+        """What tables, checks and refits divide errors by: the given scales, else ``max(|y|, 1)``.
 
         Unlike ``y + 1`` that has a meaning for targets of 0 and below.
         """
         return self.scale if self.scales_given else metrics.table_scale(self.value)
 
     def scaled_by_errors(self) -> Self:
-        """Return the targets with `error_scale` as their scales, and so their totals: the loss is then what refits minimise."""
+        """Return the targets, and their totals, with `error_scale` as their scales, as refits take them."""
         aggregates = tuple(replace(a, totals=a.totals.scaled_by_errors()) for a in self.aggregates)
         return replace(self, scale=self.error_scale, aggregates=aggregates)
 
     def missed(self, estimate: NDArray[np.float64]) -> int:
-        """Return how many of the targets that are to be met, and of their totals, an estimate does not meet."""
+        """Return how many targets, and totals of targets, an estimate misses of those that are to be met."""
         met = metrics.is_met(estimate - self.value, self.tolerance, self.error_scale)
         totals = ((a.totals, weighted_totals(a.matrix, estimate)) for a in self.aggregates if a.weight)
-        return int(np.count_nonzero((self.weights > 0) & ~met)) + sum(part.missed(sums) for part, sums in totals)
+        return int(np.count_nonzero((self.weights > 0) & ~met)) + sum(
+            part.missed(sums) for part, sums in totals
+        )
 
     def check_sizes(self, matrix: ColumnMatrix, name: str, weights: NDArray[np.float64]) -> None:
-        """Refuse a matrix and weights, called `name`, with which squares of relative errors leave the range of float64."""
+        """Refuse a matrix and weights, called `name`, whose squared relative errors overflow float64."""
         limits, (entry, sizes) = validation.DIVISIBLE, (_largest(matrix), np.abs(weights))
         validation.check_squarable("M", entry, limits)
         validation.check_squarable(name, sizes.max(), limits)
         estimate = entry * float(sizes.sum())
-        for part, factor in ((self, 1.0), *((a.totals, _largest(a.matrix) * len(self)) for a in self.aggregates)):
+        for part, factor in (
+            (self, 1.0),
+            *((a.totals, _largest(a.matrix) * len(self)) for a in self.aggregates),
+        ):
             largest = max(estimate * factor, float(np.abs(part.value).max())) / float(part.error_scale.min())
             if largest > limits[1]:
-                raise InputError(f"M @ {name} or y may be {largest:.3g} times what errors are divided by: use other units")
+                raise InputError(
+                    f"M @ {name} or y may be {largest:.3g} times what errors are divided by: use other units"
+                )
 
     def loss(self, products: Products) -> Loss:
-        """Return the loss on a backend's device: that of the targets, and of their totals where there are any."""
+        """Return the loss of the targets, and of their totals, on a backend's device."""
         value, scale, weights = (products.asarray(array) for array in (self.value, self.scale, self.weights))
         tolerance = products.asarray(self.tolerance) if self.tolerance.any() else None
         cap = products.asarray(self.cap) if np.isfinite(self.cap).any() else None
         own = self.loss_class(value, scale, weights, tolerance, cap)
         if not self.aggregates:
             return own
-        return Sum([own, *(_loss_of_totals(a, products) for a in self.aggregates)], products.xp.empty_like(value))
+        return Sum(
+            [own, *(_loss_of_totals(a, products) for a in self.aggregates)], products.xp.empty_like(value)
+        )
 
     def _check_squarable(self) -> None:
         """Refuse numbers whose squares leave the range of float64."""
-        for name, sizes in (("y", self.value), ("target_weights", self.weights), ("tolerances", self.tolerance)):
+        for name, sizes in (
+            ("y", self.value),
+            ("target_weights", self.weights),
+            ("tolerances", self.tolerance),
+        ):
             validation.check_squarable(name, np.abs(sizes).max(), validation.DIVISIBLE)
         scales = self.scale if self.scales_given else np.ones(1)
-        for name, divisors in (("target_scales", scales), ("caps", np.where(self.cap < np.inf, self.cap, 1.0))):
+        for name, divisors in (
+            ("target_scales", scales),
+            ("caps", np.where(self.cap < np.inf, self.cap, 1.0)),
+        ):
             validation.check_squarable(name, divisors, validation.DIVISIBLE, "[{}]")
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """How options with one value for each row of M are read: in the order of a reference, M or y, with its name."""
+    """How options with one value for each row of M are read: in the order of M or y, the reference."""
 
     reference: tuple[str, Any]
     n: int
@@ -268,7 +295,9 @@ class _Rows:
 
     def mask(self, name: str, value: Any, names: tuple[str, ...] | None) -> NDArray[np.bool_]:
         """Return which rows a mask, indices or names stand for."""
-        if getattr(getattr(value, "dtype", None), "kind", "") == "b":  # else it lists rows, and has labels of its own
+        if (
+            getattr(getattr(value, "dtype", None), "kind", "") == "b"
+        ):  # else it lists rows, and has labels of its own
             self.check_order(name, value)
         return row_mask(name, value, self.n, names)
 
@@ -296,10 +325,14 @@ def _loss_of_totals(aggregate: AggregatedTargets, products: Products) -> Aggrega
 
 
 def _aggregated(given: Any, targets: Targets, loss_type: str) -> tuple[AggregatedTargets, ...]:
-    return tuple(_checked_aggregate(name, one, targets, loss_type) for name, one in listed("aggregates", given))
+    return tuple(
+        _checked_aggregate(name, one, targets, loss_type) for name, one in listed("aggregates", given)
+    )
 
 
-def _checked_aggregate(name: str, aggregate: Aggregate, targets: Targets, loss_type: str) -> AggregatedTargets:
+def _checked_aggregate(
+    name: str, aggregate: Aggregate, targets: Targets, loss_type: str
+) -> AggregatedTargets:
     """Check the totals as targets of their own."""
     matrix, names = adding_matrix(name, aggregate.members, len(targets))
     if aggregate.totals is None:

@@ -16,9 +16,10 @@ def group_weights(
     multipliers: Mapping[Any, float] | None,
     fitted: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """Return each target's weight: 1 without groups, else 1 / size of its group (if normalised), times its multiplier.
+    """Return each target's weight: 1, or 1 / size of its group if normalised, times the group's multiplier.
 
-    Where `fitted` is given, only the targets for which it holds count for the size of a group; the others' weight is 0.
+    Where `fitted` is given, only the targets for which it holds count for the size of a group; the others'
+    weight is 0.
 
     Examples
     --------
@@ -38,7 +39,9 @@ def group_weights(
     for label, multiplier in (multipliers or {}).items():
         members = groups == label if np.ndim(label) == 0 else np.zeros(1, bool)
         if not np.any(members):
-            raise InputError(f"group_multipliers names the group {label!r}, target_groups has {_listing(labels)}")
+            raise InputError(
+                f"group_multipliers names the group {label!r}, target_groups has {_listing(labels)}"
+            )
         weights[members] *= multiplier
     return weights
 

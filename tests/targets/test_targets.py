@@ -159,7 +159,7 @@ BAD = [
     ({"loss_type": "huber"}, InputError, "loss_type must be one of 'mse', 'relative', 'absolute'; got 'huber'"),
     ({"aggregates": ["a", "b"]}, InputError, "aggregates must have one label for each row of M: 6 wanted"),
     ({"aggregates": [None] * 6}, InputError, "aggregates gives no target a label"),
-    ({"aggregates": np.ones((2, 5))}, InputError, "aggregates must have one column for each row of M: 6 wanted"),
+    ({"aggregates": np.ones((2, 5))}, InputError, "aggregates must have one column for each row of M, 6; it has shape (2, 5)"),
     ({"aggregates": [np.ones((2, 5))]}, InputError, "aggregates[0] must have one column"),
     ({"aggregates": np.full((2, 6), np.nan)}, InputError, "aggregates[0, 0] is nan"),
     ({"aggregates": [list("aabbcc"), sparse.eye_array(5)]}, InputError, "aggregates[1] must have one column"),

@@ -154,7 +154,8 @@ class Targets:
             scales_given=scales_given,
         )
         targets._check_squarable()
-        rule = 'relative errors divide by y + 1: give target_scales, use loss_type="mse", or exclude these targets'
+        cure = 'give target_scales, use loss_type="mse" or exclude these targets'
+        rule = f"the relative loss divides by y + 1; {cure}"
         validation.check_elements("y", target, (scale == 0) & fitted, rule)
         if given["aggregates"] is None:
             return targets

@@ -1,4 +1,4 @@
-"""Which array library's functions to use: NumPy arrays get NumPy, whatever else gets what array-api-compat knows about it."""
+"""Which array library's functions to use: NumPy for its own arrays, else what array-api-compat finds."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 def array_namespace(array: Any) -> Any:
     """Return the array API namespace of an array.
 
-    NumPy follows the standard since 2.1, without a wrapper, whose import would take as long as NumPy's own.
+    NumPy has followed the standard since 2.1; importing a wrapper would take as long as importing NumPy.
 
     Examples
     --------

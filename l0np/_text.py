@@ -5,16 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 
 SHOWN = 10  # rows that a printed table has room for
-NAME_WIDTH = 40
-
-
-MANY_TIMES = 99.995  # shares from which a percentage of two decimals has nine characters
+NAME_WIDTH = 40  # characters of a name that a table shows
+MANY_TIMES = 99.995  # fractions from which on a percentage of two decimals has nine characters
 
 
 def columns(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
-    """Return lines of cells below each other: right-aligned, or left where the width is negative.
+    """Return lines of cells below each other: right-aligned, or left-aligned where the width is negative.
 
-    A column is as wide as its width says, or as its longest cell needs: two spaces stand before every right-aligned one.
+    A column is as wide as its width says or as its longest cell needs, with two spaces before every
+    right-aligned cell.
 
     Examples
     --------
@@ -24,31 +23,52 @@ def columns(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
     people  123,456
     """
     longest = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    aligned = [max(-width, most) if width < 0 else max(width, most + 2) for width, most in zip(widths, longest, strict=True)]
-    return [
-        "".join(
-            cell.ljust(size) if width < 0 else cell.rjust(size) for cell, size, width in zip(row, aligned, widths, strict=True)
-        ).rstrip()
-        for row in rows
+    sizes = [
+        max(-width, most) if width < 0 else max(width, most + 2)
+        for width, most in zip(widths, longest, strict=True)
     ]
+    lines = []
+    for row in rows:
+        cells = zip(row, sizes, widths, strict=True)
+        line = "".join(c.ljust(size) if width < 0 else c.rjust(size) for c, size, width in cells)
+        lines.append(line.rstrip())
+    return lines
 
 
 def number(value: float) -> str:
-    """Return a number as a reader likes it: whole from 1,000 on, else with four digits, as from 1e15 on; "-" for NaN."""
+    """Return a number with four digits, from 1,000 to 1e15 as an integer; "-" for NaN.
+
+    Examples
+    --------
+    >>> number(1234567.8), number(0.000123456), number(float("nan"))
+    ('1,234,568', '0.0001235', '-')
+    """
     if np.isnan(value):
         return "-"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def percent(value: float, digits: int = 2) -> str:
-    """Return a share as `share` does, but tiny ones as a power of ten, for 0.00% would claim too much."""
+    """Return a fraction as `percentage` does, but tiny ones as a power of ten: 0.00% would claim too much.
+
+    Examples
+    --------
+    >>> percent(0.1234), percent(1e-7)
+    ('12.34%', '1e-05%')
+    """
     if value and abs(value) < 0.5 * 10.0 ** -(digits + 2):
         return f"{100 * value:.0e}%"
-    return share(value, digits)
+    return percentage(value, digits)
 
 
-def share(value: float, digits: int) -> str:
-    """Return a share as a percentage; from 10,000 % on how many times the whole it is: "573x", "2e+06x"; "-" for NaN."""
+def percentage(value: float, digits: int) -> str:
+    """Return a fraction as a percentage, from 10,000 % on as a multiple; "-" for NaN.
+
+    Examples
+    --------
+    >>> percentage(0.5, 0), percentage(573.2, 0), percentage(2e6, 0)
+    ('50%', '573x', '2e+06x')
+    """
     if np.isnan(value):
         return "-"
     if abs(value) < MANY_TIMES:
@@ -67,6 +87,12 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def shorten(text: str, width: int) -> str:
-    """Return the text, cut to the width where it is longer."""
-    return text if len(text) <= width else text[: width - 3] + "..."
+def shorten(string: str, width: int) -> str:
+    """Return the string, cut to the width where it is longer.
+
+    Examples
+    --------
+    >>> shorten("north-east", 8)
+    'north...'
+    """
+    return string if len(string) <= width else string[: width - 3] + "..."

@@ -1,7 +1,7 @@
 """The errors that l0np raises.
 
-Every error is an `L0npError`; a wrong value is also a `ValueError`, a wrong kind of object also a `TypeError`, so that
-code that knows nothing of l0np catches what it expects.
+Every error is an `L0npError`. A wrong value is also a `ValueError` and a wrong kind of object also a
+`TypeError`, so that code that knows nothing of l0np catches what it expects.
 """
 
 
@@ -14,7 +14,7 @@ class InputError(L0npError, ValueError):
 
 
 class InputTypeError(L0npError, TypeError):
-    """An argument is of a kind that cannot be used (a complex matrix, a text where a number belongs)."""
+    """An argument is of a kind that cannot be used (a complex matrix, a string instead of a number)."""
 
 
 class L0npWarning(UserWarning):
@@ -22,15 +22,15 @@ class L0npWarning(UserWarning):
 
 
 class PerformanceWarning(L0npWarning):
-    """What was asked for is done, but takes longer than it might; the message says what costs time and what does not."""
+    """The computation takes longer than it might; the message says what costs time and what would not."""
 
 
 class BackendUnavailableError(L0npError, RuntimeError):
-    """A device was asked for by name and this machine cannot offer it; the message says what is missing."""
+    """A device was asked for by name that this machine does not have; the message says what is missing."""
 
 
 class DeviceMemoryError(L0npError, MemoryError):
-    """A device has not the memory that training needs; raised before anything is trained.
+    """A device has less memory free than training needs; raised before anything is trained.
 
     Attributes
     ----------
@@ -41,7 +41,8 @@ class DeviceMemoryError(L0npError, MemoryError):
     def __init__(self, needed: int, free: int, total: int) -> None:
         self.needed, self.free, self.total = needed, free, total
         super().__init__(
-            f"training needs {needed / 1e9:.3f} GB of device memory, {free / 1e9:.3f} GB are free of {total / 1e9:.3f} GB: "
+            f"training needs {needed / 1e9:.3f} GB of device memory, {free / 1e9:.3f} GB are free of "
+            f"{total / 1e9:.3f} GB: "
             f'free memory on the device, use dtype="float32", or train on device="cpu"'
         )
 
@@ -51,9 +52,9 @@ class DeviceMemoryError(L0npError, MemoryError):
 
 
 class DivergenceError(L0npError, ArithmeticError):
-    """Training left the range of its numbers.
+    """Training produced numbers that are not finite.
 
-    The model stands at its last report of finite numbers or, where there was none, as it was before `fit`.
+    The model is as it was at its last report of finite numbers or, where there was none, before `fit`.
 
     Attributes
     ----------
@@ -70,9 +71,10 @@ class DivergenceError(L0npError, ArithmeticError):
         self.learning_rate = learning_rate
         self.loss = loss
         super().__init__(
-            f"training diverged in epoch {epoch} (learning rate {learning_rate:g}, loss {loss:g}): a weight, a prediction, "
-            f"the loss or a second moment is no longer finite. The model is as it was at its last finite report, or "
-            f"before fit. Use a smaller lr, rescale M and y, or use dtype='float64'."
+            f"training diverged in epoch {epoch} (learning rate {learning_rate:g}, loss {loss:g}): "
+            f"a weight, a prediction, the loss or a second moment is no longer finite. "
+            f"The model is as it was at its last finite report, or before fit. "
+            f"Use a smaller lr, rescale M and y, or use dtype='float64'."
         )
 
     def __reduce__(self) -> tuple[type["DivergenceError"], tuple[int, float, float]]:

@@ -1,4 +1,4 @@
-"""Schedules for learning rate and temperature: records that are called with the epoch (0, 1, ...) and give a value.
+"""Schedules for the learning rate and the temperature: functions of the epoch (0, 1, ...).
 
 Any callable ``epoch -> value`` will do; these are the usual ones.
 """
@@ -23,7 +23,7 @@ class Linear:
 
     def __call__(self, epoch: int) -> float:
         """Return the value at `epoch`."""
-        return self.start + (self.end - self.start) * _share(epoch, self.epochs)
+        return self.start + (self.end - self.start) * _fraction(epoch, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,14 @@ class Exponential:
 
     def __call__(self, epoch: int) -> float:
         """Return the value at `epoch`."""
-        return float(self.start * (self.end / self.start) ** _share(epoch, self.epochs))
+        return float(self.start * (self.end / self.start) ** _fraction(epoch, self.epochs))
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """From `start` to `end` along half a cosine over `epochs`, then `end` (Loshchilov and Hutter, arXiv:1608.03983).
+    """From `start` to `end` along half a cosine over `epochs`, then `end`.
+
+    The cosine annealing of Loshchilov and Hutter (arXiv:1608.03983).
 
     Examples
     --------
@@ -61,8 +63,9 @@ class Cosine:
 
     def __call__(self, epoch: int) -> float:
         """Return the value at `epoch`."""
-        return self.end + 0.5 * (self.start - self.end) * (1.0 + math.cos(math.pi * _share(epoch, self.epochs)))
+        cosine = math.cos(math.pi * _fraction(epoch, self.epochs))
+        return self.end + 0.5 * (self.start - self.end) * (1.0 + cosine)
 
 
-def _share(epoch: int, epochs: int) -> float:
+def _fraction(epoch: int, epochs: int) -> float:
     return min(epoch / epochs, 1.0) if epochs > 0 else 1.0

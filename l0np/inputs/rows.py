@@ -1,21 +1,55 @@
-"""The door for what is said of single rows of M: which of them, in which groups, under which names."""
+"""Checks of what is said of single rows of M: their labels, which of them are meant, and their names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.errors import InputError, InputTypeError
+from l0np.inputs.arrays import check_elements, check_length
+from l0np.inputs.device import on_host
+from l0np.inputs.frames import is_pandas
+from l0np.inputs.messages import and_more, wrong_kind
+from l0np.inputs.scalars import real_number
+
+
+def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
+    """Return group labels (numbers or strings) as a one-dimensional array of `length`."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputTypeError(f"{name} is a masked array: give every {per} a label")
+    try:
+        array = np.asarray(on_host(value))
+    except ValueError as reason:
+        raise InputError(f"{name} cannot be read as an array of labels: {reason}") from reason
+    if array.dtype.kind == "O" and all(isinstance(label, str) for label in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind not in "buifUS":
+        raise InputTypeError(f"{name} must hold numbers or strings, its dtype is {array.dtype}")
+    check_length(name, array, length, "label", per)
+    if array.dtype.kind == "f":
+        check_elements(name, array, ~np.isfinite(array), "a label must not be missing")
+    return array
+
+
+def multipliers(name: str, value: Any) -> dict[Any, float] | None:
+    """Return a dict from label to a factor of at least 0."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) and not is_pandas(value):
+        raise wrong_kind(name, "a mapping from group to number", value)
+    return {label: real_number(f"{name}[{label!r}]", number, at_least=0.0) for label, number in value.items()}
 
 
 def partial_labels(name: str, value: Any, length: int, *, per: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the labels of those that have one, and a mask of these; None, NaN and, among numbers, -1 stand for no label."""
-    value = validation.on_host(value)
-    # As objects, for NumPy would make the text 'nan' of a NaN beside texts
+    """Return the labels of the rows that have one, and a mask of these.
+
+    None, NaN and, among numbers, -1 stand for no label.
+    """
+    value = on_host(value)
+    # As objects, because NumPy would make the string 'nan' of a NaN beside strings
     array = np.asarray(value) if hasattr(value, "dtype") else np.asarray(value, dtype=object)
-    validation.check_length(name, array, length, "label", per)
+    check_length(name, array, length, "label", per)
     if array.dtype.kind == "O":
         present = np.array([_is_label(label) for label in array], dtype=bool)
         array = np.asarray(array[present].tolist())
@@ -26,7 +60,7 @@ def partial_labels(name: str, value: Any, length: int, *, per: str) -> tuple[NDA
         labelled = array != -1
         present[present] = labelled
         array = array[labelled]
-    return validation.labels(name, array, int(np.count_nonzero(present)), per=f"{per} that has one"), present
+    return labels(name, array, int(np.count_nonzero(present)), per=f"{per} that has one"), present
 
 
 def _is_label(label: Any) -> bool:
@@ -43,44 +77,37 @@ def row_mask(name: str, value: Any, length: int, row_names: Sequence[str] | None
     if isinstance(value, set | frozenset):
         value = list(value)
     try:
-        array = np.atleast_1d(np.asarray(validation.on_host(value)))
+        array = np.atleast_1d(np.asarray(on_host(value)))
     except ValueError as reason:
         raise InputError(f"{name} cannot be read as an array of rows: {reason}") from reason
     if array.dtype.kind == "b":
-        validation.check_length(name, array, length, "True or False", "row of M")
+        check_length(name, array, length, "True or False", "row of M")
         return array.astype(bool)
     if array.ndim > 1:
         raise InputError(f"{name} must be one-dimensional, it has shape {array.shape}")
     mask = np.zeros(length, bool)
     if array.dtype.kind in "iu":
-        validation.check_elements(name, array, (array < 0) | (array >= length), f"M has the rows 0 to {length - 1}")
+        outside = (array < 0) | (array >= length)
+        check_elements(name, array, outside, f"M has the rows 0 to {length - 1}")
         mask[array] = True
     elif array.size and all(isinstance(label, str) for label in array.tolist()):
         mask |= _named_rows(name, array.tolist(), row_names)
     elif array.size:
-        raise validation.wrong_kind(name, "row indices, a boolean mask or names of targets", value)
+        raise wrong_kind(name, "row indices, a boolean mask or names of targets", value)
     return mask
 
 
 def _named_rows(name: str, wanted: list[str], row_names: Sequence[str] | None) -> NDArray[np.bool_]:
     if row_names is None:
-        raise InputError(
-            f"{name} names {wanted[0]!r}, but the targets have no names: give M or y as a pandas object with an index"
-        )
+        cure = "give M or y as a pandas object with an index"
+        raise InputError(f"{name} names {wanted[0]!r}, but the targets have no names: {cure}")
     unknown = sorted(set(wanted) - set(row_names))
     if unknown:
-        raise InputError(f"{name} names {unknown[0]!r}{validation.and_more(len(unknown))}, which is not the name of a target")
+        which = f"{name} names {unknown[0]!r}{and_more(len(unknown))}"
+        raise InputError(f"{which}, which is not the name of a target")
     return np.isin(np.asarray(row_names), wanted)
 
 
 def row_names(name: str, value: Any, length: int, *, per: str) -> tuple[str, ...]:
-    """Return one text for each row."""
-    return tuple(str(label) for label in validation.labels(name, value, length, per=per).tolist())
-
-
-def index_names(*objects: Any) -> tuple[str, ...] | None:
-    """Return the labels of the first pandas object that has more to say than the positions of its rows, as texts."""
-    for item in objects:
-        if validation.is_pandas(item) and validation.has_labels(item.index):
-            return tuple(str(label) for label in item.index)
-    return None
+    """Return one string for each row."""
+    return tuple(str(label) for label in labels(name, value, length, per=per).tolist())

@@ -1,4 +1,7 @@
-"""Adam, written once. D. P. Kingma, J. Ba: Adam: a method for stochastic optimization (arXiv:1412.6980), algorithm 1."""
+"""Adam, written once.
+
+D. P. Kingma, J. Ba: Adam: a method for stochastic optimization (arXiv:1412.6980), algorithm 1.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +10,9 @@ from typing import Any
 from l0np._namespace import array_namespace
 
 BETA1, BETA2 = 0.9, 0.999
-EPSILON = 1e-8  # outside the root; at high keep probabilities the penalty's gradient is below it, so it decides the speed
+EPSILON = (
+    1e-8  # outside the root; at high keep probabilities it exceeds the penalty's gradient: it sets the speed
+)
 
 
 @dataclass

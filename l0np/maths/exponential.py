@@ -1,7 +1,8 @@
 """exp in float32 from plain additions and multiplications, so that every backend gets the same bits.
 
-Libraries round exp differently, and one bit is enough to open a gate here that is closed there. Both this form, over whole
-arrays, and its scalar twins in the kernels evaluate the same operations in the same order, none of them fused.
+Libraries round exp differently, and one bit is enough to open a gate here that is closed there. Both this
+form, over whole arrays, and its scalar twins in the kernels evaluate the same operations in the same order,
+none of them fused.
 """
 
 import math
@@ -11,7 +12,8 @@ from l0np._namespace import array_namespace
 
 EXP_RANGE = 86.0  # so that neither the result nor its inverse leaves the normal numbers of float32
 LOG2_E = 1.4426950408889634
-# ln 2 in two parts (Cody and Waite 1980): the first has 9 bits, so that its product with a whole number below 2^15 is exact
+# ln 2 in two parts (Cody and Waite 1980): the first has 9 bits, so that its product with an integer below
+# 2^15 is exact
 LN2 = 0.6931471805599453
 LN2_HIGH, LN2_LOW = 0.693359375, -2.1219444005469057e-4
 # Taylor series to r^7; |r| <= ln(2) / 2, so what is left out is below 6e-9, a tenth of float32's last place
@@ -29,5 +31,6 @@ def exp_float32(x: Any) -> Any:
     result = xp.full_like(r, EXP_TAYLOR[0])
     for coefficient in EXP_TAYLOR[1:]:
         result = result * r + coefficient
-    place = xp.where(xp.isnan(x), xp.zeros_like(x), doublings + (MOST_DOUBLINGS - 1))  # NaN stays NaN through the series
-    return result * xp.take(powers, xp.astype(place, xp.int64), axis=0)
+    # NaN has no position; it stays NaN through the series
+    position = xp.where(xp.isnan(x), xp.zeros_like(x), doublings + (MOST_DOUBLINGS - 1))
+    return result * xp.take(powers, xp.astype(position, xp.int64), axis=0)

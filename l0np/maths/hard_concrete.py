@@ -1,7 +1,8 @@
 """The Hard Concrete distribution: gates in [0, 1] that are exactly 0 or exactly 1 with positive probability.
 
-C. Louizos, M. Welling, D. P. Kingma: Learning sparse neural networks through L0 regularization (arXiv:1712.01312),
-equations 10 to 13. Each function returns value and derivative together. Arrays may be of any array API namespace.
+C. Louizos, M. Welling, D. P. Kingma: Learning sparse neural networks through L0 regularization
+(arXiv:1712.01312), equations 10 to 13. Each function returns value and derivative together. Arrays may be of
+any array API namespace.
 """
 
 import math
@@ -26,8 +27,9 @@ class HardConcrete:
     gamma, zeta : float
         Ends of the stretched interval, gamma < 0 and zeta > 1.
     test_time_temperature : bool
-        Whether the test-time gate divides log_alpha by beta. It does by default: gates come out closer to 0 and 1, and a
-        gate is open exactly where its probability of being open exceeds 1/2. Louizos et al. leave beta out.
+        Whether the test-time gate divides log_alpha by beta. It does by default: gates come out closer to 0
+        and 1, and the test-time gate is above 0 exactly where P(gate > 0) exceeds 1/2. Louizos et al. leave
+        beta out.
 
     Examples
     --------
@@ -63,15 +65,18 @@ class HardConcrete:
     def is_closed(self, log_alpha: Any, uniform: Any) -> Any:
         """Return where the gate drawn with `uniform` is exactly 0: where u <= 1 - P(gate > 0).
 
-        Decided in float32 by one comparison with the same arithmetic in every backend, so that no two disagree; a float32
-        draw has 23 bits, so a wider comparison would decide nothing more.
+        Decided in float32 by one comparison with the same arithmetic in every backend, so that no two
+        disagree; a float32 draw has 23 bits, so a wider comparison would decide nothing more.
         """
         xp = array_namespace(log_alpha)
         grown = exp_float32(xp.astype(self._clip(log_alpha) + self.shift, xp.float32))
         return _clip_uniform(uniform) <= 1.0 / (1.0 + grown)
 
     def sample(self, log_alpha: Any, uniform: Any) -> tuple[Any, Any]:
-        """Return the gate drawn with `uniform` (float32, in (0, 1)) and its derivative by log_alpha (equations 10, 11)."""
+        """Return the gate drawn with `uniform` and its derivative by log_alpha (equations 10 and 11).
+
+        `uniform` is float32 and in (0, 1).
+        """
         xp = array_namespace(log_alpha)
         u = xp.astype(_clip_uniform(uniform), log_alpha.dtype)
         s = 1.0 / (1.0 + self._exp(-(xp.log(u / (1.0 - u)) + self._clip(log_alpha)) / self.beta))
@@ -83,7 +88,7 @@ class HardConcrete:
         return gate, xp.where(moves, s * (1.0 - s) * ((self.zeta - self.gamma) / self.beta), zero)
 
     def test_time_gate(self, log_alpha: Any) -> Any:
-        """Return the gate used after training, which is not random (equation 13; with beta, see the class)."""
+        """Return the gate used after training, without noise (equation 13; for beta see the class)."""
         xp = array_namespace(log_alpha)
         scale = self.beta if self.test_time_temperature else 1.0
         s = 1.0 / (1.0 + self._exp(-self._clip(log_alpha) / scale))

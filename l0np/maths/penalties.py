@@ -8,7 +8,10 @@ from l0np.maths.links import Link
 
 
 def l0_penalty(log_alpha: Any, gates: HardConcrete) -> tuple[Any, Any]:
-    """Return the expected number of open gates, in float64, and its gradient by log_alpha (Louizos et al., equation 12)."""
+    """Return the expected number of open gates, in float64, and its gradient by log_alpha.
+
+    Louizos et al., equation 12.
+    """
     xp = array_namespace(log_alpha)
     probability, derivative = gates.prob_open(log_alpha)
     return xp.sum(probability, dtype=xp.float64), derivative

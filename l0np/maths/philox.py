@@ -1,7 +1,8 @@
 """Random numbers as a pure function of (seed, stream, epoch, column): Philox4x32-10.
 
-J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011). There is no
-generator and no state: every backend, thread and resumed run draws the same numbers. This is part of the file format.
+J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
+There is no generator and no state: every backend, thread and resumed run draws the same numbers. This is part
+of the file format.
 """
 
 from typing import Any
@@ -31,7 +32,8 @@ def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tupl
     k0, k1 = key
     for _ in range(ROUNDS):
         product0, product1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
-        c0, c1, c2, c3 = (product1 >> 32) ^ c1 ^ k0, product1 & WORD, (product0 >> 32) ^ c3 ^ k1, product0 & WORD
+        c0, c2 = (product1 >> 32) ^ c1 ^ k0, (product0 >> 32) ^ c3 ^ k1
+        c1, c3 = product1 & WORD, product0 & WORD
         k0, k1 = (k0 + KEY_STEPS[0]) & WORD, (k1 + KEY_STEPS[1]) & WORD
     return c0, c1, c2, c3
 
@@ -46,9 +48,11 @@ def uniform(xp: Any, seed: int, stream: int, epoch: int, first_column: int, n_co
     array([0.39904648, 0.88052016, 0.7357128 ], dtype=float32)
     """
     first, last = first_column // 4, (first_column + n_columns + 3) // 4
-    quads = xp.astype(xp.arange(last - first), xp.uint64) + first  # one counter serves four neighbouring columns
+    # One counter serves four neighbouring columns
+    quads = xp.astype(xp.arange(last - first), xp.uint64) + first
     zeros = xp.zeros_like(quads)
-    words = philox4x32((quads & WORD, quads >> 32, zeros + (epoch & WORD), zeros + stream), (seed & WORD, seed >> 32))
+    counter = quads & WORD, quads >> 32, zeros + (epoch & WORD), zeros + stream
+    words = philox4x32(counter, (seed & WORD, seed >> 32))
     word = xp.reshape(xp.stack(words, axis=-1), (-1,))[first_column - 4 * first :][:n_columns]
     # 23 bits: with 24 the largest draw rounds to 1.0 in float32
     return (xp.astype(word >> 9, xp.float32) + 0.5) * 2.0**-23
@@ -65,8 +69,9 @@ def normal(seed: int, stream: int, n_columns: int) -> NDArray[np.float64]:
     return normal_quantile(uniform(np, seed, stream, 0, 0, n_columns).astype(np.float64))
 
 
-# Numerators and denominators of Wichura's two ratios, highest power first: for the middle, in 0.180625 - (u - 1/2)^2, and
-# for the tails, in sqrt(-log u) - 1.6. His third, for u below e^-25, is not needed: no draw is below 2^-24.
+# Numerators and denominators of Wichura's two ratios, highest power first: for the middle, in
+# 0.180625 - (u - 1/2)^2, and for the tails, in sqrt(-log u) - 1.6. His third, for u below e^-25, is not
+# needed: no draw is below 2^-24.
 _MIDDLE = (
     (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
      13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608),
@@ -82,10 +87,12 @@ _TAILS = (
 
 
 def normal_quantile(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where the standard normal distribution function is u, for 2^-24 <= u <= 1 - 2^-24, to 1e-15 or so.
+    """Return where the standard normal distribution function is u, to 1e-15 or so.
 
-    M. J. Wichura: Algorithm AS 241: the percentage points of the normal distribution (Applied Statistics 37, 1988). SciPy
-    has the same function, but to import it takes longer than all else that a first fit needs.
+    For u from 2^-24 to 1 - 2^-24.
+
+    M. J. Wichura: Algorithm AS 241: the percentage points of the normal distribution (Applied Statistics 37,
+    1988). SciPy has the same function, but to import it takes longer than all else that a first fit needs.
 
     Examples
     --------
@@ -98,7 +105,9 @@ def normal_quantile(u: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(q) <= 0.425, middle, tail)
 
 
-def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], r: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(
+    polynomials: tuple[tuple[float, ...], tuple[float, ...]], r: NDArray[np.float64]
+) -> NDArray[np.float64]:
     above, below = (np.full_like(r, polynomial[0]) for polynomial in polynomials)
     for values, polynomial in ((above, polynomials[0]), (below, polynomials[1])):
         for coefficient in polynomial[1:]:

@@ -1,15 +1,17 @@
-"""The matrix M of targets by records: `ColumnMatrix`, made and checked once from whatever users have, and read in blocks.
+"""The matrix M of targets by records: `ColumnMatrix`, made and checked once from whatever users have.
 
-This is the only room that knows the formats of `scipy.sparse`. A `ColumnMatrix` is canonical and immutable, so that kernels
-need no bounds checks.
+This is the only room that knows the formats of `scipy.sparse`. A `ColumnMatrix` is canonical and immutable,
+so that kernels need no bounds checks. It is read as a whole (`to_scipy`), some columns at a time (`take`,
+`column_entries`), or in blocks of entries.
 """
 
-from l0np.matrix.blocks import column_entries, entry_blocks, weighted_totals
+from l0np.matrix.blocks import absolute_totals, column_entries, entry_blocks, weighted_totals
+from l0np.matrix.checks import checked_shape, float_dtype, index_dtype
 from l0np.matrix.column_matrix import ColumnMatrix
-from l0np.matrix.scipy_input import checked_shape, float_dtype, index_dtype
 
 __all__ = [
     "ColumnMatrix",
+    "absolute_totals",
     "checked_shape",
     "column_entries",
     "entry_blocks",

@@ -1,6 +1,6 @@
-"""ColumnMatrix: the one form in which a matrix meets the kernels, checked once when it is made.
+"""ColumnMatrix: the one form in which kernels meet a matrix, checked once when it is made.
 
-SciPy is met here and nowhere else on the way in: it widens row indices to 32 or 64 bits, we keep 16 where they suffice.
+SciPy widens row indices to 32 or 64 bits; here they take 16 where these suffice.
 """
 
 from __future__ import annotations
@@ -14,43 +14,42 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np.errors import InputError
 from l0np.inputs import validation
-from l0np.matrix.scipy_input import (
+from l0np.matrix.checks import (
     FLOATS,
     MOST_ROWS,
-    canonical_csc,
+    check_canonical,
     check_compressed,
     check_indices,
-    check_sparse,
     checked_shape,
     float_dtype,
     index_dtype,
 )
+from l0np.matrix.scipy_input import canonical_csc, check_sparse, is_sparse
 
-BLOCK = 1 << 20  # entries looked at together by a check, so that its temporaries stay small
-LARGE = 1 << 20  # non-zeros from which a conversion without temporaries is worth compiling a kernel
+LARGE = 1 << 20  # entries from which on a conversion without temporaries is worth compiling a kernel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ColumnMatrix:
-    """A sparse matrix stored by columns: 6 bytes for each non-zero where the matrix has up to 65,535 rows.
+    """A sparse matrix stored by columns: 6 bytes for each entry where the matrix has up to 65,535 rows.
 
-    Canonical and immutable: within a column the rows ascend strictly, no explicit zeros, no duplicates, all values finite.
-    The arrays are copied and checked here, once, because kernels have no bounds checks. Passing a ColumnMatrix to `fit` saves
-    the conversion at every call.
+    Canonical and immutable: within a column the rows ascend strictly; there are no explicit zeros and no
+    duplicates, and all values are finite. The arrays are copied and checked here, once, because kernels have
+    no bounds checks. Passing a ColumnMatrix to `fit` saves the conversion at every call.
 
     Parameters
     ----------
     data : array of shape (nnz,)
         The values, float32 or float64.
     indices : array of shape (nnz,)
-        The row of each value; kept as uint16 up to 65,535 rows, else as int32.
+        The row of each value; stored as uint16 up to 65,535 rows, else as int32.
     indptr : array of shape (n_columns + 1,)
-        Column j holds the entries ``indptr[j]`` to ``indptr[j + 1]``; kept as int64.
+        Column j holds the entries ``indptr[j]`` to ``indptr[j + 1]``; stored as int64.
     shape : (int, int)
-        Number of rows (targets, samples) and of columns (records, features).
+        Number of rows (targets, observations) and of columns (records, features).
     copy : bool
-        False takes the arrays over where they have the right dtype: they become read-only, and must not be written to through
-        other views either, for kernels trust what was checked here.
+        False takes the arrays over where they have the right dtype: they become read-only, and must not be
+        written to through other views either, because kernels trust what was checked here.
 
     Raises
     ------
@@ -82,7 +81,7 @@ class ColumnMatrix:
         n_rows, n_columns = checked_shape(self.shape)
         data = validation.numeric_array("data", self.data)
         if data.dtype not in FLOATS:
-            with np.errstate(over="ignore", under="ignore"):  # refused below as not finite
+            with np.errstate(over="ignore", under="ignore"):  # infinities are refused below
                 data = data.astype(np.float32)
         indices = validation.numeric_array("indices", self.indices)
         indptr = validation.numeric_array("indptr", self.indptr)
@@ -92,16 +91,9 @@ class ColumnMatrix:
         indices = indices.astype(index_dtype(n_rows), copy=False)
         indptr = indptr.astype(np.int64, copy=False)
         if len(indices) != indptr[-1] or len(data) != indptr[-1]:
-            raise InputError(f"indptr ends at {indptr[-1]}, but there are {len(indices)} indices and {len(data)} values")
-        for start in range(0, len(data), BLOCK):
-            block = indices[start : start + BLOCK + 1]
-            falls = start + 1 + np.flatnonzero(block[1:] <= block[:-1])
-            if (indptr[np.searchsorted(indptr, falls)] != falls).any():  # rows may restart only where a column starts
-                raise InputError("indices must ascend strictly within each column: use ColumnMatrix.build")
-            if not np.isfinite(data[start : start + BLOCK]).all():
-                raise InputError("data must be finite")
-            if not data[start : start + BLOCK].all():
-                raise InputError("data must not hold explicit zeros: use ColumnMatrix.build")
+            found = f"{len(indices)} indices and {len(data)} values"
+            raise InputError(f"indptr ends at {indptr[-1]}, but there are {found}")
+        check_canonical(data, indices, indptr)
         for name, array in (("data", data), ("indices", indices), ("indptr", indptr)):
             array = np.array(array, order="C", copy=copy or None)
             array.flags.writeable = False
@@ -135,42 +127,113 @@ class ColumnMatrix:
         ColumnMatrix(4 x 6, 12 non-zeros, float64, 120 bytes + column pointers)
         """
         wanted = float_dtype(dtype)
-        if getattr(matrix, "format", None) == "csr" and matrix.data.size >= LARGE and importlib.util.find_spec("numba"):
-            check_sparse(name, matrix)
-            quick = cls._from_large_csr(matrix, wanted)
-            if quick:
-                return quick
         if isinstance(matrix, cls):
-            return matrix if matrix.dtype == wanted else cls._from_canonical(matrix.to_scipy(), wanted, name)
-        return cls._from_canonical(canonical_csc(name, matrix, wanted), wanted, name)
+            if matrix.dtype == wanted:
+                return matrix
+            return cls._from_canonical(matrix.to_scipy(), wanted, name)
+        quick = cls.from_large_csr(matrix, wanted, name=name)
+        return quick or cls._from_canonical(canonical_csc(name, matrix, wanted), wanted, name)
 
     @classmethod
     def of(cls, matrix: Any, *, name: str = "M") -> ColumnMatrix:
-        """Return a ColumnMatrix as it is, anything else made into one in float64: for what is exact, not trained.
+        """Return a ColumnMatrix of exactly the given numbers.
+
+        A ColumnMatrix is returned as it is. Input in float32 (an array, a `scipy.sparse` matrix, a frame of
+        such columns) stays float32, everything else becomes float64. Where duplicates in a float32 matrix add
+        up to a number that float32 cannot hold, the whole matrix becomes float64.
+
+        Parameters
+        ----------
+        matrix, name
+            As for `build`.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            As `build` does.
 
         Examples
         --------
         >>> ColumnMatrix.of([[1, 0], [2, 3]])
         ColumnMatrix(2 x 2, 3 non-zeros, float64, 30 bytes + column pointers)
+        >>> ColumnMatrix.of(np.array([[1, 0], [2, 3]], dtype=np.float32))
+        ColumnMatrix(2 x 2, 3 non-zeros, float32, 18 bytes + column pointers)
         """
-        return matrix if isinstance(matrix, cls) else cls.build(matrix, np.float64, name=name)
+        if isinstance(matrix, cls):
+            return matrix
+        if not is_sparse(matrix):
+            matrix = validation.numeric_array(name, matrix)
+            return cls.build(matrix, np.float32 if matrix.dtype == np.float32 else np.float64, name=name)
+        if matrix.dtype.newbyteorder("=") != np.float32:
+            return cls.build(matrix, np.float64, name=name)
+        quick = cls.from_large_csr(matrix, np.dtype(np.float32), name=name)
+        return quick or cls.build(matrix, np.float64, name=name)._narrowed()
+
+    def _narrowed(self) -> ColumnMatrix:
+        """Return the same numbers in float32 where it holds them all, else the matrix itself."""
+        with np.errstate(over="ignore", under="ignore"):
+            data = self.data.astype(np.float32)
+        if (data != self.data).any():
+            return self
+        return ColumnMatrix(data, self.indices, self.indptr, self.shape, copy=False)
 
     @classmethod
-    def _from_large_csr(cls, csr: Any, dtype: np.dtype[Any]) -> ColumnMatrix | None:
-        """Return the columns of a checked csr matrix, made without temporaries; None where it is not canonical and finite."""
-        from l0np.matrix.csr_to_csc_kernel import narrow_columns
+    def from_large_csr(
+        cls, matrix: Any, dtype: np.dtype[Any], *, name: str = "M", at_least: int = LARGE
+    ) -> ColumnMatrix | None:
+        """Return the columns of a large csr matrix, made by a compiled kernel without temporaries.
 
-        n_rows, n_columns = csr.shape
+        Returns None for a matrix of another kind, for one that is not canonical and finite, and where Numba
+        is not installed: these take the long way, which sums duplicates, drops zeros and names infinities.
+
+        Parameters
+        ----------
+        matrix, name
+            As for `build`.
+        dtype : float32 or float64
+            What the values are cast to.
+        at_least : int
+            Entries from which on a matrix is large.
+        """
+        is_large = getattr(matrix, "format", None) == "csr" and matrix.data.size >= at_least
+        if not is_large or not importlib.util.find_spec("numba"):
+            return None
+        check_sparse(name, matrix)
+        from l0np.matrix.csr_to_csc_kernels import narrow_columns
+
+        n_rows, n_columns = matrix.shape
         try:
-            return cls(*narrow_columns(csr, dtype, index_dtype(n_rows)), (n_rows, n_columns), copy=False)
-        except InputError:  # duplicates, zeros, infinities: the long way sums, drops or names them
+            return cls(*narrow_columns(matrix, dtype, index_dtype(n_rows)), (n_rows, n_columns), copy=False)
+        except InputError:
             return None
 
     @classmethod
     def from_coo(
-        cls, rows: ArrayLike, columns: ArrayLike, values: ArrayLike, shape: tuple[int, int], dtype: DTypeLike = np.float32
+        cls,
+        rows: ArrayLike,
+        columns: ArrayLike,
+        values: ArrayLike,
+        shape: tuple[int, int],
+        dtype: DTypeLike = np.float32,
     ) -> ColumnMatrix:
         """Make a ColumnMatrix from triplets; duplicates are summed.
+
+        Parameters
+        ----------
+        rows, columns : arrays of int, shape (n,)
+            Where the values stand.
+        values : array of shape (n,)
+            The values.
+        shape : (int, int)
+            Number of rows and of columns.
+        dtype : float32 or float64
+            What the values are cast to, after duplicates are summed.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            Where the arrays are not three of one length, hold indices out of range or numbers that are not
+            finite.
 
         Examples
         --------
@@ -182,33 +245,35 @@ class ColumnMatrix:
 
         shape = checked_shape(shape)
         data = validation.numeric_array("values", values)
-        places = [validation.numeric_array(name, place) for name, place in (("rows", rows), ("columns", columns))]
+        where = [validation.numeric_array("rows", rows), validation.numeric_array("columns", columns)]
         if not data.size:  # an empty list has no dtype of its own
-            places = [place.astype(np.int64) for place in places]
-        for place, what, size in zip(places, ("rows", "columns"), shape, strict=True):
-            if place.shape != data.shape or data.ndim != 1:
-                raise InputError(
-                    f"rows, columns and values must be one-dimensional and of one length, {what} has {place.shape}"
-                )
-            check_indices(what, place, size)
-        return cls.build(sparse.coo_array((data, tuple(places)), shape=shape), dtype)
+            where = [indices.astype(np.int64) for indices in where]
+        for indices, what, size in zip(where, ("rows", "columns"), shape, strict=True):
+            if indices.shape != data.shape or data.ndim != 1:
+                rule = "rows, columns and values must be one-dimensional and of one length"
+                raise InputError(f"{rule}, {what} has {indices.shape}")
+            check_indices(what, indices, size)
+        return cls.build(sparse.coo_array((data, tuple(where)), shape=shape), dtype)
 
     @classmethod
     def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str) -> ColumnMatrix:
-        """Cast the values of a canonical scipy matrix, name what is not finite, drop what is or became zero."""
+        """Cast the values of a canonical scipy matrix; name what is not finite, drop what is or became 0."""
         with np.errstate(over="ignore", under="ignore"):
             data = csc.data.astype(dtype)
         wrong = np.flatnonzero(~np.isfinite(data))
         if wrong.size:
             row, column = csc.indices[wrong[0]], np.searchsorted(csc.indptr, wrong[0], side="right") - 1
-            cast = f" after the cast of {csc.data[wrong[0]]} to {dtype}" if np.isfinite(csc.data[wrong[0]]) else ""
-            raise InputError(f"{name}[{row}, {column}] is {data[wrong[0]]}{cast} (non-finite entries: {wrong.size})")
+            given = csc.data[wrong[0]]
+            cast = f" after the cast of {given} to {dtype}" if np.isfinite(given) else ""
+            found = f"{name}[{row}, {column}] is {data[wrong[0]]}{cast}"
+            raise InputError(f"{found} (non-finite entries: {wrong.size})")
         indices, indptr = csc.indices, csc.indptr
         if not data.all():
-            kept = data != 0
-            indptr = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))[indptr]
-            indices, data = indices[kept], data[kept]
-        return cls(data, indices.astype(index_dtype(csc.shape[0])), indptr.astype(np.int64), csc.shape, copy=False)
+            stays = data != 0
+            indptr = np.concatenate(([0], np.cumsum(stays, dtype=np.int64)))[indptr]
+            indices, data = indices[stays], data[stays]
+        indices = indices.astype(index_dtype(csc.shape[0]))
+        return cls(data, indices, indptr.astype(np.int64), csc.shape, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild through the constructor, so that what comes out of a pickle is checked and locked too."""
@@ -216,7 +281,7 @@ class ColumnMatrix:
 
     @property
     def nnz(self) -> int:
-        """Number of stored values, none of them zero."""
+        """Number of entries, none of them zero."""
         return len(self.data)
 
     @property
@@ -225,14 +290,86 @@ class ColumnMatrix:
         return self.data.dtype
 
     def to_scipy(self) -> Any:
-        """Return a `scipy.sparse.csc_array` of the same values (a copy of the indices, which SciPy keeps wider)."""
+        """Return a `scipy.sparse.csc_array` of the same values.
+
+        The indices are copied, because SciPy stores them in 32 bits or more; the values are not.
+        """
         from scipy import sparse
 
-        wide = np.int32 if max(self.nnz, *self.shape) <= MOST_ROWS else np.int64
-        return sparse.csc_array((self.data, self.indices.astype(wide), self.indptr.astype(wide)), shape=self.shape)
+        wide = _scipy_index_dtype(self.nnz, *self.shape)
+        arrays = self.data, self.indices.astype(wide), self.indptr.astype(wide)
+        return sparse.csc_array(arrays, shape=self.shape)
+
+    def take(self, columns: ArrayLike) -> Any:
+        """Return some columns, in the order given, as a `scipy.sparse.csc_array` in float64.
+
+        Only the entries of these columns are read; nothing of the other columns is copied or widened.
+
+        Parameters
+        ----------
+        columns : array of int, shape (k,)
+            Which columns, each from 0 to n_columns - 1. They may repeat.
+
+        Returns
+        -------
+        scipy.sparse.csc_array of shape (n_rows, k)
+            Canonical: within a column the rows ascend strictly.
+
+        Raises
+        ------
+        InputError
+            Where `columns` is not one-dimensional or holds a number that is out of range.
+        InputTypeError
+            Where it does not hold integers.
+
+        Examples
+        --------
+        >>> M = ColumnMatrix.build([[1.0, 0.0, 2.0], [0.0, 3.0, 4.0]])
+        >>> M.take([2, 0, 2]).toarray()
+        array([[2., 1., 2.],
+               [4., 0., 4.]])
+        """
+        from scipy import sparse
+
+        columns = validation.numeric_array("columns", columns)
+        if columns.ndim != 1:
+            raise InputError(f"columns must be one-dimensional, it has shape {columns.shape}")
+        if not columns.size:  # an empty list has no dtype of its own
+            columns = columns.astype(np.int64)
+        check_indices("columns", columns, self.shape[1])
+        entries, indptr = self.entries_of(columns.astype(np.int64))
+        shape = self.shape[0], len(columns)
+        wide = _scipy_index_dtype(len(entries), *shape)
+        arrays = (
+            self.data[entries].astype(np.float64),
+            self.indices[entries].astype(wide),
+            indptr.astype(wide),
+        )
+        taken = sparse.csc_array(arrays, shape=shape)
+        taken.has_canonical_format = True  # as the whole matrix is: SciPy need not look at every entry
+        return taken
+
+    def entries_of(self, columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where in `data` the entries of some columns are, and where those of each column start.
+
+        Examples
+        --------
+        >>> M = ColumnMatrix.build([[1.0, 0.0, 2.0], [0.0, 3.0, 4.0]])
+        >>> M.entries_of(np.array([2, 0]))
+        (array([2, 3, 0]), array([0, 2, 3]))
+        """
+        starts, counts = self.indptr[columns], self.indptr[columns + 1] - self.indptr[columns]
+        indptr = np.concatenate(([0], np.cumsum(counts)))
+        return np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts), indptr
 
     def __repr__(self) -> str:
         """Describe size and memory."""
         size = self.data.nbytes + self.indices.nbytes
         (n_rows, n_columns), nnz = self.shape, f"{self.nnz:,}"
-        return f"ColumnMatrix({n_rows} x {n_columns}, {nnz} non-zeros, {self.dtype}, {size:,} bytes + column pointers)"
+        what = f"{n_rows} x {n_columns}, {nnz} non-zeros, {self.dtype}, {size:,} bytes + column pointers"
+        return f"ColumnMatrix({what})"
+
+
+def _scipy_index_dtype(*sizes: int) -> type[np.integer[Any]]:
+    """Return the dtype that SciPy gives indices, for these numbers of entries, rows and columns."""
+    return np.int32 if max(sizes) <= MOST_ROWS else np.int64

@@ -1,4 +1,4 @@
-"""Floor 1 on a namespace that has nothing but the standard: the same numbers as on NumPy."""
+"""The formulas on a namespace that has nothing but the standard: the same numbers as on NumPy."""
 
 from functools import partial
 
@@ -35,7 +35,9 @@ def test_hard_concrete(dtype):
     both(lambda a, u: gates.sample(a, u), log_alpha, u)
     both(lambda a: gates.prob_open(a), log_alpha)
     both(lambda a: [gates.test_time_gate(a)], log_alpha)
-    assert np.array_equal(np.asarray(gates.is_closed(xp.asarray(log_alpha), xp.asarray(u))), gates.is_closed(log_alpha, u))
+    assert np.array_equal(
+        np.asarray(gates.is_closed(xp.asarray(log_alpha), xp.asarray(u))), gates.is_closed(log_alpha, u)
+    )
 
 
 def test_noise():

@@ -70,7 +70,9 @@ def test_robust_loss_and_its_gradient(problem):
     result = gradient(loss, prediction)
     for i, (p, t, tolerance) in enumerate(zip(prediction, y, tolerances, strict=True)):
         assume(abs(abs(p - t) - tolerance) > 1e-3)
-        numeric = oracles.slope(lambda p: oracles.robust_loss(p, y, scales, weights, tolerances, caps), prediction, i)
+        numeric = oracles.slope(
+            lambda p: oracles.robust_loss(p, y, scales, weights, tolerances, caps), prediction, i
+        )
         assert result[i] == pytest.approx(numeric, rel=1e-4, abs=1e-5)
 
 
@@ -115,7 +117,9 @@ def test_absolute_errors_and_their_gradient(problem):
 
     assert float(loss.value(np.array(prediction))) == pytest.approx(value(prediction), rel=1e-12, abs=1e-12)
     result = gradient(loss, prediction)
-    for i, (p, t, tolerance, scale, cap) in enumerate(zip(prediction, y, tolerances, scales, caps, strict=True)):
+    for i, (p, t, tolerance, scale, cap) in enumerate(
+        zip(prediction, y, tolerances, scales, caps, strict=True)
+    ):
         beyond = max(abs(p - t) - tolerance, 0.0)
         kinks = (0.0 if tolerance else -1.0, smooth * scale, (cap + 0.5 * smooth) * scale)
         assume(all(abs(beyond - kink) > 1e-4 for kink in kinks))
@@ -144,7 +148,10 @@ def test_a_target_that_costs_its_cap_has_no_slope_and_a_nan_stays_one():
 def test_losses_run_on_any_namespace_and_leave_the_prediction_alone(name):
     arrays = [np.array([1.0, 2.0]), np.ones(2), np.ones(2), np.array([0.1, 0.0]), np.array([np.inf, 2.0])]
     strict, prediction = LOSSES[name](*(array_api_strict.asarray(a) for a in arrays)), np.array([3.0, 1.0])
-    given, out = array_api_strict.asarray(prediction), array_api_strict.empty(2, dtype=array_api_strict.float64)
+    given, out = (
+        array_api_strict.asarray(prediction),
+        array_api_strict.empty(2, dtype=array_api_strict.float64),
+    )
     strict.gradient(given, out=out)
     assert np.array_equal(np.asarray(out), gradient(LOSSES[name](*arrays), prediction))
     assert np.array_equal(np.asarray(given), prediction)

@@ -6,17 +6,25 @@ import numpy as np
 
 from l0np._jit import jit
 
-PANEL = 1 << 16  # columns that are filled at a time: the places where they grow then stay in the cache
+PANEL = 1 << 16  # columns that are filled at a time: the positions where they grow then stay in the cache
 
 
 @jit
 def columns_from_rows(
-    indptr: Any, indices: Any, data: Any, out_indptr: Any, out_indices: Any, out_data: Any, next_entry: Any, panel: int
+    indptr: Any,
+    indices: Any,
+    data: Any,
+    out_indptr: Any,
+    out_indices: Any,
+    out_data: Any,
+    next_entry: Any,
+    panel: int,
 ) -> None:
-    """Write the columns of a checked csr matrix; `out_indptr` comes as zeros, one for each column and one more.
+    """Write the columns of a checked csr matrix.
 
-    Within a column rows come out ascending; duplicates stay neighbours. `next_entry` is work space, a number for each row.
-    Where the columns of a row do not ascend, all are filled at the same time.
+    `out_indptr` comes as zeros, one for each column and one more. Within a column rows come out ascending;
+    duplicates stay neighbours. `next_entry` is work space, a number for each row. Where the columns of a row
+    do not ascend, all columns are filled in one panel.
     """
     n_columns, ascending = out_indptr.size - 1, True
     for i in range(indptr.size - 1):
@@ -32,18 +40,20 @@ def columns_from_rows(
         for i in range(indptr.size - 1):
             k, stop = next_entry[i], indptr[i + 1]
             while k < stop and indices[k] < end:
-                place = out_indptr[indices[k]]
-                out_indices[place] = i
-                out_data[place] = data[k]
-                out_indptr[indices[k]] = place + 1
+                position = out_indptr[indices[k]]
+                out_indices[position] = i
+                out_data[position] = data[k]
+                out_indptr[indices[k]] = position + 1
                 k += 1
             next_entry[i] = k
-    for j in range(n_columns, 0, -1):  # each entry has become the start of the next column
+    for j in range(n_columns, 0, -1):  # each number has become the start of the next column
         out_indptr[j] = out_indptr[j - 1]
     out_indptr[0] = 0
 
 
-def narrow_columns(csr: Any, dtype: np.dtype[Any], index_dtype: Any, panel: int = PANEL) -> tuple[Any, Any, Any]:
+def narrow_columns(
+    csr: Any, dtype: np.dtype[Any], index_dtype: Any, panel: int = PANEL
+) -> tuple[Any, Any, Any]:
     """Return data, indices and indptr of a checked csr matrix by columns."""
     nnz, (n_rows, n_columns) = int(csr.indptr[-1]), csr.shape
     indptr, next_entry = np.zeros(n_columns + 1, np.int64), np.empty(n_rows, np.int64)

@@ -18,7 +18,8 @@ def golden():
 def cuda_somewhere(request, monkeypatch):
     """Tests marked `cuda` run on the stand-in for CuPy where there is no CUDA device."""
     if request.node.get_closest_marker("cuda"):
-        import cupy_stand_in  # here: SciPy, imported before the tests' own filters of warnings, would be silenced by none
+        # here: SciPy, imported before the tests' filters of warnings are set, would be silenced by none
+        import cupy_stand_in
         from support import HAS_CUDA
 
         if not HAS_CUDA:

@@ -1,9 +1,10 @@
-"""A stand-in for CuPy, for machines without a GPU: its arrays are NumPy's, its kernels the unmodified .cu source run by g++.
+"""A stand-in for CuPy where there is no GPU: NumPy's arrays, and the unmodified .cu source compiled by g++.
 
-So the whole Python side of the backend (launch geometry, buffers, graphs, errors) and every kernel run in CI. Nothing
-here knows what a kernel does. It is as strict as CuPy where that matters: no NumPy array gets into an operation or a kernel
-unnoticed, nothing is copied or allocated while a graph is captured, launches have the arguments' exact dtypes.
-What it cannot show: timing, the memory model of real hardware, and CuPy itself. That is for `nox -s gpu`.
+So the whole Python side of the backend (launch geometry, buffers, graphs, errors) and every kernel run in CI.
+Nothing here knows what a kernel does. It is as strict as CuPy where that matters: no NumPy array gets into an
+operation or a kernel unnoticed, nothing is copied or allocated while a graph is captured, launches have the
+arguments' exact dtypes. What it cannot show: timing, the memory model of real hardware, and CuPy itself. That
+is for `nox -s gpu`.
 """
 
 import ctypes
@@ -26,7 +27,8 @@ GXX = shutil.which("g++")
 KERNELS_FOLDER = Path(tempfile.gettempdir()) / "l0np-shim"
 PROCESSORS, MOST_THREADS = 3, 96  # few and small blocks, so that small problems cross their borders
 SHARED_LIMIT = 1 << 14  # bytes a block may have: 2,000 rows fit, 3,000 do not
-# 16-bit indices with sums in shared memory or not; rows that need wider ones are too many for the shared memory of any card
+# 16-bit indices with sums in shared memory or not; rows that need wider ones are too many for the shared
+# memory of any card
 PLACES = [("u16", "true"), ("u16", "false"), ("int", "false")]
 BACKWARDS = [False]  # whether threads and blocks run in the other order
 
@@ -44,32 +46,53 @@ def kernel_expressions():
     names = ["weigh", "row_exponents"]
     for t in ("float", "double"):
         names += [f"{name}<{t}>" for name in ("rows", "gradients", "scale_rows", "intercept")]
-        names += [f"{name}<{t}, {i}>" for name in ("row_extremes", "row_sums", "scale_entries") for i in ("u16", "int")]
+        names += [
+            f"{name}<{t}, {i}>"
+            for name in ("row_extremes", "row_sums", "scale_entries")
+            for i in ("u16", "int")
+        ]
         for lanes in (8, 32):
             names += [f"rmatvec<{t}, {i}, {lanes}>" for i in ("u16", "int")]
-            names += [f"{name}<{t}, {i}, {lanes}, {shared}>" for name in ("columns", "matvec") for i, shared in PLACES]
+            names += [
+                f"{name}<{t}, {i}, {lanes}, {shared}>"
+                for name in ("columns", "matvec")
+                for i, shared in PLACES
+            ]
     return names
 
 
 @cache
 def library(code):
-    """Compile the kernels with g++ once for each source; return the loaded library and the place of each kernel in it."""
+    """Compile the kernels once for each source; return the loaded library and the index of each kernel."""
     names = kernel_expressions()
     table = "".join(f"    {{&shim::Launcher<&{name}>::run}},\n" for name in names)
     text = (
         f'#include "{HERE / "cuda_shim.h"}"\n{code}\nstatic shim::Entry entries[] = {{\n{table}}};\n'
-        'extern "C" void l0np_launch(int i, void** a, unsigned grid, unsigned block, unsigned shared, int backwards) {\n'
+        'extern "C" void l0np_launch(int i, void** a, unsigned grid, unsigned block, unsigned shared,'
+        " int backwards) {\n"
         "    entries[i].run(a, grid, block, shared, backwards);\n}\n"
     )
-    flags = ["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-fno-extern-tls-init", "-Wno-unknown-pragmas"]
-    digest = hashlib.sha256((text + str(flags) + (HERE / "cuda_shim.h").read_text()).encode()).hexdigest()[:20]
+    flags = [
+        "-std=c++17",
+        "-O2",
+        "-ffp-contract=off",
+        "-fPIC",
+        "-shared",
+        "-fno-extern-tls-init",
+        "-Wno-unknown-pragmas",
+    ]
+    digest = hashlib.sha256((text + str(flags) + (HERE / "cuda_shim.h").read_text()).encode()).hexdigest()[
+        :20
+    ]
     KERNELS_FOLDER.mkdir(exist_ok=True)
     built = KERNELS_FOLDER / f"{digest}.so"
     if not built.exists():
         with tempfile.TemporaryDirectory(dir=KERNELS_FOLDER) as folder:
             source, partial = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
             source.write_text(text)
-            done = subprocess.run([GXX, *flags, str(source), "-o", str(partial)], capture_output=True, text=True)
+            done = subprocess.run(
+                [GXX, *flags, str(source), "-o", str(partial)], capture_output=True, text=True
+            )
             if done.returncode:
                 raise RuntimeError(f"g++ cannot compile the kernels:\n{done.stderr[:4000]}")
             partial.replace(built)
@@ -84,7 +107,9 @@ def _bare(value):
     if isinstance(value, ndarray):
         return value._array
     if isinstance(value, np.ndarray) and value.ndim:
-        raise TypeError("Unsupported type <class 'numpy.ndarray'>: a host array in an operation of the device")
+        raise TypeError(
+            "Unsupported type <class 'numpy.ndarray'>: a host array in an operation of the device"
+        )
     if isinstance(value, list | tuple):
         return type(value)(_bare(item) for item in value)
     return value
@@ -100,7 +125,9 @@ def _wrapped(value):
 
 def _moves():
     if Stream.capturing is not None:
-        raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: a copy or an allocation while a graph is captured")
+        raise CUDARuntimeError(
+            "cudaErrorStreamCaptureUnsupported: a copy or an allocation while a graph is captured"
+        )
 
 
 class ndarray(NDArrayOperatorsMixin):  # noqa: N801
@@ -125,12 +152,29 @@ class ndarray(NDArrayOperatorsMixin):  # noqa: N801
 
     @property
     def __cuda_array_interface__(self):
-        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self._array.ctypes.data, False), "version": 3}
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self._array.ctypes.data, False),
+            "version": 3,
+        }
 
     def __getattr__(self, name):
         if name in ("dtype", "shape", "size", "ndim", "nbytes", "flags"):
             return getattr(self._array, name)
-        if name in ("astype", "copy", "sum", "min", "max", "any", "all", "reshape", "ravel", "argmax", "cumsum"):
+        if name in (
+            "astype",
+            "copy",
+            "sum",
+            "min",
+            "max",
+            "any",
+            "all",
+            "reshape",
+            "ravel",
+            "argmax",
+            "cumsum",
+        ):
             return lambda *a, **k: _wrapped(getattr(self._array, name)(*_bare(a), **k))
         raise AttributeError(name)
 
@@ -224,7 +268,9 @@ class Namespace(types.ModuleType):
         function = getattr(numpy_namespace, name)
         if not callable(function) or isinstance(function, type):
             return function
-        return lambda *a, **k: _wrapped(function(*_bare(a), **{key: _bare(value) for key, value in k.items()}))
+        return lambda *a, **k: _wrapped(
+            function(*_bare(a), **{key: _bare(value) for key, value in k.items()})
+        )
 
 
 # --- streams, graphs, memory, devices
@@ -343,7 +389,9 @@ class Kernel:
         _moves()
 
     def __call__(self, grid, block, arguments, shared_mem=0):
-        assert shared_mem <= max(self.max_dynamic_shared_size_bytes, 1 << 10), "more shared memory than was asked for"
+        assert shared_mem <= max(self.max_dynamic_shared_size_bytes, 1 << 10), (
+            "more shared memory than was asked for"
+        )
         values, kept = [], []
         for argument in arguments:
             if isinstance(argument, ndarray):
@@ -394,7 +442,8 @@ def _make_module():
 
         return make
 
-    for name in ("zeros", "empty", "full", "empty_like", "zeros_like", "arange", "concatenate", "cumsum", "ascontiguousarray",
+    for name in ("zeros", "empty", "full", "empty_like", "zeros_like", "arange", "concatenate", "cumsum",
+                 "ascontiguousarray",
                  "isfinite", "flatnonzero", "count_nonzero"):  # fmt: skip
         setattr(cupy, name, made(getattr(np, name)))
 
@@ -426,17 +475,19 @@ def _make_module():
 
 def install(monkeypatch):
     """Put the stand-in where CuPy would be, for the time of a test; return the module."""
-    from l0np.backends.cuda import matrix
+    from l0np.backends.cuda import source
 
     cupy = _make_module()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     inner = types.SimpleNamespace(issparse=lambda value: isinstance(value, Sparse), csc_matrix=Sparse)
-    monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(scipy=types.SimpleNamespace(sparse=inner)))
+    monkeypatch.setitem(
+        sys.modules, "cupyx", types.SimpleNamespace(scipy=types.SimpleNamespace(sparse=inner))
+    )
     monkeypatch.setitem(sys.modules, "cupyx.scipy", types.SimpleNamespace(sparse=inner))
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", namespace)
     monkeypatch.setattr("array_api_compat.cupy", namespace, raising=False)
     monkeypatch.setattr(Stream, "capturing", None)
     monkeypatch.setattr(Stream, "stack", [])
     monkeypatch.setattr(Graph, "replays", 0)
-    matrix._kernels.cache_clear()
+    source.compiled_kernels.cache_clear()
     return cupy

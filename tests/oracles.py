@@ -40,11 +40,14 @@ def group_weights(groups, normalize, multipliers):
 
 
 def data_loss(prediction, y, weights, relative):
-    return sum(g * ((t - p) / (t + 1 if relative else 1)) ** 2 for p, t, g in zip(prediction, y, weights, strict=True))
+    return sum(
+        g * ((t - p) / (t + 1 if relative else 1)) ** 2
+        for p, t, g in zip(prediction, y, weights, strict=True)
+    )
 
 
 def robust_loss(prediction, y, scales, weights, tolerances, caps):
-    """Squares of scaled errors beyond a tolerance, bounded by Geman and McClure's formula (their sigma^2 is the cap)."""
+    """Squares of scaled errors beyond a tolerance, bounded as by Geman and McClure (sigma^2 is the cap)."""
     total = 0.0
     for p, t, scale, g, tolerance, cap in zip(prediction, y, scales, weights, tolerances, caps, strict=True):
         beyond = max(abs(p - t) - tolerance, 0.0) / scale
@@ -61,7 +64,9 @@ def absolute_loss(prediction, y, scales, weights, tolerances, caps, smooth):
     return total
 
 
-def objective(theta, log_alpha, intercept, u, M, y, weights, *, relative, exponential, gates, lambda_l0, lambda_l2):
+def objective(
+    theta, log_alpha, intercept, u, M, y, weights, *, relative, exponential, gates, lambda_l0, lambda_l2
+):
     """The loss of one epoch; `gates` is (beta, gamma, zeta) or None, M a list of rows."""
     w = [math.exp(t) if exponential else t for t in theta]
     z = [gate(a, draw, *gates) if gates else 1.0 for a, draw in zip(log_alpha, u, strict=True)]

@@ -15,10 +15,15 @@ HAS_NUMBA = importlib.util.find_spec("numba") is not None
 JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
-needs_speed = pytest.mark.skipif(JIT_DISABLED, reason="NUMBA_DISABLE_JIT: kernels run as plain Python, too slow for this test")
-# Without a CUDA device "cuda" is the real backend on a stand-in for CuPy that runs the real kernels, compiled by g++ (conftest)
+needs_speed = pytest.mark.skipif(
+    JIT_DISABLED, reason="NUMBA_DISABLE_JIT: kernels run as plain Python, too slow for this test"
+)
+# Without a CUDA device "cuda" is the real backend on a stand-in for CuPy that runs the real kernels, compiled
+# by g++ (conftest)
 HAS_CUDA = why_unavailable(0) is None
-needs_cuda = pytest.mark.skipif(not (HAS_CUDA or cupy_stand_in.GXX), reason="cuda: no CUDA device, and no g++ for the stand-in")
+needs_cuda = pytest.mark.skipif(
+    not (HAS_CUDA or cupy_stand_in.GXX), reason="cuda: no CUDA device, and no g++ for the stand-in"
+)
 needs_device = pytest.mark.skipif(not HAS_CUDA, reason=f"cupy: {str(why_unavailable(0)).split(':')[0]}")
 CPU_DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
 CUDA = pytest.param("cuda", marks=[needs_cuda, pytest.mark.cuda])
@@ -38,11 +43,11 @@ SHAPES = {
     "one row": (1, 260, 0.5),
     "long columns": (3000, 14, 0.6),
     "many chunks": (23, 2051, 0.5),
-    "wide rows": (70_001, 40, 0.01),
-    # and with these every variant of the CUDA kernels has its turn: see test_every_variant_of_the_kernels_has_its_turn
+    "wide rows": (65_537, 9, 0.02),  # more rows than 16 bits count
+    # with these every variant of the CUDA kernels is launched, which a test of their names checks
     "dense columns": (60, 97, 0.9),
     "short columns": (3000, 37, 0.008),
-    "short columns, wide rows": (70_001, 33, 0.0005),
+    "short columns, wide rows": (65_537, 33, 0.0005),
 }
 
 
@@ -56,7 +61,11 @@ def random_matrix(n_rows, n_columns, density, rng, dtype):
 
 def dense_matrix(shape, dtype, rng):
     n_rows, n_columns, density = shape
-    return np.zeros((n_rows, n_columns), dtype) if density is None else random_matrix(n_rows, n_columns, density, rng, dtype)
+    return (
+        np.zeros((n_rows, n_columns), dtype)
+        if density is None
+        else random_matrix(n_rows, n_columns, density, rng, dtype)
+    )
 
 
 def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):

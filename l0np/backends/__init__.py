@@ -1,7 +1,8 @@
 """Where epochs run: the table of backends, and the one place where a device name becomes one of them.
 
-A backend implements the protocol `l0np.engine.Backend`. To add one, write its class in a folder of its own and enter it in
-`BACKENDS`; the conformance suite in `tests/backends` then runs it against the reference, `l0np.backends.numpy`.
+A backend implements the protocol `l0np.engine.Backend`. To add one, write its class in a folder of its own
+and enter it in `BACKENDS`; the conformance suite in `tests/backends` then runs it against the reference,
+`l0np.backends.numpy`.
 """
 
 import importlib.util
@@ -15,7 +16,14 @@ from l0np.backends.numpy import NumpyBackend
 from l0np.engine import Backend
 from l0np.errors import BackendUnavailableError, InputError
 
-__all__ = ["BACKENDS", "BackendEntry", "backend_name", "get_backend", "uses_compiled_kernels", "why_unavailable"]
+__all__ = [
+    "BACKENDS",
+    "BackendEntry",
+    "backend_name",
+    "get_backend",
+    "uses_compiled_kernels",
+    "why_unavailable",
+]
 
 
 def _numba() -> type[Any]:
@@ -24,13 +32,15 @@ def _numba() -> type[Any]:
     try:
         from l0np.backends.numba import NumbaBackend
     except ImportError as reason:
-        raise BackendUnavailableError(f'Numba is installed but cannot be loaded ({reason}): use device="numpy"') from reason
+        raise BackendUnavailableError(
+            f'Numba is installed but cannot be loaded ({reason}): use device="numpy"'
+        ) from reason
     return NumbaBackend
 
 
 @dataclass(frozen=True)
 class BackendEntry:
-    """What the table knows of a backend: how to load its class, and whether a machine may have several such devices.
+    """An entry of the table: how to load the class, and whether a machine may have several such devices.
 
     The class of a numbered backend is made with the number of the device, any other without arguments.
     """
@@ -52,8 +62,8 @@ def get_backend(device: Any) -> Backend:
     Parameters
     ----------
     device : str
-        A name of `BACKENDS`, with a number where there may be several such devices ("cuda:1"); "cpu" for Numba where it is
-        installed, else NumPy; "auto" for CUDA where there is any, else "cpu".
+        A name of `BACKENDS`, with a number where there may be several such devices ("cuda:1"); "cpu" for
+        Numba where it is installed, else NumPy; "auto" for CUDA where there is any, else "cpu".
 
     Raises
     ------
@@ -78,13 +88,13 @@ def get_backend(device: Any) -> Backend:
 
 
 def backend_name(device: Any) -> str:
-    """Return the device name as `get_backend` takes it, checked, whether this machine has such a device or not."""
+    """Return a device name, checked as by `get_backend`, whether this machine has the device or not."""
     name, index = _parsed(device)
     return name if index is None else f"{name}:{index}"
 
 
 def uses_compiled_kernels(device: str) -> bool:
-    """Return whether Numba's kernels may be used beside training too, where Numba is installed: not beside the reference."""
+    """Return whether kernels outside training may be compiled too: on every device but the reference."""
     return _parsed(device)[0] != "numpy"
 
 

@@ -1,5 +1,9 @@
-"""The fused epoch on a CUDA device, through CuPy: what is missing where there is none, the matrix there, and the kernels."""
+"""The fused epoch on a CUDA device, through CuPy: the kernels, the matrix and a run there.
 
-from l0np.backends.cuda.backend import CupyBackend, why_unavailable
+Where there is no such device, `why_unavailable` says what is missing.
+"""
+
+from l0np.backends.cuda.availability import why_unavailable
+from l0np.backends.cuda.backend import CupyBackend
 
 __all__ = ["CupyBackend", "why_unavailable"]

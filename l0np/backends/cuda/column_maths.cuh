@@ -2,17 +2,6 @@
 // optimizers.py, penalties.py and hard_concrete.py, with the operations of numba_kernels.py in their order, none of them fused
 // (-fmad=false): so every backend decides every gate alike. Tests compare constants and results.
 
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef long long i64;
-
-// --- places in a row of the schedule (see constants.py), which has the run's dtype
-enum Constant {
-    SHIFT, BETA, GAMMA, STRETCH, SLOPE, PENALTY_SHIFT, LAMBDA_L0, LAMBDA_L2, STEP_SIZE, ROOT_FACTOR,
-    DECAY1, GAIN1, DECAY2, GAIN2, EPSILON, BOUND, LARGEST_NUMBER, N_CONSTANTS
-};
-
 // --- elementary functions
 
 __device__ constexpr float EXP_RANGE = 86.0f;

@@ -1,4 +1,4 @@
-"""Matrices that are on the device already, checked and brought into the kernels' form there, without a way over the host."""
+"""Matrices that are on the device already: checked, and brought into the kernels' form there."""
 
 from typing import Any
 
@@ -13,13 +13,14 @@ from l0np.matrix import checked_shape, index_dtype
 def adopt(cupy: Any, device: Any, name: str, matrix: Any, dtype: np.dtype[Any]) -> CudaMatrix:
     """Return the kernels' form of a cupyx matrix or a two-dimensional CuPy array; the input is not changed.
 
-    Within a column the order of entries does not matter to the kernels, and duplicates and zeros need not be removed: they add
-    up to what they stand for.
+    Within a column the order of entries does not matter to the kernels, and duplicates and zeros need not be
+    removed: they add up to what they stand for.
 
     Raises
     ------
     InputError, InputTypeError
-        Where the matrix is on another device, is not of real, finite numbers, or its indices are out of range.
+        Where the matrix is on another device, is not of real, finite numbers, or its indices are out of
+        range.
     DeviceMemoryError
         Where there is no room for it.
     """
@@ -27,7 +28,9 @@ def adopt(cupy: Any, device: Any, name: str, matrix: Any, dtype: np.dtype[Any]) 
 
     place = getattr(matrix, "data", matrix).device if sparse.issparse(matrix) else matrix.device
     if place.id != device.id:
-        raise InputError(f"{name} is on device {place.id}, the model computes on device {device.id}: move one of them")
+        raise InputError(
+            f"{name} is on device {place.id}, the model computes on device {device.id}: move one of them"
+        )
     validation.check_kind(name, matrix.dtype)
     shape = checked_shape(tuple(matrix.shape))
     if sparse.issparse(matrix):
@@ -61,7 +64,9 @@ def _check_indices(name: str, matrix: Any) -> None:
     elif matrix.format == "coo":
         places = [(matrix.row, n_rows), (matrix.col, n_columns)]
     else:
-        raise InputTypeError(f"{name} must be in csr, csc or coo format on the device, it is in {matrix.format}")
+        raise InputTypeError(
+            f"{name} must be in csr, csc or coo format on the device, it is in {matrix.format}"
+        )
     for indices, size in places:
         if len(indices) and (int(indices.min()) < 0 or int(indices.max()) >= size):
             wrong = int(indices.min()) if int(indices.min()) < 0 else int(indices.max())
@@ -75,4 +80,6 @@ def _check_finite(cupy: Any, name: str, data: Any, original: Any) -> None:
     wrong = cupy.flatnonzero(~finite)
     value = original[wrong[:1]].get()[0]
     cast = f" after the cast of {value} to {data.dtype}" if np.isfinite(value) else ""
-    raise InputError(f"{name} has an entry {data[wrong[:1]].get()[0]}{cast} (non-finite entries: {len(wrong)})")
+    raise InputError(
+        f"{name} has an entry {data[wrong[:1]].get()[0]}{cast} (non-finite entries: {len(wrong)})"
+    )

@@ -14,18 +14,17 @@
 // the last one; where the two differ, `rows` drops the sums and orders another visit that only scatters, with the right E.
 // The gradient by the scaled rows is `lift` doublings smaller than it should be, so that no float overflows in rows of huge sums.
 
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long i64;
+
+#include "enums.h"  // Constant, Place (in the clock), Mode and Switch: source.py writes them from Python's lists
 #include "column_maths.cuh"
-
-// --- the clock: what the kernels tell each other and, at reports, the host. Its places are those of Clock in cuda_matrix.py
-
-enum Place { EPOCH, MODE, UNIT, HEAVIEST, TICKETS, FIRST_BAD, GATHERED, SCATTERED, CLOSED, SCHEDULE_START, HEADROOM, LIFT, N_PLACES };
-enum Mode { START, TRAIN, REPAIR };  // draw only; train and draw; only scatter what was drawn
-
-enum Switch { EXPONENTIAL = 1, GATED = 2 };
 
 __device__ constexpr u32 FULL = 0xFFFFFFFFu;
 __device__ constexpr int BITS = 62, UNIT_STEP = 4;
-__device__ constexpr int LIGHTEST = -900, ENDLESS = 5000;  // exponents of weights: as good as zero, and not finite
+__device__ constexpr int ENDLESS = 5000;  // exponent of a weight that is not finite
 
 template <class T> __device__ constexpr int MOST_THREADS = sizeof(T) == 4 ? 1024 : 512;  // double spills in 64 registers
 

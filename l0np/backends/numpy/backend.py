@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.engine import NEVER, Draw, Problem, State, with_intercept
+from l0np.engine import NEVER, Problem, Slopes, State, with_intercept
 from l0np.maths import adam_update, l0_penalty, l2_penalty, philox
 from l0np.matrix import ColumnMatrix
 
@@ -48,6 +48,7 @@ class NumpyBackend:
 
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of the state's epoch and write M @ (w z) into `out`."""
+        state.run = None
         state.first_bad = self.xp.full((1,), NEVER, dtype=self.xp.int64)
         state.counts = self.xp.zeros((1, 3), dtype=self.xp.int64)
         self._forward(problem, state, out)
@@ -58,10 +59,10 @@ class NumpyBackend:
         learning_rate = problem.learning_rate(state.epoch)
         state.counts[0, 0] += problem.matrix.nnz
         by_weight = xp.astype(self.rmatvec(problem.matrix, gradient), theta.value.dtype)
-        is_open = (state.draw.theta_slope != 0) | (state.draw.log_alpha_slope != 0)
+        is_open = (state.slopes.theta_slope != 0) | (state.slopes.log_alpha_slope != 0)
         by_weight = xp.where(is_open, by_weight, xp.zeros_like(by_weight))  # not 0 times what may be infinite
-        by_theta = by_weight * state.draw.theta_slope
-        by_log_alpha = by_weight * state.draw.log_alpha_slope
+        by_theta = by_weight * state.slopes.theta_slope
+        by_log_alpha = by_weight * state.slopes.log_alpha_slope
         if problem.lambda_l2:
             by_theta += problem.lambda_l2 * l2_penalty(theta.value, problem.link)[1]
         if problem.gates and state.lambda_l0:
@@ -83,15 +84,26 @@ class NumpyBackend:
             out[...] = self.matvec(problem.matrix, weight * gate)
             state.counts[0, 2] += xp.sum(xp.astype(gate == 0, xp.int64))
             is_open, zero = (gate > 0) | (gate_slope != 0), xp.zeros_like(gate)
-            state.draw = Draw(xp.where(is_open, gate * slope, zero), xp.where(is_open, weight * gate_slope, zero))
+            state.slopes = Slopes(
+                xp.where(is_open, gate * slope, zero), xp.where(is_open, weight * gate_slope, zero)
+            )
         else:
             out[...] = self.matvec(problem.matrix, weight)
-            state.draw = Draw(slope, xp.zeros_like(slope))
+            state.slopes = Slopes(slope, xp.zeros_like(slope))
         state.counts[0, 1] += problem.matrix.nnz
         finite = xp.asarray(True)
-        for array in (out, weight, theta, log_alpha, state.theta.second_moment, state.log_alpha.second_moment):
+        for array in (
+            out,
+            weight,
+            theta,
+            log_alpha,
+            state.theta.second_moment,
+            state.log_alpha.second_moment,
+        ):
             finite = finite & xp.all(xp.isfinite(array))
-        state.first_bad = xp.minimum(state.first_bad, xp.where(finite, xp.asarray(NEVER), xp.asarray(state.epoch)))
+        state.first_bad = xp.minimum(
+            state.first_bad, xp.where(finite, xp.asarray(NEVER), xp.asarray(state.epoch))
+        )
 
     def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
         """Write the loss's gradient by each prediction into `out`, train the intercept, return `out`."""
@@ -99,7 +111,9 @@ class NumpyBackend:
         if state.intercept is not None:
             xp, value, second_moment = self.xp, state.intercept.value, state.intercept.second_moment
             by_intercept = xp.astype(xp.sum(out, keepdims=True), value.dtype)
-            adam_update(state.intercept, by_intercept, problem.learning_rate(state.epoch), state.adam_step + 1)
+            adam_update(
+                state.intercept, by_intercept, problem.learning_rate(state.epoch), state.adam_step + 1
+            )
             finite = xp.isfinite(value) & xp.isfinite(second_moment)
             noted = xp.where(finite, xp.full((1,), NEVER), xp.full((1,), state.epoch + 1))
             state.first_bad[:1] = xp.minimum(state.first_bad[:1], noted)

@@ -1,6 +1,6 @@
-"""What the fused kernels are told of each epoch: one vector of numbers, in the run's dtype so that arithmetic stays in it."""
+"""The constants of an epoch: the one list from which Numba's argument and CUDA's `enum Constant` follow."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,28 +8,74 @@ from numpy.typing import NDArray
 from l0np.engine import Problem
 from l0np.maths import BETA1, BETA2, EPSILON, LOG_ALPHA_BOUND, HardConcrete, step_sizes
 
-N_CONSTANTS = 17  # their order is that of the names in numba_kernels.py and column_maths.cuh
+# The least and the largest argument of exp, and the largest where it may overflow, which is that of the
+# weights
+EXPONENTS = {np.dtype(np.float32): (-86.0, 86.0, 89.0), np.dtype(np.float64): (-700.0, 700.0, 710.0)}
 
 
-def constants(
+class EpochConstants(NamedTuple):
+    """What the kernels need for one epoch: numbers of the run's dtype, so that their arithmetic stays in it.
+
+    Whoever adds a field here adds its value to `epoch_constants`; nothing else lists them.
+    """
+
+    # The gates that are drawn in the epoch: s = sigmoid((logit u + log_alpha) / beta), z = clip(stretch s +
+    # gamma)
+    shift: Any  # added to log_alpha it gives the logit of the probability that a gate is open
+    beta: Any  # temperature
+    gamma: Any  # lower end of the stretched interval, below 0
+    stretch: Any  # zeta - gamma, the length of the stretched interval
+    slope: Any  # stretch / beta, the factor on s (1 - s) in dz / dlog_alpha
+    # The penalties, as the step up to the epoch differentiates them
+    penalty_shift: Any  # the shift of the gates of the epoch before
+    lambda_l0: Any  # the L0 multiplier
+    lambda_l2: Any
+    # Adam, in the step up to the epoch
+    step_size: Any  # learning rate / (1 - decay1^step)
+    root_factor: Any  # 1 / sqrt(1 - decay2^step), on the root of the second moment
+    decay1: Any
+    gain1: Any  # 1 - decay1
+    decay2: Any
+    gain2: Any  # 1 - decay2
+    epsilon: Any
+    # The same in every epoch
+    bound: Any  # of |log_alpha|, beyond which a gate does not move
+    largest_number: Any  # of the dtype: what is larger is not finite
+    zero: Any  # numbers of the dtype, for Numba's kernels, where a literal would be float64
+    one: Any
+    two: Any
+    smallest_exponent: Any  # exp is evaluated between these two
+    largest_exponent: Any
+    largest_log_weight: Any  # exp is infinite before it, so that an infinite weight is noticed
+
+
+N_CONSTANTS = len(EpochConstants._fields)
+
+
+def epoch_constants(
     problem: Problem, lambda_l0: float, first_epoch: int, first_step: int, n_epochs: int, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """Return a row for each epoch from `first_epoch` on: what the step up to it and the gates drawn in it need.
+    """Return one row of `EpochConstants` for each epoch from `first_epoch` on, shape (n_epochs, N_CONSTANTS).
 
     Parameters
     ----------
     lambda_l0 : float
-        The state's price of an open gate; where it is governed it holds for these epochs.
+        The state's L0 multiplier, which holds for all these epochs.
     first_epoch : int
-        Epochs trained once the first step is done; 0, and any epoch at a start, only draws gates.
+        Number of epochs trained once the first of these steps is done. At the start of a run, and for epoch
+        0, there is no step: the row serves to draw gates.
     first_step : int
-        Adam's count of that step, 1 for the first.
+        Number of Adam's first step among these, 1 for the very first.
+    dtype : dtype
+        The run's dtype, float32 or float64.
     """
-    fixed = (BETA1, 1.0 - BETA1, BETA2, 1.0 - BETA2, EPSILON, LOG_ALPHA_BOUND, float(np.finfo(dtype).max))
+    adam = (BETA1, 1.0 - BETA1, BETA2, 1.0 - BETA2, EPSILON)
+    fixed = (*adam, LOG_ALPHA_BOUND, float(np.finfo(dtype).max), 0.0, 1.0, 2.0, *EXPONENTS[dtype])
     gates, penalty_gates = None, None
     by_gates: tuple[float, ...] = ()
     rows: list[tuple[float, ...]] = []
-    for epoch, step in zip(range(first_epoch, first_epoch + n_epochs), range(first_step, first_step + n_epochs), strict=True):
+    for i in range(n_epochs):
+        epoch, step = first_epoch + i, first_step + i
         done = max(epoch - 1, 0)
         if problem.gates is None:
             before, now = None, HardConcrete()

@@ -1,7 +1,4 @@
-"""What is said where CUDA cannot be used: here all of CuPy is made up, for no test machine has a driver to be broken.
-
-What the backend does is in test_cuda_backend.py; the conformance suite of all backends is test_backends.py.
-"""
+"""What is reported where CUDA cannot be used. All of CuPy is made up here: there is no driver to break."""
 
 import sys
 from types import SimpleNamespace
@@ -47,7 +44,9 @@ INSUFFICIENT = "cudaErrorInsufficientDriver: CUDA driver version is insufficient
 def test_without_cupy_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not installed
     for device in ("cuda", "cuda:1"):
-        with pytest.raises(BackendUnavailableError, match=r'CuPy is not installed .*pip install "cupy-cuda13x\[ctk\]"'):
+        with pytest.raises(
+            BackendUnavailableError, match=r'CuPy is not installed .*pip install "cupy-cuda13x\[ctk\]"'
+        ):
             SparseCalibrationWeights(3, device=device)
 
 
@@ -60,14 +59,18 @@ def test_without_a_driver_the_error_says_so(monkeypatch):
 
 def test_with_a_driver_that_is_too_old_the_error_says_so(monkeypatch):
     stand_in(monkeypatch, INSUFFICIENT, driver=12040)
-    message = r'driver is for CUDA 12, the .* CuPy for CUDA 13: install a newer driver, or pip install "cupy-cuda12x\[ctk\]"'
+    message = (
+        r'is for CUDA 12, the .* for CUDA 13: install a newer driver, or pip install "cupy-cuda12x\[ctk\]"'
+    )
     with pytest.raises(BackendUnavailableError, match=message):
         get_backend("cuda")
 
 
 def test_with_a_driver_that_does_not_work_the_error_says_so(monkeypatch):
     stand_in(monkeypatch, "cudaErrorSystemDriverMismatch: system has unsupported display driver")
-    with pytest.raises(BackendUnavailableError, match=r"13 are there, but do not work.*\[cudaErrorSystemDriverMismatch"):
+    with pytest.raises(
+        BackendUnavailableError, match=r"13 are there, but do not work.*\[cudaErrorSystemDriverMismatch"
+    ):
         get_backend("cuda")
 
 
@@ -79,7 +82,7 @@ def test_without_a_device_the_error_says_so(monkeypatch, count):
 
 
 def test_without_a_compiler_the_error_says_so(monkeypatch):
-    """CuPy's wheels hold neither NVRTC nor headers: `pip install cupy-cuda13x` alone leaves a CuPy that cannot compile."""
+    """CuPy's wheels hold neither NVRTC nor headers: `pip install cupy-cuda13x` alone cannot compile."""
     stand_in(monkeypatch, 1, nvrtc=None)
     message = r'NVRTC, .* is not installed: pip install "cupy-cuda13x\[ctk\]" \[Failure finding'
     with pytest.raises(BackendUnavailableError, match=message):

@@ -1,4 +1,4 @@
-"""Every CUDA kernel compiles for real devices, with warnings as errors and no spills: by nvcc, and by NVRTC from its wheel."""
+"""Every CUDA kernel compiles for real devices, by nvcc and by NVRTC, without warnings and spills."""
 
 import re
 import shutil
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import cupy_stand_in
 import pytest
 
-from l0np.backends.cuda.matrix import OPTIONS, kernel_names, source
+from l0np.backends.cuda.source import OPTIONS, kernel_names, source
 
 NVCC = shutil.which("nvcc")
 NAMES = cupy_stand_in.kernel_expressions()
@@ -33,7 +33,15 @@ def test_nvcc(architecture, tmp_path):
     table = ", ".join(f"(const void*)&{name}" for name in NAMES)
     file = tmp_path / "kernels.cu"
     file.write_text(f"{source()}\nconst void* l0np_kernels[] = {{{table}}};\n")
-    options = [*COMMON, f"-arch={architecture}", "-cubin", "-Xptxas", "-v,-warn-spills", "-Werror", "all-warnings"]
+    options = [
+        *COMMON,
+        f"-arch={architecture}",
+        "-cubin",
+        "-Xptxas",
+        "-v,-warn-spills",
+        "-Werror",
+        "all-warnings",
+    ]
     command = [NVCC, *options, "-o", str(tmp_path / "kernels.cubin"), str(file)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -45,11 +53,12 @@ def test_nvcc(architecture, tmp_path):
 
 
 @pytest.mark.skipif(
-    find_spec("cuda") is None or find_spec("cuda.bindings") is None, reason="cuda-bindings and NVRTC are not installed"
+    find_spec("cuda") is None or find_spec("cuda.bindings") is None,
+    reason="cuda-bindings and NVRTC are not installed",
 )
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nvrtc(architecture):
-    """As CuPy does it, with its options and its way from expressions to names; NVRTC has no standard headers."""
+    """As CuPy does it, with its options and its way from expressions to names; there are no headers."""
     from cuda.bindings import nvrtc
 
     def call(function, *arguments):

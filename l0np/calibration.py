@@ -1,4 +1,4 @@
-"""Sparse survey calibration: few records, with non-negative weights, whose weighted totals match population targets."""
+"""Sparse survey calibration: few records with positive weights whose weighted totals match the targets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from l0np.engine import State
 from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.maths import ExponentialLink, Link, Parameter, l2_penalty, philox
-from l0np.models import GatedModel
+from l0np.models import GatedModel, TrainingSettings, check_finite_weights
 from l0np.refit import DEFAULT_BOUNDS, Refit, distance_of, refit_to_targets
 from l0np.targets import TargetOptions, Targets, check_options
 
@@ -23,11 +23,12 @@ SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarith
 
 
 class SparseCalibrationWeights(GatedModel):
-    """Calibration weights ``exp(log_weight) * gate``, trained until few gates are open and the totals are met.
+    """Calibration weights ``exp(log_weight) * gate``, trained to meet the targets with few gates open.
 
-    The objective is ``sum_i g_i e_i^2 + lambda_l0 E[open gates] + lambda_l2 sum_j exp(log_weight_j)^2`` with errors
-    ``e = (y - M w) / (y + 1)`` (relative) or ``y - M w`` (mse), group weights g, and gates from the Hard Concrete
-    distribution (Louizos, Welling and Kingma 2017, arXiv:1712.01312), minimised by Adam with one draw of gates in each epoch.
+    The objective is ``sum_i g_i e_i^2 + lambda_l0 E[open gates] + lambda_l2 sum_j exp(log_weight_j)^2`` with
+    errors ``e = (y - M w) / (y + 1)`` (relative) or ``y - M w`` (mse), weights g of the targets, and gates
+    from the Hard Concrete distribution (Louizos, Welling and Kingma 2017, arXiv:1712.01312). Adam minimises
+    it, with one draw of the gates in each epoch. `l0np.TargetOptions` describes g and other losses.
 
     Parameters
     ----------
@@ -36,33 +37,34 @@ class SparseCalibrationWeights(GatedModel):
     beta : float or callable
         Temperature of the gates, above 0, or a schedule ``epoch -> beta`` (see `l0np.schedules`).
     gamma, zeta : float
-        Ends of the interval to which gates are stretched before they are clipped to [0, 1]: gamma < 0, zeta > 1.
+        Ends of the interval to which gates are stretched before they are clipped to [0, 1]: gamma < 0 and
+        zeta > 1.
     init_keep_prob : float or array of shape (n_features,)
-        Initial keep probability: its logit is log_alpha. 0 and 1 stand for 1e-6 and 1 - 1e-6.
+        Initial keep probability, whose logit is log_alpha. 0 and 1 stand for 1e-6 and 1 - 1e-6.
     init_weights : float or array of shape (n_features,), optional
         Initial weights, 0 or more; 1 by default. For a survey, its base weights.
     log_weight_jitter_sd : float
-        Standard deviation of what is added to log_weight at the first fit.
+        Standard deviation of the noise that is added to log_weight at the first fit.
     log_alpha_jitter_sd : float
-        Standard deviation of what is added to log_alpha at construction.
+        Standard deviation of the noise that is added to log_alpha at construction.
     device : str
         "cpu" (Numba if it is installed, else NumPy), "numpy", "numba", "cuda", "cuda:1" or "auto".
     use_gates : bool
-        Without gates all records keep their weight and there is no L0 term.
+        Whether there are gates. Without them no record is dropped and there is no L0 term.
     seed : int, optional
         64-bit seed of all noise; None draws one, kept as `seed_`.
     dtype : {"float32", "float64"}
-        Of parameters and matrix entries; sums are float64 in any case.
+        Precision of the parameters and of the matrix; sums are float64 in any case.
     test_time_temperature : bool
-        Whether test-time gates are ``sigmoid(log_alpha / beta)`` (the default, closer to 0 and 1) or, as Louizos et al.
-        have it, ``sigmoid(log_alpha)``, both stretched and clipped.
+        Whether test-time gates are ``sigmoid(log_alpha / beta)`` (the default, closer to 0 and 1) or, as in
+        Louizos et al., ``sigmoid(log_alpha)``, both stretched and clipped.
 
     Raises
     ------
     InputError, InputTypeError
         For an argument outside these bounds.
     BackendUnavailableError
-        For a device that this machine cannot offer.
+        For a device that this machine does not have.
 
     Examples
     --------
@@ -102,14 +104,18 @@ class SparseCalibrationWeights(GatedModel):
         super().__init__(n_features, beta, gamma, zeta, device, seed, dtype, test_time_temperature)
         self.init_keep_prob = init_keep_prob
         self.init_weights = init_weights
-        self.log_weight_jitter_sd = validation.real_number("log_weight_jitter_sd", log_weight_jitter_sd, at_least=0.0)
-        self.log_alpha_jitter_sd = validation.real_number("log_alpha_jitter_sd", log_alpha_jitter_sd, at_least=0.0)
-        self.use_gates = validation.flag("use_gates", use_gates)
-        weights = validation.scalar_or_vector(
-            "init_weights", 1.0 if init_weights is None else init_weights, self.n_features, self.dtype, at_least=0.0
+        self.log_weight_jitter_sd = validation.real_number(
+            "log_weight_jitter_sd", log_weight_jitter_sd, at_least=0.0
         )
+        self.log_alpha_jitter_sd = validation.real_number(
+            "log_alpha_jitter_sd", log_alpha_jitter_sd, at_least=0.0
+        )
+        self.use_gates = validation.flag("use_gates", use_gates)
+        given = 1.0 if init_weights is None else init_weights
+        n = self.n_features
+        weights = validation.scalar_or_vector("init_weights", given, n, self.dtype, at_least=0.0)
         log_weight = np.log(weights.astype(np.float64) + SMALLEST_WEIGHT).astype(self.dtype)
-        self._check_theta("init_weights", log_weight)
+        check_finite_weights("init_weights", log_weight, self._link)
         log_alpha = self._start_log_alpha(init_keep_prob, self.log_alpha_jitter_sd)
         start = replace(self._start, theta=Parameter.start(log_weight), log_alpha=Parameter.start(log_alpha))
         self._start = self._state = start
@@ -143,57 +149,46 @@ class SparseCalibrationWeights(GatedModel):
         aggregates: Any = None,
         exclude: Any = None,
     ) -> Self:
-        """Train `epochs` more epochs, from where the model stands: ten fits of 100 equal one of 1,000, bit for bit.
+        """Train for more epochs from where the model stands: ten fits of 100 equal one of 1,000, bit for bit.
 
         Parameters
         ----------
-        M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, n_features)
-            What each record adds to each target for one unit of weight. Converted at every call, except a `ColumnMatrix`.
-            Of a DataFrame the order counts: Series of other arguments, and `init_weights`, must have the labels of its rows or
-            columns in that order, or no labels but a default index.
+        M : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (Q, n_features)
+            What each record adds to each target for one unit of weight. Converted at every call, except a
+            `ColumnMatrix`. Rows and columns count by position: where M is a DataFrame, Series given as other
+            arguments and as `init_weights` must have its labels in its order, or a default index.
         y : array of shape (Q,)
             The targets, in the units of M @ weights.
         lambda_l0 : float, optional
-            Price of one open gate; None means 0.01.
+            L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
         lambda_l2 : float
-            Price of one squared unit of ungated weight.
+            What one squared unit of ungated weight adds to the objective.
         lr : float or callable
             Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
         epochs : int
             Epochs to train; 0 does nothing.
-        loss_type : {"mse", "relative"}
-            Errors as they are, or divided by ``y + 1``. Their squares are summed. `target_scales` goes before.
+        loss_type : {"mse", "relative", "absolute"}
+            What is minimised: squared errors, squared relative errors, or absolute relative errors. This and
+            the other options on targets are those of `l0np.TargetOptions`.
         verbose : bool
             Print a report at every epoch that is a multiple of `verbose_freq`.
         verbose_freq : int
             Epochs between reports: printing, callbacks, the check that all numbers are finite.
-        target_groups : array of shape (Q,), optional
-            A label for each target. Without labels every target has weight 1.
-        normalize_groups : bool
-            Divide each target's weight by the size of its group, so that groups count alike.
-        group_multipliers : mapping from label to float, optional
-            Factors on the weights of whole groups, 0 or more; applied last.
         n_active : int, optional
-            Keep exactly this many records, and find lambda_l0 for it: it is governed so that the expected number of open gates
-            goes to n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022, arXiv:2208.04425). At the end, or
-            where a callback stops the fit, the n_active records most likely to be open are selected, with their ungated
-            weights, and `lambda_l0_` says where the price ended. Callbacks still see the gates. Where an exception breaks
-            the fit off nothing is selected. A later fit without n_active drops the selection and trains all gates on.
+            Select exactly this many records. A controller moves lambda_l0 so that the expected number of
+            open gates approaches n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022,
+            arXiv:2208.04425). At the end, or where a callback stops the fit, the n_active records most
+            likely to be open are selected, with their ungated weights, and `lambda_l0_` is where the
+            multiplier ended. Callbacks still see the gates. Where an exception interrupts the fit, nothing
+            is selected. A later fit without n_active drops the selection and trains all gates on.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
-        target_weights : float or array of shape (Q,), optional
-            Factors on the weights of single targets, 0 or more.
-        target_scales : float or array of shape (Q,), optional
-            What errors are divided by instead, above 0: gives targets of 0 or -1 a meaning.
-        tolerances : float or array of shape (Q,), optional
-            Errors that cost nothing, in the units of y: only what exceeds them counts.
-        caps : float or array of shape (Q,), optional
-            The most that one target adds to the loss for each unit of its weight, above 0; infinity for no cap. With a cap of
-            1 a relative error, however large, costs less than one of 100 % does without: see `l0np.maths.RobustSquares`.
-        aggregates : Aggregate, array of Q labels, matrix of shape (G, Q), or list of these, optional
-            Totals of targets that are to be met too: see `l0np.Aggregate`.
-        exclude : array of row indices, boolean mask of shape (Q,), or names from the index of M or y, optional
-            Targets that are held out: scored in the reports, not fitted.
+        target_groups, normalize_groups, group_multipliers, target_weights, target_scales
+            Weights of targets by group and one by one, and what their errors are divided by: see
+            `l0np.TargetOptions`.
+        tolerances, caps, aggregates, exclude
+            Errors that cost nothing, the most that a target may cost, totals of targets that are to be met
+            too, and targets that are held out: see `l0np.TargetOptions`.
 
         Returns
         -------
@@ -203,11 +198,12 @@ class SparseCalibrationWeights(GatedModel):
         Raises
         ------
         InputError, InputTypeError
-            For unusable arguments, before any work; the model stays as it was.
+            For unusable arguments, before any training; the model stays as it was.
         DivergenceError
-            When numbers leave their range; the model is at its last finite report or, without one, as before.
+            When numbers are no longer finite; the model is at its last finite report or, without one, as
+            before.
         """
-        settings = self._settings(
+        settings = TrainingSettings.checked(
             lambda_l0=lambda_l0,
             n_active=n_active,
             lambda_l2=lambda_l2,
@@ -217,7 +213,7 @@ class SparseCalibrationWeights(GatedModel):
             callbacks=callbacks,
         )
         show = validation.flag("verbose", verbose)
-        matrix = self._column_matrix("M", M)
+        matrix = self._trainable("M", M)
         targets = Targets.build(
             y,
             matrix.shape[0],
@@ -238,9 +234,7 @@ class SparseCalibrationWeights(GatedModel):
             multipliers = validation.multipliers("group_multipliers", group_multipliers)
             print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
-        self._answer_like(M, y)
-        self._train(matrix, targets, settings)
-        return self
+        return self.train_on(matrix, targets, settings, answer_like=(M, y))
 
     def refit(
         self,
@@ -253,35 +247,37 @@ class SparseCalibrationWeights(GatedModel):
         total: float | None = None,
         **options: Unpack[TargetOptions],
     ) -> Refit:
-        """Fix the selection and give its records the weights that meet the targets as closely as the bounds allow.
+        """Fix the selection and give it the weights that meet the targets as closely as the bounds allow.
 
-        Among such weights those nearest to the reference are taken. Nothing is random, no record is lost, and the model's
-        weights are replaced. Selected are the records that `fit` with `n_active` chose, else those with a weight that is not 0.
+        Of such weights it takes those nearest to the reference weights. Nothing is random, no record is
+        dropped, and the model's weights are replaced. The selection is that of the last `fit` with
+        `n_active`, else the records whose test-time weight is not 0.
 
         Parameters
         ----------
-        M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, n_features)
+        M : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (Q, n_features)
             As in `fit`.
         y : array of shape (Q,)
             The targets.
         reference : float or array of shape (n_features,), optional
-            Reference weights, above 0. By default the initial weights, scaled so that those of the selected records add up to
-            what those of all did.
+            Reference weights, above 0. By default the initial weights, scaled so that those of the selected
+            records have the sum that those of all records had.
         distance : {"chi-square", "raking", "logit"}
-            What "nearest" means: see `l0np.refit.distances`. Chi-square with bounds is the bounded-linear method.
+            How the distance to the reference weights is measured: see `l0np.refit.distances`. Chi-square with
+            bounds is the bounded linear method.
         bounds : (float or None, float or None)
-            Least and largest ratio of weight to reference; the least must be above 0. "raking" and "logit" take None for the
-            least as 1e-4.
+            Smallest and largest g-weight, the ratio of weight to reference weight; the smallest must be
+            above 0. "raking" and "logit" take None for the smallest as 1e-4.
         total : float, optional
             A sum that the weights must have.
         **options
-            What is to be said of targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, ``max(|y|, 1)`` by
-            default; that matters only for targets that cannot all be met.
+            Options on targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
+            ``max(|y|, 1)``; that matters only for targets that cannot all be met.
 
         Returns
         -------
         Refit
-            Weights of the selected records, their ratios to the reference, whether the method converged, the targets missed.
+            Weights and g-weights of the selected records, whether the method converged, the targets missed.
 
         Raises
         ------
@@ -302,16 +298,15 @@ class SparseCalibrationWeights(GatedModel):
         check_options("refit", options)
         found = distance_of(distance, bounds, no_zero="for these weights have logarithms")
         total = fixed_total(total)
-        matrix = self._host_matrix("M", M)
+        matrix = self._refittable("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
         is_selected = self._test_time_weights(self._state) != 0
         selected = np.flatnonzero(is_selected)
         if not selected.size:
             raise InputError("no record is active: nothing to refit")
         if reference is None:
-            base = validation.scalar_or_vector(
-                "init_weights", 1.0 if self.init_weights is None else self.init_weights, self.n_features, np.dtype(np.float64)
-            )
+            given = 1.0 if self.init_weights is None else self.init_weights
+            base = validation.scalar_or_vector("init_weights", given, self.n_features, np.dtype(np.float64))
             base = np.maximum(base, SMALLEST_WEIGHT)
             base = base * (base.sum() / base[selected].sum())
         else:
@@ -320,14 +315,18 @@ class SparseCalibrationWeights(GatedModel):
         refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
         log_weight = np.array(self._state.theta.value)
         log_weight[selected] = np.log(refit.weights)
-        self._state = replace(self._state, theta=replace(self._state.theta, value=log_weight), selection=is_selected)
+        self._state = replace(
+            self._state, theta=replace(self._state.theta, value=log_weight), selection=is_selected
+        )
         return refit
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state with the jitter of the first fit."""
         if not self.log_weight_jitter_sd:
             return self._state
-        jitter = self.log_weight_jitter_sd * philox.normal(self.seed_, philox.LOG_WEIGHT_JITTER, self.n_features)
+        jitter = self.log_weight_jitter_sd * philox.normal(
+            self.seed_, philox.LOG_WEIGHT_JITTER, self.n_features
+        )
         log_weight = (self._state.theta.value + jitter).astype(self.dtype)
         return replace(self._state, theta=Parameter.start(log_weight))
 
@@ -336,9 +335,14 @@ class SparseCalibrationWeights(GatedModel):
         return self._predict("M", M, self._state)
 
     def get_weights(self, deterministic: bool = False) -> NDArray[Any]:
-        """Return the weights, shape (n_features,): test-time weights, or those drawn for the next epoch by default.
+        """Return the weights, shape (n_features,).
 
-        After a fit with `n_active` nothing is drawn: both are the weights of the selection.
+        Parameters
+        ----------
+        deterministic : bool
+            Return the test-time weights. By default the weights are those with the gates that are drawn for
+            the next epoch; after a fit with `n_active` nothing is drawn, and both are the weights of the
+            selection.
         """
         if validation.flag("deterministic", deterministic):
             return self._answer(self._test_time_weights(self._state))
@@ -353,14 +357,21 @@ class SparseCalibrationWeights(GatedModel):
             return self._answer(np.asarray(weights * gates.sample(state.log_alpha.value, uniform)[0]))
 
     def get_active_weights(self) -> dict[str, Any]:
-        """Return the records whose test-time weight is not 0: "indices", "values" (arrays) and "count" (int)."""
+        """Return the active records, as "indices", "values" (arrays) and "count" (int).
+
+        These are the records whose test-time weight is not 0.
+        """
         weights = self._test_time_weights(self._state)
         indices = np.flatnonzero(weights)
-        return {"indices": self._answer(indices), "values": self._answer(weights[indices]), "count": len(indices)}
+        return {
+            "indices": self._answer(indices),
+            "values": self._answer(weights[indices]),
+            "count": len(indices),
+        }
 
     def get_l2_penalty(self) -> float:
         """Return the sum of squared ungated weights."""
-        with np.errstate(all="ignore"):  # of the gradient, which is not wanted here
+        with np.errstate(all="ignore"):  # in the gradient, which is not needed here
             return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
 
 
@@ -373,7 +384,9 @@ def fixed_total(total: Any) -> float | None:
     return number
 
 
-def _describe_groups(groups: NDArray[Any] | None, normalize: bool, multipliers: Mapping[Any, float] | None) -> str:
+def _describe_groups(
+    groups: NDArray[Any] | None, normalize: bool, multipliers: Mapping[Any, float] | None
+) -> str:
     if groups is None:
         return "Groups: none (uniform weights)"
     parts = [counted(len(np.unique(groups)), "group"), f"normalize={'on' if normalize else 'off'}"]

@@ -1,4 +1,4 @@
-"""What a running fit tells: `Progress`, computed only where it is asked for, and the printed reports made of it."""
+"""Reports of a running fit: `Progress`, which callbacks get, and what is printed and written of it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np._text import counted
-from l0np.engine import Backend, Problem, State, test_time_weights
+from l0np.engine import Backend, Problem, State, TrainingProgress
 from l0np.inputs import validation
-from l0np.maths import l0_penalty, l2_penalty
 from l0np.targets import Targets, TargetTable, metrics
 
 CSV_HEADER = ("epoch", "loss", "target_name", "target", "estimate", "error", "abs_error", "rel_abs_error")
-LONGEST_LINE = 1 << 20  # bytes at the end of a log that are searched for the end of its last whole line
+LONGEST_LINE = 1 << 20  # bytes at the end of a log that are searched for the end of its last complete line
 
 
-class Progress:
-    """A report of a running fit. Each value is computed when it is first read.
+class Progress(TrainingProgress):
+    """A report of a running fit, as callbacks get it. Each value is computed when it is first read.
 
     Attributes
     ----------
@@ -32,56 +31,39 @@ class Progress:
         Epochs trained so far, over all fits of the model.
     data_loss : float
         Loss of the data with the gates just drawn for the next epoch, without penalties.
+    loss : float
+        The objective: data loss and penalties.
+    l0_penalty : float
+        Expected number of open gates; 0 without gates.
+    weights : array of shape (n_columns,)
+        Test-time weights.
+    active_count : int
+        Number of weights that are not 0.
+    estimates : array of shape (n_rows,)
+        What the test-time weights predict for each row.
     targets : Targets
-        What the rows are to add up to, with their scales and names.
+        The targets, with their scales and names; in regression the observations.
+
+    Examples
+    --------
+    >>> from l0np import SparseCalibrationWeights
+    >>> model = SparseCalibrationWeights(2, seed=0, use_gates=False)
+    >>> def show(progress):
+    ...     print(progress.epoch, progress.active_count, progress.estimates)
+    >>> _ = model.fit([[1.0, 1.0]], [2.0], epochs=4, verbose_freq=2, callbacks=[show])
+    2 2 [2.]
+    4 2 [2.]
     """
 
-    def __init__(self, backend: Backend, problem: Problem, state: State, data_loss: float) -> None:
-        self.epoch = state.epoch
-        self.data_loss = data_loss
-        self._backend, self._problem, self._state = backend, problem, state
-        self._gates = problem.gates(state.epoch) if problem.gates else None
-        self.targets = problem.targets or Targets.plain(problem.target, np.ones(len(problem.target)))
-
-    def __repr__(self) -> str:
-        """Tell epoch, loss and active count."""
-        return f"Progress(epoch={self.epoch}, loss={self.loss:.6g}, active_count={self.active_count})"
-
-    @cached_property
-    def l0_penalty(self) -> float:
-        """Expected number of open gates; 0 without gates."""
-        return float(l0_penalty(self._state.log_alpha.value, self._gates)[0]) if self._gates else 0.0
-
-    @cached_property
-    def loss(self) -> float:
-        """The objective: data loss and penalties."""
-        problem = self._problem
-        l0 = self._state.lambda_l0 * self.l0_penalty if self._state.lambda_l0 else 0.0
-        l2 = problem.lambda_l2 * float(l2_penalty(self._state.theta.value, problem.link)[0]) if problem.lambda_l2 else 0.0
-        return self.data_loss + l0 + l2
-
-    @cached_property
-    def weights(self) -> NDArray[Any]:
-        """Test-time weights, shape (n_columns,)."""
-        weights = test_time_weights(self._state.theta.value, self._state.log_alpha.value, self._problem.link, self._gates)
-        return np.asarray(weights)
-
-    @cached_property
-    def active_count(self) -> int:
-        """Number of weights that are not 0."""
-        return int(np.count_nonzero(self.weights))
-
-    @cached_property
-    def estimates(self) -> NDArray[np.float64]:
-        """What the test-time weights predict for each row, shape (n_rows,)."""
-        backend = self._backend
-        with backend.active():
-            estimates = backend.to_numpy(backend.matvec(self._problem.matrix, backend.asarray(self.weights)))
-        return estimates if self._state.intercept is None else estimates + self._state.intercept.value
+    def __init__(
+        self, backend: Backend, problem: Problem, state: State, data_loss: float, targets: Targets
+    ) -> None:
+        super().__init__(backend, problem, state, data_loss)
+        self.targets = targets
 
     @cached_property
     def relative_errors(self) -> NDArray[np.float64]:
-        """``|target - estimate|`` of each row, held out or not, over its given scale or ``|target + 1|``, shape (n_rows,)."""
+        """Absolute errors over the given scales or ``|target + 1|``, shape (n_rows,), held out or not."""
         return metrics.relative_errors(self.targets.value, self.estimates, self.targets.given_scale)
 
     @property
@@ -96,16 +78,16 @@ class Progress:
 
 
 class Callback(Protocol):
-    """Called at each report epoch; True stops the fit."""
+    """What is called at each report; True stops the fit."""
 
     def __call__(self, progress: Progress) -> bool | None:
         """Look at the progress; return True to stop."""
 
 
 def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None]:
-    """Return a callback that prints two lines: errors, loss and active count; then the spread of active weights.
+    """Return a callback that prints errors, loss and active count, then the spread of active weights.
 
-    Where targets are held out, a third line tells their errors, which are not in the first.
+    Where targets are held out, a third line shows their errors, which the first leaves out.
     """
 
     def report(progress: Progress) -> None:
@@ -116,7 +98,8 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
         else:
             mean = f"mean_group_mare={metrics.mean_group_error(errors, groups[fitted]):.4%}"
         print(  # noqa: T201
-            f"Epoch {progress.epoch:4d}: {mean}, max_error={errors.max():.1%}, total_loss={progress.loss:.3f}, "
+            f"Epoch {progress.epoch:4d}: {mean}, max_error={errors.max():.1%}, "
+            f"total_loss={progress.loss:.3f}, "
             f"active={active:4d}/{n_columns} ({1 - active / n_columns:.1%} sparse)\n"
             f"         Weight dist: {_weight_distribution(progress.weights[progress.weights > 0])}",
             flush=True,
@@ -131,27 +114,37 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
     return report
 
 
-def csv_log(path: str | PathLike[str], *, worst: int | None = None, append: bool = False) -> Callable[[Progress], None]:
-    """Return a callback that writes, at each report, a row for each target to a CSV file.
+def csv_log(
+    path: str | PathLike[str], *, worst: int | None = None, append: bool = False
+) -> Callable[[Progress], None]:
+    """Return a callback that writes a row for each target to a CSV file at each report.
 
-    The header is ``epoch,loss,target_name,target,estimate,error,abs_error,rel_abs_error``; error is ``estimate - target``, and
-    rel_abs_error is the absolute error over `target_scales` where given, else over ``max(|target|, 1)``. The rows of a report
-    are written at once and the file is closed after them, so that a reader never waits for half of them.
+    The header is ``epoch,loss,target_name,target,estimate,error,abs_error,rel_abs_error``. The error is
+    ``estimate - target``; rel_abs_error is its absolute value over `target_scales` where given, else over
+    ``max(|target|, 1)``. The rows of a report are written at once and the file is then closed, so that a
+    reader of the file never sees half a report.
 
     Parameters
     ----------
     path : str or path
-        The file; it is made, with its header, by this call.
+        The file; this call creates it, with its header.
     worst : int, optional
-        Write only so many rows at each report, those with the largest relative errors, the worst first. All by default: with
-        many targets and frequent reports such files become large.
+        Write only this many rows at each report, those with the largest relative errors, the worst first. By
+        default all are written: with many targets and frequent reports the file becomes large.
     append : bool
-        Go on with a file that exists instead of starting it anew; a last line that was cut off is dropped.
+        Continue a file that exists instead of starting a new one; an incomplete last line is dropped.
+
+    Returns
+    -------
+    callable
+        The callback.
 
     Raises
     ------
     OSError
-        Where the file cannot be written.
+        If the file cannot be written.
+    InputError, InputTypeError
+        For other arguments that cannot be used.
 
     Examples
     --------
@@ -169,7 +162,7 @@ def csv_log(path: str | PathLike[str], *, worst: int | None = None, append: bool
     <BLANKLINE>
     """
     file = Path(path)
-    n_rows = None if worst is None else validation.whole_number("worst", worst, at_least=1)
+    n_rows = None if worst is None else validation.integer("worst", worst, at_least=1)
     if validation.flag("append", append) and file.exists():
         _drop_unfinished_line(file)
     else:
@@ -179,7 +172,8 @@ def csv_log(path: str | PathLike[str], *, worst: int | None = None, append: bool
 
     def log(progress: Progress) -> None:
         table = progress.target_table if n_rows is None else progress.target_table.worst(n_rows)
-        columns = (table.target, table.estimate, table.error, np.abs(table.error), np.abs(table.relative_error))
+        errors = table.error, np.abs(table.error), np.abs(table.relative_error)
+        columns = (table.target, table.estimate, *errors)
         head = (str(progress.epoch), f"{progress.loss:.9g}")
         rows = zip(table.name.tolist(), *(column.tolist() for column in columns), strict=True)
         _append_rows(file, [(*head, name, *(f"{value:.9g}" for value in values)) for name, *values in rows])
@@ -213,5 +207,6 @@ def regression_report(progress: Progress) -> None:
 def _weight_distribution(active: NDArray[Any]) -> str:
     if not active.size:
         return "[no active weights]"
-    shares = metrics.weight_histogram(active) / active.size
-    return f"[{', '.join(f'{name}: {share:.1%}' for name, share in zip(metrics.WEIGHT_CLASSES, shares, strict=True))}]"
+    proportions = metrics.weight_histogram(active) / active.size
+    parts = [f"{name}: {part:.1%}" for name, part in zip(metrics.WEIGHT_CLASSES, proportions, strict=True)]
+    return f"[{', '.join(parts)}]"

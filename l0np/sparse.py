@@ -15,8 +15,7 @@ from l0np.engine import State
 from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
-from l0np.matrix import ColumnMatrix
-from l0np.models import GatedModel
+from l0np.models import GatedModel, TrainingSettings
 from l0np.refit import Design
 from l0np.targets import Targets
 
@@ -27,27 +26,27 @@ LOG_ALPHA_JITTER_SD = 0.01
 class SparseL0Linear(GatedModel):
     """Linear regression ``y = X @ (weight * gate) + bias``, trained until few gates are open.
 
-    The objective is ``mean_i (y_i - prediction_i)^2 + lambda_l0 E[open gates]`` with gates from the Hard Concrete
-    distribution (Louizos, Welling and Kingma 2017, arXiv:1712.01312), minimised by Adam with one draw of gates in each epoch.
-    The intercept has no gate.
+    The objective is ``mean_i (y_i - prediction_i)^2 + lambda_l0 E[open gates]`` with gates from the Hard
+    Concrete distribution (Louizos, Welling and Kingma 2017, arXiv:1712.01312). Adam minimises it, with one
+    draw of the gates in each epoch. The intercept has no gate.
 
     Parameters
     ----------
     n_features : int
-        Number of columns of X.
+        Number of features, the columns of X.
     fit_intercept : bool
-        Whether there is a bias.
+        Whether there is an intercept, called `bias`.
     beta, gamma, zeta, device, seed, dtype, test_time_temperature
         As in `SparseCalibrationWeights`.
     init_keep_prob : float or array of shape (n_features,)
-        Initial keep probability: its logit is log_alpha, up to a jitter of 0.01.
+        Initial keep probability, whose logit is log_alpha, up to noise of standard deviation 0.01.
 
     Raises
     ------
     InputError, InputTypeError
         For an argument outside its bounds.
     BackendUnavailableError
-        For a device that this machine cannot offer.
+        For a device that this machine does not have.
 
     Examples
     --------
@@ -84,7 +83,8 @@ class SparseL0Linear(GatedModel):
         self.init_keep_prob = init_keep_prob
         log_alpha = self._start_log_alpha(init_keep_prob, LOG_ALPHA_JITTER_SD)
         intercept = Parameter.start(np.zeros(1, self.dtype)) if self.fit_intercept else None
-        self._start = self._state = replace(self._start, log_alpha=Parameter.start(log_alpha), intercept=intercept)
+        start = replace(self._start, log_alpha=Parameter.start(log_alpha), intercept=intercept)
+        self._start = self._state = start
 
     @property
     def weight(self) -> NDArray[Any]:
@@ -111,19 +111,20 @@ class SparseL0Linear(GatedModel):
         lambda_reg: float | None = None,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
     ) -> Self:
-        """Train `epochs` more epochs, from where the model stands.
+        """Train for more epochs from where the model stands.
 
-        At the first fit the coefficients start at 0.1 times normal draws and the bias at the mean of y.
+        At the first fit the coefficients start at 0.1 times standard normal draws and the bias at the mean
+        of y.
 
         Parameters
         ----------
-        X : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (n, n_features)
-            The features. Converted at every call, except a `ColumnMatrix`.
-            Of a DataFrame the order counts: a Series y must have the labels of its rows in that order, or a default index.
+        X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
+            The features. Converted at every call, except a `ColumnMatrix`. Rows count by position: where X
+            is a DataFrame, a Series y must have the labels of its rows in its order, or a default index.
         y : array of shape (n,)
             The response.
         lambda_l0 : float, optional
-            Price of one open gate; None means 0.01.
+            L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
         lr : float or callable
             Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
         epochs : int
@@ -135,11 +136,12 @@ class SparseL0Linear(GatedModel):
         lambda_reg : float, optional
             Old spelling of `lambda_l0`.
         n_active : int, optional
-            Keep exactly this many features, and find lambda_l0 for it: it is governed so that the expected number of open gates
-            goes to n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022, arXiv:2208.04425). At the end, or
-            where a callback stops the fit, the n_active features most likely to be open are selected, with their ungated
-            weights, and `lambda_l0_` says where the price ended. Callbacks still see the gates. Where an exception breaks
-            the fit off nothing is selected. A later fit without n_active drops the selection and trains all gates on.
+            Select exactly this many features. A controller moves lambda_l0 so that the expected number of
+            open gates approaches n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022,
+            arXiv:2208.04425). At the end, or where a callback stops the fit, the n_active features most
+            likely to be open are selected, with their ungated coefficients, and `lambda_l0_` is where the
+            multiplier ended. Callbacks still see the gates. Where an exception interrupts the fit, nothing
+            is selected. A later fit without n_active drops the selection and trains all gates on.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
 
@@ -151,18 +153,18 @@ class SparseL0Linear(GatedModel):
         Raises
         ------
         InputError, InputTypeError
-            For unusable arguments, before any work; the model stays as it was.
+            For unusable arguments, before any training; the model stays as it was.
         DivergenceError
-            When numbers leave their range; the model is at its last finite report or, without one, as before.
+            When numbers are no longer finite; the model is at its last finite report or, without one, as
+            before.
         """
         if lambda_reg is not None:
             if lambda_l0 is not None:
                 raise InputError("lambda_reg is the old spelling of lambda_l0: give one of them")
             lambda_l0 = validation.real_number("lambda_reg", lambda_reg, at_least=0.0)
-        settings = self._settings(
+        settings = TrainingSettings.checked(
             lambda_l0=lambda_l0,
             n_active=n_active,
-            lambda_l2=0.0,
             lr=lr,
             epochs=epochs,
             verbose_freq=verbose_freq,
@@ -170,25 +172,25 @@ class SparseL0Linear(GatedModel):
         )
         if validation.flag("verbose", verbose):
             settings = replace(settings, callbacks=(regression_report, *settings.callbacks))
-        matrix = self._column_matrix("X", X)
+        matrix = self._trainable("X", X)
         n = matrix.shape[0]
         validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
-        self._answer_like(X, y)
-        self._train(matrix, Targets.plain(target, weights=np.full(n, 1.0 / n)), settings)
-        return self
+        targets = Targets.plain(target, weights=np.full(n, 1.0 / n))
+        return self.train_on(matrix, targets, settings, answer_like=(X, y))
 
     def refit(self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0) -> Self:
         """Replace the coefficients of the selected features, and the bias, by least squares.
 
-        Gates no longer count: what was selected (by `n_active`, or by gates that are open) stays selected, with ungated
-        coefficients that minimise ``mean_i (y_i - prediction_i)^2 + lambda_l2 sum_j (sd_j coefficient_j)^2``, sd_j the
-        standard deviation of feature j: the penalty does not depend on units, and neither does the accuracy. A later `fit`
-        drops the selection and trains on from these coefficients.
+        The selected features are those that `n_active` selected, else those whose test-time gate is above 0.
+        They stay selected, with ungated coefficients that minimise ``mean_i (y_i - prediction_i)^2 +
+        lambda_l2 sum_j (sd_j coefficient_j)^2``, sd_j the standard deviation of feature j: neither the
+        penalty nor the accuracy depends on units. A later `fit` drops the selection and trains on from these
+        coefficients.
 
         Parameters
         ----------
-        X : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (n, n_features)
+        X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
             The features.
         y : array of shape (n,)
             The response.
@@ -208,9 +210,9 @@ class SparseL0Linear(GatedModel):
         Warns
         -----
         RuntimeWarning
-            Where the selected features are linearly dependent and nothing is penalised: of all answers the coefficients are
-            then those of least norm, in standardised features. Also where the iterative solver, which problems of more than
-            20 million selected entries need, did not converge.
+            Where the selected features are linearly dependent and nothing is penalised: the coefficients are
+            then the solution of least norm, for standardised features. Also where the iterative solver,
+            which problems of more than 20 million selected entries need, did not converge.
 
         Examples
         --------
@@ -223,32 +225,34 @@ class SparseL0Linear(GatedModel):
         array([ 1.,  0., -2.,  0.], dtype=float32)
         """
         penalty = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
-        matrix = self._host_matrix("X", X)
+        matrix = self._refittable("X", X)
         validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, matrix.shape[0], np.dtype(np.float64), per="row of X")
         validation.check_squarable("y", np.abs(target).max())
         state = self._state
         chosen = np.flatnonzero(self._test_time_gates(state) > 0)
-        part = ColumnMatrix.build(matrix.to_scipy()[:, chosen], np.float64) if chosen.size else matrix
-        answer = Design(part, intercept=self.fit_intercept).solve(target, np.arange(len(chosen)), penalty)
+        design = Design.of(matrix, chosen, intercept=self.fit_intercept)
+        answer = design.solve(target, np.arange(len(chosen)), penalty)
         if not answer.converged:
-            warnings.warn(
-                "refit: least squares did not converge; the coefficients are the best found", RuntimeWarning, stacklevel=2
-            )
+            message = "refit: least squares did not converge; the coefficients are the best found"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
         if answer.rank is not None and answer.rank < len(chosen):
-            message = (
-                f"refit: the {len(chosen)} selected features have rank {answer.rank}; coefficients of least norm are taken"
-            )
+            rank = f"the {len(chosen)} selected features have rank {answer.rank}"
+            message = f"refit: {rank}; coefficients of least norm are taken"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         weight = np.array(state.theta.value)
         with np.errstate(over="ignore"):
             weight[chosen] = answer.coefficients
             finite = np.isfinite(weight).all() and np.isfinite(self.dtype.type(answer.intercept))
         if not finite:
-            raise InputError(f'refit: the coefficients leave the range of {self.dtype}: use other units or dtype="float64"')
-        intercept = state.intercept and replace(state.intercept, value=np.full(1, answer.intercept, self.dtype))
+            rule = 'use other units or dtype="float64"'
+            raise InputError(f"refit: the coefficients leave the range of {self.dtype}: {rule}")
+        intercept = state.intercept and replace(
+            state.intercept, value=np.full(1, answer.intercept, self.dtype)
+        )
         selection = np.isin(np.arange(self.n_features), chosen)
-        self._state = replace(state, theta=replace(state.theta, value=weight), intercept=intercept, selection=selection)
+        theta = replace(state.theta, value=weight)
+        self._state = replace(state, theta=theta, intercept=intercept, selection=selection)
         return self
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
@@ -256,7 +260,9 @@ class SparseL0Linear(GatedModel):
         if self._state.theta.value.any():
             return self._state
         weight = WEIGHT_START_SD * philox.normal(self.seed_, philox.WEIGHT_START, self.n_features)
-        intercept = Parameter.start(np.full(1, target.mean(), self.dtype)) if self.fit_intercept else None
+        intercept = None
+        if self.fit_intercept:
+            intercept = Parameter.start(np.full(1, target.mean(), self.dtype))
         return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -266,12 +272,13 @@ class SparseL0Linear(GatedModel):
         return self._predict("X", X, state) + bias
 
     def get_coefficients(self, threshold: float = 0.01) -> NDArray[Any]:
-        """Return the gated coefficients, shape (n_features,); 0 where the test-time gate is below `threshold`."""
+        """Return the gated coefficients, shape (n_features,); 0 where the gate is below `threshold`."""
         state = self._state
-        return self._answer(np.where(self._selected(state, threshold), self._test_time_weights(state), self.dtype.type(0)))
+        weights = self._test_time_weights(state)
+        return self._answer(np.where(self._selected(state, threshold), weights, self.dtype.type(0)))
 
     def get_selected_features(self, threshold: float = 0.01) -> NDArray[np.int64]:
-        """Return the indices of the features whose test-time gate is open and at least `threshold`."""
+        """Return the indices of the features whose test-time gate is above 0 and at least `threshold`."""
         return self._answer(np.flatnonzero(self._selected(self._state, threshold)))
 
     def _selected(self, state: State, threshold: float) -> NDArray[np.bool_]:

@@ -1,17 +1,18 @@
 """The one loop that trains gates, and what it works on: a problem, a state, a backend and a group of ranks.
 
-The engine knows a loss of predictions, gates and penalties; of surveys and regressions it knows nothing. `Backend` and
-`Communicator` are the protocols to implement for another device and another way of adding up over machines.
+The engine knows gates, penalties and a loss of the predictions; it knows nothing of surveys and regressions.
+`Backend` and `Communicator` are the protocols to implement for another device and for sums over machines.
 """
 
 from l0np.engine.backend import Backend, first_bad_epoch, statistics, with_intercept
 from l0np.engine.communicator import Communicator, Serial
 from l0np.engine.lambda_control import most_open
+from l0np.engine.progress import TrainingProgress
 from l0np.engine.state import (
     NEVER,
-    Draw,
-    GovernorMemory,
+    ControllerState,
     Problem,
+    Slopes,
     State,
     Statistics,
     selected_weights,
@@ -23,12 +24,13 @@ __all__ = [
     "NEVER",
     "Backend",
     "Communicator",
-    "Draw",
-    "GovernorMemory",
+    "ControllerState",
     "Problem",
     "Serial",
+    "Slopes",
     "State",
     "Statistics",
+    "TrainingProgress",
     "first_bad_epoch",
     "most_open",
     "selected_weights",

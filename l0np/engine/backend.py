@@ -11,47 +11,127 @@ from l0np.engine.state import Problem, State, Statistics
 
 
 class Backend(Protocol):
-    """What the training loop and the models need of a backend. Arrays are of the namespace `xp`."""
+    """What the training loop and the models need of a backend.
+
+    A run is one call of `start` and then, for every epoch, `row_step` and `step`, which the loop hands to
+    `repeat`::
+
+        start(problem, state, out=prediction)
+        repeat n times:
+            gradient = row_step(problem, state, prediction, out=buffer)     # row space: loss, intercept
+            step(problem, state, gradient, out=prediction)                  # column space: everything else
+
+    `l0np.backends.numpy` is the reference: what any other backend leaves in the state, and returns, agrees
+    with it up to rounding, and exactly in which gates are closed. Column space has one element for each of
+    the N columns of M, row space one for each of its Q rows.
+
+    Attributes
+    ----------
+    name : str
+        For users to read. What a backend can do stands in the other attributes, so that nobody compares
+        names.
+    xp : module
+        The array API namespace of its arrays.
+    on_device : bool
+        Whether its arrays live in a memory of their own, so that answers may be given there.
+
+    Notes
+    -----
+    *Problem and state.* The problem's `matrix` comes from `matrix` or `adopt`, and its loss works on this
+    backend's arrays, as the state's parameters do: float32 or float64, of one dtype, shape (N,), and (1,) for
+    the intercept. A backend changes these arrays in place. Whatever else it needs for a run, `start` keeps in
+    ``state.run``: one matrix may serve several runs, and the problem may be replaced by one with other
+    `ranks` before a run.
+
+    *Who writes what.* `out` belongs to the caller, is float64 of shape (Q,), and is written in full; what it
+    held before means nothing. A backend never changes `prediction`, `gradient` or the matrix.
+
+    *Waiting.* Within a run nothing is read back from a device, except by `repeat`.
+    """
 
     name: str
     xp: Any
-    on_device: bool  # whether its arrays live in a memory of their own, so that answers may be given there
+    on_device: bool
 
     def active(self) -> AbstractContextManager[Any]:
-        """Return a context in which arrays made by `xp` live on this backend's device."""
+        """Return a context in which `xp` makes arrays on this backend's device; the rest is called within."""
 
     def matrix(self, matrix: Any) -> Any:
         """Return this backend's form of a ColumnMatrix, or itself where `adopt` has made it.
 
-        It may hold work space, so each run makes its own.
+        It is not changed after that, and may serve any number of products and runs.
         """
 
     def adopt(self, name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
-        """Return this backend's form of a matrix that lives on its device, checked; None for any other matrix."""
+        """Return this backend's form of a matrix that lives on its device, checked; None for any other.
+
+        Errors call the matrix `name`. The matrix itself is not changed.
+        """
 
     def asarray(self, array: NDArray[Any]) -> Any:
         """Return a copy of a NumPy array that this backend computes with."""
 
     def to_numpy(self, array: Any) -> NDArray[Any]:
-        """Return a NumPy copy of one of this backend's arrays."""
+        """Return a NumPy copy of one of this backend's arrays; waits for the device."""
 
     def matvec(self, matrix: Any, columns: Any) -> Any:
-        """Return M @ columns in float64."""
+        """Return M @ columns, a new float64 array of shape (Q,), for `columns` of shape (N,)."""
 
     def rmatvec(self, matrix: Any, rows: Any) -> Any:
-        """Return M.T @ rows in float64."""
+        """Return M.T @ rows, a new float64 array of shape (N,), for `rows` of shape (Q,)."""
 
     def start(self, problem: Problem, state: State, out: Any) -> None:
-        """Draw the gates of the state's epoch and write M @ (w z) into `out`, float64: the forward half of `step`."""
+        """Draw the gates of epoch ``state.epoch`` and write M @ (w z) into `out`: the forward half of `step`.
 
-    def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
-        """Train one epoch, given the loss's gradient by each prediction; leave the next gates and prediction."""
+        Sets four fields, and relies on nothing that an earlier run left in them: ``state.slopes`` to those of
+        w z for these gates; ``state.counts`` to what this start has read and drawn, int64 rows as in
+        `Statistics`, to be summed; ``state.first_bad`` to ``state.epoch`` where a weight or the prediction is
+        not finite, else to NEVER, int64 elements of which the least counts; and ``state.run`` to whatever
+        else the run needs, or None. The draws are ``philox.uniform(xp, state.seed, GATES, state.epoch,
+        problem.column_offset, N)``.
+        """
 
     def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
-        """Train the intercept, if there is one; return the loss's gradient by each prediction: `out` or a buffer of its own."""
+        """Train the intercept, if there is one; return the loss's gradient by each prediction, for `step`.
+
+        Changes ``state.intercept`` alone, by Adam's step ``state.adam_step + 1``, and notes in
+        ``state.first_bad`` where it is not finite. The gradient is that before the intercept moved.
+
+        Parameters
+        ----------
+        prediction : array, (Q,)
+            What the last `start` or `step` wrote; where ``problem.ranks > 1``, its sum over all ranks.
+            Without the intercept.
+
+        Returns
+        -------
+        array, (Q,), or None
+            `out`, with the gradient in it; or None where the backend keeps the gradient in ``state.run`` and
+            `out` may not have been written. Either goes to the next `step` as it is.
+        """
+
+    def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
+        """Train the columns for one epoch, draw the next gates and write the next M @ (w z) into `out`.
+
+        Updates theta and, where there are gates, log_alpha, each with both moments, by the loss's gradient
+        and those of the penalties; adds 1 to ``state.epoch`` and ``state.adam_step``; sets ``state.slopes``
+        to those of the new gates; adds to ``state.counts``; and notes in ``state.first_bad`` the first epoch
+        in which something was not finite. Relies on what `start` and the last `step` have set. A column whose
+        two slopes are 0 has a closed gate: it gets no gradient from the data, whatever its entries are.
+
+        Parameters
+        ----------
+        gradient : array, (Q,), or None
+            What `row_step` returned, or any other gradient by each prediction.
+        """
 
     def repeat(self, body: Callable[[], None], n: int, problem: Problem, state: State) -> None:
-        """Run `body`, an epoch, n times; a device may capture it once and replay it."""
+        """Train n epochs; `body` is one, a `row_step` and a `step` on this problem and this state.
+
+        Calling `body` n times is always right. A device may instead capture what `body` launches and replay
+        it, so that `body` does nothing but these two calls. Afterwards ``state.epoch`` and
+        ``state.adam_step`` have grown by n, and the prediction is that of the last epoch.
+        """
 
 
 def with_intercept(prediction: Any, state: State) -> Any:
@@ -60,7 +140,7 @@ def with_intercept(prediction: Any, state: State) -> Any:
 
 
 def first_bad_epoch(backend: Backend, state: State) -> int:
-    """Return the first epoch in which a backend saw a number that is not finite, or NEVER. Waits for the device."""
+    """Return the first epoch in which a number was not finite, or NEVER. Waits for the device."""
     return int(np.min(backend.to_numpy(state.first_bad)))
 
 

@@ -1,4 +1,4 @@
-"""How ranks that hold different columns add up their predictions: once in each epoch, Q numbers, nothing else."""
+"""How ranks that hold different columns add up their predictions: one sum of Q numbers in each epoch."""
 
 from typing import Any, Protocol
 

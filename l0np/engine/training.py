@@ -8,7 +8,7 @@ import numpy as np
 
 from l0np.engine.backend import Backend, first_bad_epoch, with_intercept
 from l0np.engine.communicator import Communicator
-from l0np.engine.lambda_control import GOVERNED_EVERY, govern
+from l0np.engine.lambda_control import CONTROL_PERIOD, control_lambda_l0
 from l0np.engine.state import NEVER, Problem, State
 from l0np.errors import DivergenceError
 
@@ -24,7 +24,7 @@ def train(
     report: Callable[[float], bool],
     n_active: int | None = None,
 ) -> bool:
-    """Train `state`, in place, up to epoch `stop`; return whether a report stopped it before.
+    """Train `state`, in place, up to epoch `stop`; return whether a report stopped it before that.
 
     Parameters
     ----------
@@ -32,12 +32,17 @@ def train(
         Where the arrays of `problem` and `state` live.
     stop : int
         The epoch count to reach; the state goes on from its own.
+    communicator : Communicator
+        The ranks among which the columns are divided.
     report_every : int
-        `report` is called with the current data loss at every multiple of it, once all numbers are known to be finite. Only
-        there, at the end, and where lambda_l0 is governed, is the device waited for. It returns True to stop.
+        Epochs between reports: the host waits for the device at their multiples, at the end, and where
+        lambda_l0 is updated, and nowhere else.
+    report : callable
+        Called at every multiple of `report_every` with the current data loss, once all numbers are known to
+        be finite; it returns True to stop.
     n_active : int, optional
-        The number of open gates at which lambda_l0 is to hold their expectation (see `governor`); without it lambda_l0
-        stays what the state says.
+        The expected number of open gates that lambda_l0 is moved to reach (see `lambda_control`); without it
+        lambda_l0 stays what the state says.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def train(
     """
     problem = replace(problem, ranks=communicator.size)
     xp, first_epoch = backend.xp, state.epoch + 1
-    prediction = xp.empty(problem.target.shape, dtype=xp.float64)
+    prediction = xp.empty(problem.n_rows, dtype=xp.float64)
     row_space = xp.empty_like(prediction)
 
     def epoch() -> None:
@@ -57,19 +62,19 @@ def train(
         total = with_intercept(communicator.allreduce(prediction), state)
         bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total))
         if bad != NEVER or not math.isfinite(loss):
-            bad = max(min(bad, state.epoch), first_epoch)  # what was infinite from the start shows in the first epoch
+            bad = max(min(bad, state.epoch), first_epoch)  # infinite from the start
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
         return loss
 
     with np.errstate(all="ignore"):
         backend.start(problem, state, out=prediction)
     while state.epoch < stop:
-        look = stop if n_active is None else _next_multiple(GOVERNED_EVERY, state.epoch)
-        look_or_report = min(look, _next_multiple(report_every, state.epoch))
-        with np.errstate(all="ignore"):  # what overflows is told once, by finite_data_loss
-            backend.repeat(epoch, min(look_or_report, stop) - state.epoch, problem, state)
-            if n_active is not None and state.epoch == look:
-                govern(problem, state, n_active, communicator)
+        update = stop if n_active is None else _next_multiple(CONTROL_PERIOD, state.epoch)
+        pause = min(update, _next_multiple(report_every, state.epoch), stop)
+        with np.errstate(all="ignore"):  # finite_data_loss reports what overflows, once
+            backend.repeat(epoch, pause - state.epoch, problem, state)
+            if n_active is not None and state.epoch == update:
+                control_lambda_l0(problem, state, n_active, communicator)
             if state.epoch % report_every and state.epoch != stop:
                 continue
             loss = finite_data_loss()

@@ -1,8 +1,15 @@
-"""What the two public models share: gates over columns, their state, and the way into the training loop.
+"""What the two public models share: a state with gates over columns, and the one way into training.
 
-`GatedModel` is the base of both; `calibration` and `sparse` add the meaning of columns and rows.
+`GatedModel.train_on` takes a checked matrix, `Targets` and `TrainingSettings`; every function that trains
+calls it. `calibration` and `sparse` add the meaning of columns and rows.
+
+Each module has one job: `settings` what is asked of a training, `gate_schedule` the constants of the gates,
+`matrices` the forms of a matrix, `active_columns` gates and weights at test time, `state_dict` the file
+format.
 """
 
-from l0np.models.gated_model import LARGEST_SEED, FitSettings, GatedModel
+from l0np.models.gated_model import GatedModel
+from l0np.models.settings import TrainingSettings
+from l0np.models.state_dict import LARGEST_SEED, check_finite_weights
 
-__all__ = ["LARGEST_SEED", "FitSettings", "GatedModel"]
+__all__ = ["LARGEST_SEED", "GatedModel", "TrainingSettings", "check_finite_weights"]

@@ -1,63 +1,42 @@
-"""What the two models share: gates over columns, their state, and the way into the training loop."""
+"""`GatedModel`: what calibration and regression share. It holds a state, trains it, and reports it."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass, replace
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from l0np.backends import get_backend
 from l0np.callbacks import Progress
-from l0np.engine import (
-    GovernorMemory,
-    Problem,
-    Serial,
-    State,
-    Statistics,
-    most_open,
-    selected_weights,
-    statistics,
-    test_time_weights,
-    train,
-)
-from l0np.errors import InputError, InputTypeError, L0npError
+from l0np.engine import Problem, Serial, State, Statistics, statistics, train
+from l0np.errors import InputError, L0npError
 from l0np.inputs import is_on_a_device, validation
 from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, philox
 from l0np.matrix import ColumnMatrix, float_dtype
+from l0np.models import matrices
+from l0np.models.active_columns import gates_at_test_time, weights_at_test_time, with_selection
+from l0np.models.gate_schedule import GateConstants, GateSchedule
+from l0np.models.settings import TrainingSettings
+from l0np.models.state_dict import LARGEST_SEED, state_dict_of, state_from
 from l0np.targets import Targets
 
-DEFAULT_LAMBDA_L0 = 0.01
-LARGEST_SEED = 2**64 - 1
-KEEP_PROB_MARGIN = 1e-6  # keep probabilities of 0 and 1 stand for this and 1 minus this: their logits are finite
+KEEP_PROB_MARGIN = 1e-6  # 0 and 1 stand for this and 1 minus this: the logits of these are finite
 
 
-@dataclass(frozen=True)
-class FitSettings:
-    """What both models' `fit` are told about training, checked."""
+class GatedModel(GateConstants):
+    """Gated weights over the columns of a matrix: the base of the two models, not for use by itself.
 
-    lambda_l0: float | None  # None: governed
-    n_active: int | None
-    lambda_l2: float
-    learning_rate: Callable[[int], float]
-    gates: Callable[[int], HardConcrete] | None
-    epochs: int
-    report_every: int
-    callbacks: tuple[Callable[[Progress], bool | None], ...]
-
-
-class GatedModel:
-    """Gated weights over the columns of a matrix. Not for use by itself: see the two models.
-
-    The state's arrays are never changed in place: `fit` works on a copy, which becomes the state at each report and at the
-    end. So a fit that is broken off, by whatever, leaves the model at the last report or as it was.
+    The state's arrays are never changed in place: a fit trains a copy, which becomes the state at each
+    report and at the end. So a fit that is interrupted, by whatever, leaves the model at its last report or
+    as it was.
     """
 
     _link: ClassVar[Link]
-    _theta_name: ClassVar[str]  # what state_dict calls the free parameter
+    _theta_name: ClassVar[str]  # what state_dict calls the parameter of the weights
 
     def __init__(
         self,
@@ -70,14 +49,15 @@ class GatedModel:
         dtype: DTypeLike,
         test_time_temperature: bool,
     ) -> None:
-        self._n_features = validation.whole_number("n_features", n_features, at_least=1)
-        self.beta, self.gamma, self.zeta = beta, gamma, zeta
-        self.test_time_temperature = validation.flag("test_time_temperature", test_time_temperature)
+        self._n_features = validation.integer("n_features", n_features, at_least=1)
+        self._gate_schedule = GateSchedule(beta, gamma, zeta, test_time_temperature)
+        self._gate_schedule.at(0)
         self.dtype = float_dtype(dtype)
-        self.seed = None if seed is None else validation.whole_number("seed", seed, at_least=0, at_most=LARGEST_SEED)
+        if seed is not None:
+            seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
+        self.seed = seed
         self.device = device
         self.use_gates = True
-        self._gate_schedule(0, 1)  # checks beta, gamma and zeta
         self._backend = get_backend(device)
         self._statistics: Statistics | None = None
         self._answers_on_device = False  # whether the last fit's M or y came as CuPy arrays
@@ -91,12 +71,12 @@ class GatedModel:
         )
 
     def __repr__(self) -> str:
-        """Tell where the model stands."""
-        active = np.count_nonzero(self._test_time_weights(self._state))
-        name = type(self).__name__
-        return f"{name}(n_features={self.n_features}, epoch={self.epoch_}, active={active}, backend={self.backend_!r})"
+        """Show size, epoch, active count and backend."""
+        name, active = type(self).__name__, np.count_nonzero(self._test_time_weights(self._state))
+        size = f"n_features={self.n_features}, epoch={self.epoch_}, active={active}"
+        return f"{name}({size}, backend={self.backend_!r})"
 
-    # --- what a fitted model tells
+    # --- what a model reports. Each method reads the state once: another thread's fit may replace it
 
     @property
     def n_features(self) -> int:
@@ -107,9 +87,6 @@ class GatedModel:
     def log_alpha(self) -> NDArray[Any]:
         """Locations of the gates, shape (n_features,), read-only."""
         return self._answer(_read_only(self._state.log_alpha.value))
-
-    def _read_only_theta(self) -> NDArray[Any]:
-        return self._answer(_read_only(self._state.theta.value))
 
     @property
     def seed_(self) -> int:
@@ -123,41 +100,32 @@ class GatedModel:
 
     @property
     def backend_(self) -> str:
-        """Name of the backend that was chosen: "numba", "numpy" or "cupy"."""
+        """Name of the backend in use: "numba", "numpy" or "cupy"."""
         return self._backend.name
 
     @property
     def statistics_(self) -> Statistics | None:
-        """What the last finished fit read and skipped, added up over its epochs; None before."""
+        """What the last completed fit read and skipped, added up over its epochs; None before any."""
         return self._statistics
 
     @property
     def lambda_l0_(self) -> float | None:
-        """The price of one open gate that the last fit was given or, with `n_active`, ended at; None before any fit.
+        """The L0 multiplier of the last fit or, with `n_active`, where it ended; None before any fit.
 
-        A price found for `n_active` is below 0 where gates had to be held open.
+        One that was found for `n_active` is below 0 where gates had to be held open.
         """
-        return None if self._state.epoch == 0 else self._state.lambda_l0
-
-    # Each method reads the state once: another thread's fit may replace it meanwhile.
+        state = self._state
+        return None if state.epoch == 0 else state.lambda_l0
 
     def get_deterministic_gates(self) -> NDArray[Any]:
-        """Return the test-time gates, shape (n_features,), in [0, 1]; all 1 without gates, 0 or 1 after `n_active`."""
+        """Return the test-time gates, shape (n_features,), in [0, 1].
+
+        All are 1 without gates; each is 0 or 1 after a fit with `n_active`.
+        """
         return self._answer(self._test_time_gates(self._state))
 
-    def _answer_like(self, *inputs: Any) -> None:
-        """Answer from now on with CuPy arrays if one of a fit's inputs is one, else with NumPy arrays."""
-        self._answers_on_device = self._backend.on_device and any(map(is_on_a_device, inputs))
-
-    def _answer(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return `array` where the last fit's M or y came from: as a CuPy array (whatever the types say), or as it is."""
-        if self._answers_on_device:
-            with self._backend.active():
-                array = self._backend.asarray(array)
-        return array
-
     def get_sparsity(self) -> float:
-        """Return the share of columns whose test-time weight is 0."""
+        """Return the fraction of columns whose test-time weight is 0."""
         return np.float64(1.0 - np.count_nonzero(self._test_time_weights(self._state)) / self.n_features)
 
     def get_l0_penalty(self) -> float:
@@ -167,131 +135,71 @@ class GatedModel:
         return np.float64(l0_penalty(state.log_alpha.value, gates)[0] if gates else 0.0)
 
     def _gates(self, state: State) -> HardConcrete | None:
-        schedule = self._gate_schedule(state.epoch, 1)
-        return schedule(state.epoch) if schedule else None
+        return self._gate_schedule.at(state.epoch) if self.use_gates else None
 
     def _test_time_gates(self, state: State) -> NDArray[Any]:
-        if state.selection is not None:
-            return np.asarray(state.selection, self.dtype)
-        gates = self._gates(state)
-        return np.asarray(gates.test_time_gate(state.log_alpha.value)) if gates else np.ones(self.n_features, self.dtype)
-
-    def _gate_schedule(self, first_epoch: int, n_epochs: int) -> Callable[[int], HardConcrete] | None:
-        """Check the gates' constants; return the gates by epoch, or None without gates."""
-        beta = validation.schedule("beta", self.beta, first_epoch, n_epochs, at_least=1e-6, at_most=1e6)
-        # Beyond these the constants leave float32; nobody uses them
-        gamma = validation.real_number("gamma", self.gamma, below=0.0, at_least=-1e6, at_most=-1e-30)
-        zeta = validation.real_number("zeta", self.zeta, above=1.0, at_most=1e6)
-        if not self.use_gates:
-            return None
-        if callable(self.beta):
-            return lambda epoch: HardConcrete(beta(epoch), gamma, zeta, self.test_time_temperature)
-        constant = HardConcrete(beta(first_epoch), gamma, zeta, self.test_time_temperature)
-        return lambda epoch: constant
+        return gates_at_test_time(state, self._gates(state))
 
     def _test_time_weights(self, state: State) -> NDArray[Any]:
-        with np.errstate(all="ignore"):  # weights may underflow
-            if state.selection is not None:
-                return selected_weights(state.theta.value, state.selection, self._link)
-            return np.asarray(test_time_weights(state.theta.value, state.log_alpha.value, self._link, self._gates(state)))
-
-    def _select(self, state: State, n_active: int) -> State:
-        """Return the state with a selection: the columns whose gates are most likely open."""
-        # in float64: in float32 all logits beyond 17 have probability 1
-        gates, log_alpha = self._gates(state), state.log_alpha.value.astype(np.float64)
-        probability = gates.prob_open(log_alpha)[0] if gates else np.ones(self.n_features)
-        with np.errstate(all="ignore"):
-            weight = self._link.weight(state.theta.value)[0]
-        return replace(state, selection=most_open(probability, weight, n_active))
+        return weights_at_test_time(state, self._gates(state), self._link)
 
     def _predict(self, name: str, M: Any, state: State) -> NDArray[np.float64]:
         """Return M @ test-time weights, in float64, where M is."""
-        backend, matrix = self._backend, self._column_matrix(name, M)
+        backend, matrix = self._backend, self._trainable(name, M)
         with backend.active():
             weights = backend.asarray(self._test_time_weights(state))
             product: NDArray[np.float64] = backend.matvec(backend.matrix(matrix), weights)
             return product if is_on_a_device(M) else backend.to_numpy(product)
 
+    def _read_only_theta(self) -> NDArray[Any]:
+        return self._answer(_read_only(self._state.theta.value))
+
+    def _answer(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return `array`, as a CuPy array (whatever the types say) where the last fit's M or y was one."""
+        if self._answers_on_device:
+            with self._backend.active():
+                array = self._backend.asarray(array)
+        return array
+
     # --- the state
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on elsewhere: copies of parameters and moments, epoch, Adam's step, seed, lambda_l0.
+        """Return all that is needed to continue elsewhere.
 
-        After a fit with `n_active` also "governor", three numbers, and "selection", the mask of the active columns.
+        These are copies of the parameters and of Adam's moments, the epoch, Adam's step, the seed and
+        lambda_l0. After a fit with `n_active` also "governor", the three numbers of the controller of
+        lambda_l0, and "selection", the mask of the selected columns.
 
-        Arrays and numbers only, so that ``numpy.savez("run.npz", **model.state_dict())`` keeps it and
-        ``model.load_state_dict(numpy.load("run.npz"))`` brings it back; nothing is pickled. Hyper-parameters are not in it:
-        construct the model that loads it with the same arguments.
+        All are arrays and numbers, so that ``numpy.savez("run.npz", **model.state_dict())`` stores them and
+        ``model.load_state_dict(numpy.load("run.npz"))`` restores them; nothing is pickled. Hyper-parameters
+        are not included: construct the model that loads the state with the same arguments.
+
+        Examples
+        --------
+        >>> from l0np import SparseL0Linear
+        >>> X, y = [[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]], [1.0, 3.0, 4.0]
+        >>> model = SparseL0Linear(n_features=2, seed=0).fit(X, y, epochs=20)
+        >>> other = SparseL0Linear(n_features=2)
+        >>> other.load_state_dict(model.state_dict())
+        >>> bool((other.fit(X, y, epochs=5).weight == model.fit(X, y, epochs=5).weight).all())
+        True
         """
-        state = self._state
-        arrays = {name: np.array(array) for name, array in self._arrays(state).items()}
-        counters = {"epoch": state.epoch, "adam_step": state.adam_step, "seed": state.seed}
-        optional: dict[str, Any] = {}
-        if state.governor is not None:
-            optional["governor"] = np.array(astuple(state.governor))
-        if state.selection is not None:
-            optional["selection"] = state.selection.copy()
-        return arrays | counters | {"lambda_l0": state.lambda_l0} | optional
+        return state_dict_of(self._state, self._theta_name)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from a state that `state_dict` returned, on any backend. On an error the model stays as it was.
+        """Continue from a state that `state_dict` returned, on any backend.
 
         Raises
         ------
-        InputError
-            For missing or unknown entries, wrong shapes, values that are not finite or impossible.
+        InputError, InputTypeError
+            For missing or unknown keys, wrong shapes, values that are not finite or impossible; the model
+            stays as it was.
         """
-        if not isinstance(state_dict, Mapping):
-            raise validation.wrong_kind("state_dict", "a mapping as state_dict() returns it", state_dict)
-        template = self._arrays(self._state)
-        counters = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}
-        expected, given = {*template, *counters, "lambda_l0"}, set(state_dict)
-        missing, unknown = sorted(expected - given), sorted(map(str, given - expected - {"governor", "selection"}))
-        if missing or unknown:
-            raise InputError(f"state_dict does not fit this model: missing {missing}, unknown {unknown}")
-        arrays = {
-            name: validation.vector(name, state_dict[name], len(array), self.dtype, per="column")
-            for name, array in template.items()
-        }
-        self._check_theta(self._theta_name, arrays[self._theta_name])
-        for name, array in arrays.items():
-            if name.endswith("_second_moment"):
-                validation.check_elements(name, array, array < 0, "a second moment cannot be negative")
-        numbers = {
-            name: validation.whole_number(name, state_dict[name], at_least=0, at_most=most) for name, most in counters.items()
-        }
-        values = iter(arrays[name] for name in template)
-        self._state = State(
-            theta=Parameter(next(values), next(values), next(values)),
-            log_alpha=Parameter(next(values), next(values), next(values)),
-            intercept=None if self._state.intercept is None else Parameter(next(values), next(values), next(values)),
-            epoch=numbers["epoch"],
-            adam_step=numbers["adam_step"],
-            seed=numbers["seed"],
-            lambda_l0=validation.real_number("lambda_l0", state_dict["lambda_l0"]),
-            governor=_loaded_governor(state_dict),
-            selection=_loaded_selection(state_dict, self.n_features),
-        )
-
-    def _arrays(self, state: State) -> dict[str, NDArray[Any]]:
-        """Return the state's arrays by the names that state_dict gives them."""
-        parameters = {self._theta_name: state.theta, "log_alpha": state.log_alpha, "bias": state.intercept}
-        return {
-            name + ending: getattr(parameter, attribute)
-            for name, parameter in parameters.items()
-            if parameter is not None
-            for ending, attribute in (("", "value"), ("_first_moment", "first_moment"), ("_second_moment", "second_moment"))
-        }
+        self._state = state_from(state_dict, self._state, self._theta_name, self._link)
 
     def reset(self) -> None:
         """Return to the state after construction: same seed, same start, nothing trained."""
         self._state = self._start
-
-    def _check_theta(self, name: str, theta: NDArray[Any]) -> None:
-        """Refuse parameters whose weights are infinite."""
-        with np.errstate(over="ignore"):
-            weight = self._link.weight(theta)[0]
-        validation.check_elements(name, theta, ~np.isfinite(weight), f"the weight is infinite in {self.dtype}")
 
     def _start_log_alpha(self, init_keep_prob: Any, jitter_sd: float) -> NDArray[Any]:
         probability = validation.scalar_or_vector(
@@ -303,131 +211,146 @@ class GatedModel:
             log_alpha += jitter_sd * philox.normal(self.seed_, philox.LOG_ALPHA_JITTER, self.n_features)
         return np.asarray(log_alpha, self.dtype)
 
-    # --- training
-
-    def _settings(
-        self, *, lambda_l0: Any, n_active: Any, lambda_l2: Any, lr: Any, epochs: Any, verbose_freq: Any, callbacks: Any
-    ) -> FitSettings:
-        """Check what both models' `fit` takes, each argument by its own name; without n_active, no lambda_l0 means 0.01."""
-        if n_active is not None:
-            n_active = validation.whole_number("n_active", n_active, at_least=1, at_most=self.n_features)
-            if lambda_l0 is not None:
-                raise InputError("n_active finds its own lambda_l0: give one of them")
-            if not self.use_gates:
-                raise InputError("n_active needs gates to close: this model has use_gates=False")
-        elif lambda_l0 is None:
-            lambda_l0 = DEFAULT_LAMBDA_L0
-        epoch, epochs = self.epoch_, validation.whole_number("epochs", epochs, at_least=0)
-        return FitSettings(
-            lambda_l0=None if lambda_l0 is None else validation.real_number("lambda_l0", lambda_l0, at_least=0.0),
-            n_active=n_active,
-            lambda_l2=validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
-            learning_rate=validation.schedule("lr", lr, epoch, epochs),
-            gates=self._gate_schedule(epoch, epochs + 1),  # one more: the last step draws the gates of the epoch after it
-            epochs=epochs,
-            report_every=validation.whole_number("verbose_freq", verbose_freq, at_least=1),
-            callbacks=validation.callables("callbacks", callbacks),
-        )
-
-    def _checked_columns(self, name: str, M: Any) -> Any:
-        """Return M with a shape, after its columns were compared with those that the model was made for."""
-        if not hasattr(M, "shape"):
-            M = validation.numeric_array(name, M)
-        validation.check_columns(name, M.shape, self.n_features)
-        for argument in ("init_weights", "init_keep_prob"):
-            validation.check_order(argument, getattr(self, argument, None), name, M, axis="columns")
-        return M
-
-    def _column_matrix(self, name: str, M: Any) -> Any:
-        """Return a ColumnMatrix or, where M is on the model's device, what the backend has made of it there."""
-        M = self._checked_columns(name, M)
-        adopted = self._backend.adopt(name, M, self.dtype)
-        if adopted is not None:
-            return adopted
-        if is_on_a_device(M):
-            raise InputTypeError(f'{name} is on a CUDA device, the model is not: use device="cuda", or pass {name}.get()')
-        return ColumnMatrix.build(M, self.dtype, name=name)
-
-    def _host_matrix(self, name: str, M: Any) -> ColumnMatrix:
-        """Return a ColumnMatrix in main memory, where refits work, in float64 unless it is one already."""
-        M = self._checked_columns(name, M)
-        if is_on_a_device(M):
-            raise InputTypeError(f"refit works in main memory: pass {name}.get()")
-        return ColumnMatrix.of(M, name=name)
-
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state in which the first fit starts."""
         raise NotImplementedError
 
-    def _train(
-        self,
-        matrix: ColumnMatrix,
-        targets: Targets,
-        settings: FitSettings,
-    ) -> None:
-        """Train on from where the model stands and take over what comes out."""
-        if settings.epochs:
-            self._train_epochs(matrix, targets, settings)
-        if settings.n_active is not None:  # also where a callback has stopped the fit
-            self._state = self._select(self._state, settings.n_active)
+    # --- training
 
-    def _train_epochs(self, matrix: ColumnMatrix, targets: Targets, settings: FitSettings) -> None:
+    def train_on(
+        self,
+        matrix: Any,
+        targets: Targets,
+        settings: TrainingSettings,
+        *,
+        answer_like: Sequence[Any] = (),
+    ) -> Self:
+        """Train on what was checked before: the way into training that `fit` and all other functions take.
+
+        Parameters
+        ----------
+        matrix : ColumnMatrix of shape (Q, n_features)
+            The matrix, cast to the model's dtype where it has another; or what the model's backend has made
+            of a matrix on its device.
+        targets : Targets of length Q
+            The totals to be met, in calibration; in regression the observations, with weights 1 / Q.
+        settings : TrainingSettings
+            What is asked of the training.
+        answer_like : sequence of objects
+            Where one of these is a CuPy array and the model is on a CUDA device, its methods return CuPy
+            arrays from now on, else NumPy arrays.
+
+        Returns
+        -------
+        GatedModel
+            The model itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For arguments that do not fit the model or each other, `n_active` above `n_features` or without
+            gates, and schedules with impossible values, before any work; the model stays as it was.
+        DivergenceError
+            When numbers are no longer finite; the model is at its last finite report or, without one, as
+            before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from l0np import ColumnMatrix, SparseCalibrationWeights
+        >>> from l0np.models import TrainingSettings
+        >>> from l0np.targets import Targets
+        >>> M = ColumnMatrix.build(np.random.default_rng(0).uniform(size=(3, 50)))
+        >>> targets = Targets.build([25.0, 26.0, 24.0], 3, loss_type="relative")
+        >>> settings = TrainingSettings.checked(n_active=10, lr=0.1, epochs=300)
+        >>> model = SparseCalibrationWeights(n_features=50, seed=0).train_on(M, targets, settings)
+        >>> model.get_active_weights()["count"]
+        10
+        """
+        matrix = matrices.checked_for_training("matrix", matrix, self._backend, self.dtype)
+        validation.check_columns("matrix", matrix.shape, self.n_features)
+        _check_kinds(targets, settings)
+        if len(targets) != matrix.shape[0]:
+            raise InputError(f"there are {len(targets)} targets, and matrix has the shape {matrix.shape}")
+        settings.check_for(self.n_features, use_gates=self.use_gates)
+        epoch, n_epochs = self.epoch_, settings.epochs
+        learning_rate, gates = settings.learning_rate(epoch), None
+        if self.use_gates:  # for one epoch more: the last step draws the gates of the epoch after it
+            gates = self._gate_schedule.over(epoch, n_epochs + 1)
+        self._answers_on_device = self._backend.on_device and any(map(is_on_a_device, answer_like))
+        if n_epochs:
+            with self._backend.active():
+                problem = Problem(
+                    matrix=self._backend.matrix(matrix),
+                    n_rows=len(targets),
+                    loss=targets.loss(self._backend),
+                    link=self._link,
+                    gates=gates,
+                    lambda_l2=settings.lambda_l2,
+                    learning_rate=learning_rate,
+                )
+                self._train(problem, targets, settings)
+        if settings.n_active is not None:  # also where a callback has stopped the training
+            self._state = with_selection(self._state, self._gates(self._state), self._link, settings.n_active)
+        return self
+
+    def _train(self, problem: Problem, targets: Targets, settings: TrainingSettings) -> None:
+        """Train a copy of the state, which becomes the state at each report and at the end."""
+        backend = self._backend
+        state = self._state_to_train(targets, settings)
+        stop = state.epoch + settings.epochs
+
+        def report(data_loss: float) -> bool:
+            self._state = reported = state.map(backend.to_numpy)
+            progress = Progress(backend, problem, reported, data_loss, targets)
+            answers = [callback(progress) for callback in settings.callbacks]
+            stops = any(isinstance(answer, bool | np.bool_) and answer for answer in answers)
+            if self._state is not reported and not stops:
+                rule = "a callback may change it only where it stops the fit"
+                raise L0npError(f"the model's state was changed during fit: {rule}")
+            return stops
+
+        stopped = train(
+            backend,
+            problem,
+            state,
+            stop,
+            communicator=Serial(),
+            report_every=settings.verbose_freq,
+            report=report,
+            n_active=settings.n_active,
+        )
+        if not stopped:  # else the last report has set the state, which its callbacks may have replaced
+            self._state = state.map(backend.to_numpy)
+        self._statistics = statistics(backend, state)
+
+    def _state_to_train(self, targets: Targets, settings: TrainingSettings) -> State:
+        """Return a copy of the state on the backend, with the settings' multiplier and no selection."""
         state = self._state if self._state.epoch else self._first_state(targets.value)
         if settings.lambda_l0 is not None:
-            state = replace(state, lambda_l0=settings.lambda_l0, governor=None)
-        elif state.governor is None:  # the governor finds its own start at its first look
+            state = replace(state, lambda_l0=settings.lambda_l0, controller=None)
+        elif state.controller is None:  # at its first update the controller chooses where it starts
             state = replace(state, lambda_l0=0.0)
-        backend, stop = self._backend, state.epoch + settings.epochs
-        with backend.active():
-            problem = Problem(
-                matrix=backend.matrix(matrix),
-                target=targets.value,
-                loss=targets.loss(backend),
-                link=self._link,
-                gates=settings.gates,
-                lambda_l2=settings.lambda_l2,
-                learning_rate=settings.learning_rate,
-                targets=targets,
-            )
-            state = replace(state.map(backend.asarray), selection=None)  # while it trains, the gates rule
+        return replace(state.map(self._backend.asarray), selection=None)
 
-            def report(data_loss: float) -> bool:
-                self._state = reported = state.map(backend.to_numpy)
-                progress = Progress(backend, problem, reported, data_loss)
-                answers = [callback(progress) for callback in settings.callbacks]
-                stops = any(isinstance(answer, bool | np.bool_) and answer for answer in answers)
-                if self._state is not reported and not stops:
-                    raise L0npError("the model's state was changed during fit: a callback may change it where it stops the fit")
-                return stops
+    def _trainable(self, name: str, M: Any) -> Any:
+        """Return the form of a matrix that `train_on` takes."""
+        return matrices.for_training(name, self._with_columns(name, M), self._backend, self.dtype)
 
-            every = settings.report_every
-            if not train(
-                backend,
-                problem,
-                state,
-                stop,
-                communicator=Serial(),
-                report_every=every,
-                report=report,
-                n_active=settings.n_active,
-            ):
-                self._state = state.map(backend.to_numpy)  # else the report has done so, and its callbacks have the last word
-            self._statistics = statistics(backend, state)
+    def _refittable(self, name: str, M: Any) -> ColumnMatrix:
+        """Return the form of a matrix that refits take."""
+        return matrices.for_refit(name, self._with_columns(name, M))
+
+    def _with_columns(self, name: str, M: Any) -> Any:
+        per_column = {of: getattr(self, of, None) for of in ("init_weights", "init_keep_prob")}
+        return matrices.with_columns(name, M, self.n_features, per_column)
 
 
-def _loaded_governor(state_dict: Mapping[str, Any]) -> GovernorMemory | None:
-    if "governor" not in state_dict:
-        return None
-    values = validation.vector("governor", state_dict["governor"], 3, np.dtype(np.float64), per="memory of the governor")
-    return GovernorMemory(*values.tolist())
-
-
-def _loaded_selection(state_dict: Mapping[str, Any], n_features: int) -> NDArray[np.bool_] | None:
-    if "selection" not in state_dict:
-        return None
-    values = validation.vector("selection", state_dict["selection"], n_features, np.dtype(np.float64), per="column")
-    validation.check_elements("selection", values, (values != 0) & (values != 1), "a column is selected (1) or not (0)")
-    return values.astype(np.bool_)
+def _check_kinds(targets: Any, settings: Any) -> None:
+    """Refuse what `Targets.build` and `TrainingSettings.checked` have not made."""
+    for name, value, kind in (("targets", targets, Targets), ("settings", settings, TrainingSettings)):
+        if not isinstance(value, kind):
+            raise validation.wrong_kind(name, f"of the class {kind.__name__}", value)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Eight trajectories of the original PyTorch implementation, fed with the same noise, through the public classes."""
+"""Eight trajectories of the original PyTorch implementation, with the same noise, by the public classes."""
 
 import json
 from pathlib import Path
@@ -23,14 +23,18 @@ def test_trajectory(case, device, dtype):
     fit = dict(case["fit"])
     if "group_multipliers" in fit:
         fit["group_multipliers"] = {int(group): number for group, number in fit["group_multipliers"].items()}
-    kind = {"SparseCalibrationWeights": SparseCalibrationWeights, "SparseL0Linear": SparseL0Linear}[case["model"]]
+    kind = {"SparseCalibrationWeights": SparseCalibrationWeights, "SparseL0Linear": SparseL0Linear}[
+        case["model"]
+    ]
     model = kind(M.shape[1], seed=case["seed"], device=device, dtype=dtype, **case["constructor"])
     model.fit(M, np.array(case["y"]), epochs=case["epochs"], **fit)
 
     expected, absolute = case["expected"], 1e-3 if case["name"] == "mostly_closed" else 1e-4
     for name in ("log_weight", "log_alpha", "weight", "bias"):
         if expected.get(name) is not None:
-            np.testing.assert_allclose(getattr(model, name), expected[name], rtol=0, atol=absolute, err_msg=name)
+            np.testing.assert_allclose(
+                getattr(model, name), expected[name], rtol=0, atol=absolute, err_msg=name
+            )
     np.testing.assert_allclose(model.predict(M), expected["prediction"], rtol=1e-3)
     if case["name"] != "no_gates":
         assert model.get_l0_penalty() == pytest.approx(expected["l0_penalty"], rel=1e-3)

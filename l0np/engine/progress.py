@@ -1,0 +1,78 @@
+"""`TrainingProgress`: where a training stands at a report."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.engine.backend import Backend
+from l0np.engine.state import Problem, State, test_time_weights
+from l0np.maths import l0_penalty, l2_penalty
+
+
+class TrainingProgress:
+    """Where a training stands at a report. Each value is computed when it is first read.
+
+    Parameters
+    ----------
+    backend : Backend
+        The backend that trains.
+    problem : Problem
+        What is minimised.
+    state : State
+        The state to report, in NumPy arrays.
+    data_loss : float
+        Its loss of the data.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs trained so far, over all fits of the model.
+    data_loss : float
+        Loss of the data with the gates just drawn for the next epoch, without penalties.
+    """
+
+    def __init__(self, backend: Backend, problem: Problem, state: State, data_loss: float) -> None:
+        self.epoch = state.epoch
+        self.data_loss = data_loss
+        self._backend, self._problem, self._state = backend, problem, state
+        self._gates = problem.gates(state.epoch) if problem.gates else None
+
+    def __repr__(self) -> str:
+        """Show epoch, loss and active count."""
+        name = type(self).__name__
+        return f"{name}(epoch={self.epoch}, loss={self.loss:.6g}, active_count={self.active_count})"
+
+    @cached_property
+    def l0_penalty(self) -> float:
+        """Expected number of open gates; 0 without gates."""
+        return float(l0_penalty(self._state.log_alpha.value, self._gates)[0]) if self._gates else 0.0
+
+    @cached_property
+    def loss(self) -> float:
+        """The objective: data loss and penalties."""
+        state, lambda_l2 = self._state, self._problem.lambda_l2
+        l0 = state.lambda_l0 * self.l0_penalty if state.lambda_l0 else 0.0
+        l2 = lambda_l2 * float(l2_penalty(state.theta.value, self._problem.link)[0]) if lambda_l2 else 0.0
+        return self.data_loss + l0 + l2
+
+    @cached_property
+    def weights(self) -> NDArray[Any]:
+        """Test-time weights, shape (n_columns,)."""
+        theta, log_alpha = self._state.theta.value, self._state.log_alpha.value
+        return np.asarray(test_time_weights(theta, log_alpha, self._problem.link, self._gates))
+
+    @cached_property
+    def active_count(self) -> int:
+        """Number of weights that are not 0."""
+        return int(np.count_nonzero(self.weights))
+
+    @cached_property
+    def estimates(self) -> NDArray[np.float64]:
+        """What the test-time weights predict for each row, shape (n_rows,)."""
+        backend, intercept = self._backend, self._state.intercept
+        with backend.active():
+            product = backend.matvec(self._problem.matrix, backend.asarray(self.weights))
+            estimates = backend.to_numpy(product)
+        return estimates if intercept is None else estimates + intercept.value

@@ -1,0 +1,111 @@
+"""The gates of each epoch: the constants of the Hard Concrete distribution; beta may be a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from l0np.inputs import validation
+from l0np.maths import HardConcrete
+
+# Beyond these bounds the constants leave the range of float32; nobody uses them
+SMALLEST_BETA, LARGEST_BETA = 1e-6, 1e6
+SMALLEST_GAMMA, LARGEST_GAMMA = -1e6, -1e-30
+LARGEST_ZETA = 1e6
+
+
+@dataclass(frozen=True)
+class GateSchedule:
+    """The constants of a model's gates, checked when the record is made; see `HardConcrete`.
+
+    The values of a beta that is a schedule are checked when the gates of their epochs are asked for.
+    """
+
+    beta: float | Callable[[int], float]
+    gamma: float
+    zeta: float
+    test_time_temperature: bool
+
+    def __post_init__(self) -> None:
+        """Check the constants."""
+        real_number, gamma = validation.real_number, {"at_least": SMALLEST_GAMMA, "at_most": LARGEST_GAMMA}
+        checked = {
+            "beta": self.beta if callable(self.beta) else self._betas(0, 1)(0),
+            "gamma": real_number("gamma", self.gamma, below=0.0, **gamma),
+            "zeta": real_number("zeta", self.zeta, above=1.0, at_most=LARGEST_ZETA),
+            "test_time_temperature": validation.flag("test_time_temperature", self.test_time_temperature),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def at(self, epoch: int) -> HardConcrete:
+        """Return the gates of one epoch."""
+        return self.over(epoch, 1)(epoch)
+
+    def over(self, first_epoch: int, n_epochs: int) -> Callable[[int], HardConcrete]:
+        """Return the gates by epoch, for some epochs on; a beta that is a schedule is checked at each."""
+        others = self.gamma, self.zeta, self.test_time_temperature
+        if callable(self.beta):
+            beta = self._betas(first_epoch, n_epochs)
+            return lambda epoch: HardConcrete(beta(epoch), *others)
+        constant = HardConcrete(self.beta, *others)
+        return lambda epoch: constant
+
+    def _betas(self, first_epoch: int, n_epochs: int) -> Callable[[int], float]:
+        return validation.schedule(
+            "beta", self.beta, first_epoch, n_epochs, at_least=SMALLEST_BETA, at_most=LARGEST_BETA
+        )
+
+
+class GateConstants:
+    """The constants of a model's gates as attributes of the model, checked where they are assigned."""
+
+    _gate_schedule: GateSchedule
+
+    @property
+    def epoch_(self) -> int:
+        """Epochs trained so far, over all fits."""
+        raise NotImplementedError
+
+    @property
+    def beta(self) -> float | Callable[[int], float]:
+        """Temperature of the gates, above 0, or a schedule ``epoch -> beta``."""
+        return self._gate_schedule.beta
+
+    @beta.setter
+    def beta(self, beta: float | Callable[[int], float]) -> None:
+        self._set_gate_constant(beta=beta)
+
+    @property
+    def gamma(self) -> float:
+        """Lower end of the interval to which gates are stretched before they are clipped; below 0."""
+        return self._gate_schedule.gamma
+
+    @gamma.setter
+    def gamma(self, gamma: float) -> None:
+        self._set_gate_constant(gamma=gamma)
+
+    @property
+    def zeta(self) -> float:
+        """Upper end of that interval; above 1."""
+        return self._gate_schedule.zeta
+
+    @zeta.setter
+    def zeta(self, zeta: float) -> None:
+        self._set_gate_constant(zeta=zeta)
+
+    @property
+    def test_time_temperature(self) -> bool:
+        """Whether test-time gates divide log_alpha by beta."""
+        return self._gate_schedule.test_time_temperature
+
+    @test_time_temperature.setter
+    def test_time_temperature(self, test_time_temperature: bool) -> None:
+        self._set_gate_constant(test_time_temperature=test_time_temperature)
+
+    def _set_gate_constant(self, **constant: Any) -> None:
+        """Take over one constant, after the gates of the present epoch were made with it."""
+        schedule = replace(self._gate_schedule, **constant)
+        schedule.at(self.epoch_)
+        self._gate_schedule = schedule

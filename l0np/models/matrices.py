@@ -1,0 +1,54 @@
+"""The matrices that a model is given, brought into the forms that it trains, predicts and refits with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from l0np.engine import Backend
+from l0np.errors import InputTypeError
+from l0np.inputs import is_on_a_device, validation
+from l0np.matrix import ColumnMatrix
+
+
+def with_columns(name: str, M: Any, n_features: int, per_column: Mapping[str, Any]) -> Any:
+    """Return M, with a shape, if its columns are those of a model of `n_features`.
+
+    Arguments of the model that have one value for each column, `per_column` by name, must have their order.
+    """
+    if not hasattr(M, "shape"):
+        M = validation.numeric_array(name, M)
+    validation.check_columns(name, M.shape, n_features)
+    for argument, values in per_column.items():
+        validation.check_order(argument, values, name, M, axis="columns")
+    return M
+
+
+def for_training(name: str, M: Any, backend: Backend, dtype: np.dtype[Any]) -> Any:
+    """Return a ColumnMatrix or, where M is on the backend's device, what the backend has made of it there."""
+    adopted = backend.adopt(name, M, dtype)
+    if adopted is not None:
+        return adopted
+    if is_on_a_device(M):
+        rule = f'use device="cuda", or pass {name}.get()'
+        raise InputTypeError(f"{name} is on a CUDA device, the model is not: {rule}")
+    return ColumnMatrix.build(M, dtype, name=name)
+
+
+def checked_for_training(name: str, matrix: Any, backend: Backend, dtype: np.dtype[Any]) -> Any:
+    """Return a matrix that was made by `for_training`, or a ColumnMatrix of any dtype in this one."""
+    if isinstance(matrix, ColumnMatrix):
+        return ColumnMatrix.build(matrix, dtype, name=name)
+    is_raw = is_on_a_device(matrix) or hasattr(matrix, "__array__") or hasattr(matrix, "tocsc")
+    if is_raw or not backend.on_device or not hasattr(matrix, "shape"):
+        raise validation.wrong_kind(name, "a ColumnMatrix, or what the model's backend has adopted", matrix)
+    return matrix
+
+
+def for_refit(name: str, M: Any) -> ColumnMatrix:
+    """Return a ColumnMatrix in main memory, where refits work, in float64 unless it is one already."""
+    if is_on_a_device(M):
+        raise InputTypeError(f"refit works in main memory: pass {name}.get()")
+    return ColumnMatrix.of(M, name=name)

@@ -1,0 +1,136 @@
+"""`TrainingSettings`: what is asked of one training, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from l0np.callbacks import Progress
+from l0np.errors import InputError
+from l0np.inputs import validation
+
+DEFAULT_LAMBDA_L0 = 0.01
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What is asked of one training, whatever the model and its epoch; made by `TrainingSettings.checked`.
+
+    Attributes
+    ----------
+    lambda_l0 : float or None
+        L0 multiplier; None where a controller finds it for `n_active`.
+    n_active : int or None
+        Number of columns to select.
+    lambda_l2 : float
+        L2 penalty on the ungated weights.
+    lr : float or callable
+        Learning rate of Adam, or a schedule ``epoch -> lr``; `GatedModel.train_on` checks its values.
+    epochs : int
+        Epochs to train.
+    verbose_freq : int
+        Epochs between reports.
+    callbacks : tuple of callables
+        What is called at each report.
+    """
+
+    lambda_l0: float | None
+    n_active: int | None
+    lambda_l2: float
+    lr: float | Callable[[int], float]
+    epochs: int
+    verbose_freq: int
+    callbacks: tuple[Callable[[Progress], bool | None], ...]
+
+    @classmethod
+    def checked(
+        cls,
+        *,
+        lambda_l0: float | None = None,
+        n_active: int | None = None,
+        lambda_l2: float = 0.0,
+        lr: float | Callable[[int], float] = 0.01,
+        epochs: int = 1000,
+        verbose_freq: int = 100,
+        callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+    ) -> Self:
+        """Check each argument, which errors call by its own name.
+
+        Parameters
+        ----------
+        lambda_l0 : float, optional
+            L0 multiplier, 0 or more; None means 0.01 unless `n_active` is given.
+        n_active : int, optional
+            Number of columns to select, 1 or more, instead of `lambda_l0`.
+        lambda_l2 : float
+            L2 penalty, 0 or more.
+        lr : float or callable
+            Learning rate, above 0, or a schedule.
+        epochs : int
+            Epochs to train, 0 or more.
+        verbose_freq : int
+            Epochs between reports, 1 or more.
+        callbacks : sequence of callables
+            What is called at each report; see `l0np.callbacks`.
+
+        Returns
+        -------
+        TrainingSettings
+            The settings, numbers as int and float.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For a value out of its bounds, an object of the wrong kind, or both `lambda_l0` and `n_active`.
+
+        Examples
+        --------
+        >>> from l0np.models import TrainingSettings
+        >>> settings = TrainingSettings.checked(n_active=20, lr=0.1)
+        >>> settings.epochs, settings.lambda_l0
+        (1000, None)
+        >>> TrainingSettings.checked().lambda_l0
+        0.01
+        """
+        if n_active is not None:
+            n_active = validation.integer("n_active", n_active, at_least=1)
+            if lambda_l0 is not None:
+                raise InputError("n_active finds its own lambda_l0: give one of them")
+        elif lambda_l0 is None:
+            lambda_l0 = DEFAULT_LAMBDA_L0
+        epochs = validation.integer("epochs", epochs, at_least=0)
+        return cls(
+            lambda_l0=None
+            if lambda_l0 is None
+            else validation.real_number("lambda_l0", lambda_l0, at_least=0.0),
+            n_active=n_active,
+            lambda_l2=validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
+            lr=lr if callable(lr) else validation.real_number("lr", lr, above=0.0),
+            epochs=epochs,
+            verbose_freq=validation.integer("verbose_freq", verbose_freq, at_least=1),
+            callbacks=validation.callables("callbacks", callbacks),
+        )
+
+    def check_for(self, n_features: int, *, use_gates: bool) -> None:
+        """Refuse to select more columns than a model has, or any where it has no gates.
+
+        Raises
+        ------
+        InputError
+            Where `n_active` is more than `n_features`, or given without gates.
+        """
+        if self.n_active is not None:
+            validation.integer("n_active", self.n_active, at_least=1, at_most=n_features)
+            if not use_gates:
+                raise InputError("n_active needs gates to close: this model has use_gates=False")
+
+    def learning_rate(self, first_epoch: int) -> Callable[[int], float]:
+        """Return ``epoch -> lr`` for the epochs to train; a schedule is checked at each of them.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For a value of the schedule that is not a positive number.
+        """
+        return validation.schedule("lr", self.lr, first_epoch, self.epochs)

@@ -1,6 +1,7 @@
-"""What is wrong with targets before a run, and what weights are worth after it.
+"""What is wrong with targets before a run, and how good the weights are after it.
 
-`check_targets` looks for targets that cannot be met, or not together; `diagnose` sums up errors and weights.
+`check_targets` looks for targets that cannot be met, or not together; `diagnose` summarises errors and
+weights.
 """
 
 from l0np.diagnostics.findings import TargetChecks

@@ -1,4 +1,4 @@
-"""Can targets be met by weights within bounds? Row by row in closed form, all together by linear programming."""
+"""Can weights within bounds meet the targets? One by one in closed form, together by linear programming."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from l0np.matrix import ColumnMatrix, entry_blocks
 from l0np.targets import metrics
 
-PRICED = 1e-7  # shadow price from which a target counts as standing in the way
+PRICED = 1e-7  # shadow price from which on a target conflicts with those that are missed
 
 
 def row_ranges(
     matrix: ColumnMatrix, lower: NDArray[np.float64], upper: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the least and the largest total that each row reaches with ``lower <= w <= upper``; upper may be infinite.
+    """Return the least and the largest total of each row for ``lower <= w <= upper``; upper may be infinite.
 
     Examples
     --------
@@ -37,12 +37,13 @@ def row_ranges(
 
 @dataclass(frozen=True, eq=False)
 class Feasibility:
-    """What linear programming found.
+    """The result of the linear programme.
 
     Attributes
     ----------
     violated : array of row indices
-        The targets that are missed where the sum of all relative misses is smallest; empty where all can be met.
+        The targets that are missed where the sum of all relative misses is smallest; empty where all can be
+        met.
     misses : array of float64
         By how much, relative to the scale, beyond the tolerance; estimate less target.
     opposed : array of row indices
@@ -63,17 +64,19 @@ def feasibility(
     upper: NDArray[np.float64],
     seconds: float,
 ) -> Feasibility | str:
-    """Minimise the sum of ``|M w - y|`` beyond the tolerance, over the scale, within bounds; or say why that did not work.
+    """Minimise the sum of scaled ``|M w - y|`` beyond tolerances, within bounds; or return why that failed.
 
-    Variables are the weights, an excess and a shortfall of each target, and an error within the tolerance where there is one:
-    ``M w - excess + shortfall + error = y``. Solved by HiGHS (Huangfu and Hall 2018), given up after so many `seconds`.
+    The variables are the weights, an excess and a shortfall of each target, and an error within the tolerance
+    where there is one: ``M w - excess + shortfall + error = y``. Solved by HiGHS (Huangfu and Hall 2018),
+    which is stopped after `seconds`.
 
     Examples
     --------
     >>> import numpy as np
     >>> from scipy import sparse
-    >>> rows, none, one = sparse.csr_array(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])), np.zeros(3), np.ones(3)
-    >>> found = feasibility(rows, np.array([2.0, 3.0, 7.0]), none, one, none[:2], np.full(2, np.inf), seconds=10.0)
+    >>> rows = sparse.csr_array(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+    >>> target, none, one = np.array([2.0, 3.0, 7.0]), np.zeros(3), np.ones(3)
+    >>> found = feasibility(rows, target, none, one, none[:2], np.full(2, np.inf), seconds=10.0)
     >>> len(found.violated), float(abs(found.misses).sum().round(6)), len(found.opposed)
     (1, 2.0, 2)
     """
@@ -94,8 +97,12 @@ def feasibility(
     }
     solved: Any = optimize.linprog(**problem, method="highs", options={"time_limit": seconds})
     if solved.status != 0:
-        return f"not solved in {seconds:g} s" if solved.status == 1 else f"the solver gave up: {solved.message}"
+        return (
+            f"not solved in {seconds:g} s" if solved.status == 1 else f"the solver gave up: {solved.message}"
+        )
     miss = solved.x[n_columns : n_columns + n_rows] - solved.x[n_columns + n_rows : n_columns + 2 * n_rows]
     violated = np.abs(miss) > metrics.MET  # what the solver leaves is a thousandth of it
     priced = np.abs(solved.eqlin.marginals) > PRICED
-    return Feasibility(np.flatnonzero(violated), miss[violated], np.flatnonzero(priced & ~violated & bool(violated.any())))
+    return Feasibility(
+        np.flatnonzero(violated), miss[violated], np.flatnonzero(priced & ~violated & bool(violated.any()))
+    )

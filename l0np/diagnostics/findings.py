@@ -1,4 +1,4 @@
-"""`TargetChecks`: what was found wrong with targets, and how it is told."""
+"""`TargetChecks`: what was found wrong with targets, and how it is printed."""
 
 from __future__ import annotations
 
@@ -23,42 +23,44 @@ def _none() -> Rows:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TargetChecks:
-    """What `check_targets` found. Targets are given by their row in M; `name` says what they are called.
+    """What `check_targets` found. Targets are given by their row in M; `name` returns the name of a row.
 
     Attributes
     ----------
     unreachable : array of rows
-        Targets that no weights within the bounds can meet, each taken by itself: no record has a part in it, or all have parts
-        of the wrong sign, or the bounds are too narrow.
+        Targets that no weights within the bounds can meet, even alone: no record contributes to them, or all
+        contributions have the wrong sign, or the bounds are too narrow.
     at_bound : array of rows
-        Targets that are met only if each of their records has its least (or its largest) weight, such as a target of 0 of
-        something that records have: every one of these must be dropped.
+        Targets that are met only if each of their records has its least (or its largest) weight, such as a
+        target of 0 to which records contribute: all of these would have to be dropped.
     contradictory : tuple of arrays of rows
-        Groups of rows that are multiples of one another and whose targets are not the same multiples.
+        Groups of rows that are multiples of one another while their targets are not the same multiples.
     redundant : tuple of arrays of rows
         Such groups whose targets agree: one of them would do.
     outliers : array of rows
-        Targets whose ratio to the total by base weights is unlike that of their group: at least twice or half the median, and
-        3.5 robust standard deviations from it on the logarithmic scale.
+        Targets whose ratio to the total under the base weights differs from that of their group: at least
+        twice or half the median, and 3.5 robust standard deviations from it on the logarithmic scale.
     outlier_factors : array of float64
         Ratio of each outlier, divided by the median ratio of its group; negative for the wrong sign.
     unused_records : array of columns
-        Records that have a part in no target.
+        Records that contribute to no target.
     rank : int or None
         Numerical rank of the fitted rows of M; None where the check was skipped.
     dependent : array of rows
-        Rows that are sums of multiples of other rows: without them the rank is the same. Which of several rows that depend on
-        each other are in this list is a choice of the decomposition.
+        Rows that are sums of multiples of other rows: without them the rank is the same. Which ones of
+        several rows that depend on each other are listed is decided by the decomposition.
     inconsistent : tuple of arrays of rows
-        For each dependent row whose target is not what the targets of those others add up to: itself, then the others.
+        For each dependent row whose target is not the same sum of the targets of the other rows: itself, then
+        those rows.
     infeasible : array of rows
-        The targets that are missed where the sum of all relative misses is as small as can be; empty where all can be met.
+        The targets that are missed where the sum of all relative misses is as small as possible; empty where
+        all can be met.
     misses : array of float64
         Their misses beyond the tolerance, relative to the scale.
     opposed : array of rows
-        Targets that are met there, but only at the expense of those.
+        Targets that are met there, but only at the expense of those that are missed.
     rank_skipped, linear_programme_skipped : str
-        Why rank and dependence, and whether all can be met together, were not looked at; empty where they were.
+        Why rank and dependence, and whether all can be met together, were not checked; empty where they were.
     """
 
     targets: Targets
@@ -94,16 +96,22 @@ class TargetChecks:
         return str(self)
 
     def __str__(self) -> str:
-        """Say what was found, a line for each check that found something."""
+        """Return what was found, a line for each check that found something."""
         verdict = "nothing keeps them from being met together" if self.ok else "they cannot all be met"
         fitted = int(self.targets.fitted.sum())
-        return "\n".join([f"{counted(fitted, 'target')}, {counted(self.n_records, 'record')}: {verdict}", *self._lines()])
+        return "\n".join(
+            [f"{counted(fitted, 'target')}, {counted(self.n_records, 'record')}: {verdict}", *self._lines()]
+        )
 
     def _lines(self) -> Iterator[str]:
-        reasons = [f"{self.name(i)} ({why})" for i, why in zip(self.unreachable, self.unreachable_why, strict=True)]
+        reasons = [
+            f"{self.name(i)} ({why})" for i, why in zip(self.unreachable, self.unreachable_why, strict=True)
+        ]
         yield from _line("unreachable", reasons)
         yield from _line("contradictory", [" ~ ".join(self._names(rows)) for rows in self.contradictory])
-        sums = [f"{self.name(rows[0])} against {', '.join(self._names(rows[1:]))}" for rows in self.inconsistent]
+        sums = [
+            f"{self.name(rows[0])} against {', '.join(self._names(rows[1:]))}" for rows in self.inconsistent
+        ]
         yield from _line("inconsistent sums", sums, separator="; ")
         order = np.argsort(-np.abs(self.misses), kind="stable")
         missed = [f"{self.name(self.infeasible[i])} (missed by {self.misses[i]:+.3g})" for i in order]
@@ -112,7 +120,8 @@ class TargetChecks:
         yield from _line("only at a bound", self._all(self.at_bound))
         order = np.argsort(-np.abs(np.log(np.abs(self.outlier_factors))), kind="stable")
         yield from _line(
-            "outliers in size", [f"{self.name(self.outliers[i])} (x {self.outlier_factors[i]:.3g})" for i in order]
+            "outliers in size",
+            [f"{self.name(self.outliers[i])} (x {self.outlier_factors[i]:.3g})" for i in order],
         )
         yield from _line("redundant", [" ~ ".join(self._names(rows)) for rows in self.redundant])
         if self.rank is not None:

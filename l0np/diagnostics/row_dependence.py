@@ -11,17 +11,21 @@ from numpy.typing import NDArray
 from l0np.matrix import ColumnMatrix, entry_blocks
 
 PROBES = 3  # random sums of each row; rows that agree in all of them are multiples of one another
-SAME = 1e-10  # difference of two random sums, relative to the row's size, that is rounding
-SKETCH_ENTRIES = 4  # random places to which each column is added, where a matrix is made narrower
-SKETCH_MARGIN = 50  # places more than rows, which keep the sketch well-conditioned
-RANK_TOLERANCE = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-5}  # of the largest pivot, rows being of length 1
+SAME = 1e-10  # difference of two random sums, relative to the row's size, that is due to rounding
+SKETCH_ENTRIES = 4  # random sums to which each column is added, where a matrix is made narrower
+SKETCH_MARGIN = 50  # more sums than rows, which keep the sketch well-conditioned
+RANK_TOLERANCE = {
+    np.dtype(np.float64): 1e-8,
+    np.dtype(np.float32): 1e-5,
+}  # of the largest pivot, rows being of length 1
 
 
 def proportional_rows(matrix: ColumnMatrix) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Return the groups of two or more rows that are multiples of one another: their indices and their factors.
+    """Return the groups of rows that are multiples of one another: their indices and their factors.
 
-    Rows are compared by their number of entries and by three random sums, to ten digits, so that the cost is one pass over the
-    entries and a sort. Empty rows belong to no group. A factor is the row's sum of absolute values, with a sign.
+    Rows are compared by their number of entries and by three random sums, to ten digits, so that the cost is
+    one pass over the entries and a sort. Empty rows belong to no group. A factor is the row's sum of absolute
+    values, with a sign.
 
     Examples
     --------
@@ -70,17 +74,19 @@ class Dependence:
 
 
 def row_dependence(rows: Any, dtype: np.dtype[Any]) -> Dependence:
-    """Return rank and dependence of the rows of a csr array, none of them empty, by a QR decomposition with pivoting.
+    """Return rank and dependence of the rows of a csr array, none of them empty, by QR with pivoting.
 
-    A wide matrix is first made narrow by adding each column, with random factors, to a few of Q + 50 places (a sparse
-    embedding: Clarkson and Woodruff 2013, arXiv:1207.6365; Nelson and Nguyen 2013, arXiv:1211.1002), which keeps rank and
-    linear relations. `dtype` is that in which the entries were stored, and decides how small is zero.
+    A wide matrix is first made narrow by adding each column, with random factors, to a few of Q + 50 sums (a
+    sparse embedding: Clarkson and Woodruff 2013, arXiv:1207.6365; Nelson and Nguyen 2013, arXiv:1211.1002),
+    which keeps rank and linear relations. `dtype` is that in which the entries were stored, and decides how
+    small is zero.
 
     Examples
     --------
     >>> import numpy as np
     >>> from scipy import sparse
-    >>> found = row_dependence(sparse.csr_array(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 2.0]])), np.dtype(np.float64))
+    >>> rows = sparse.csr_array(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 2.0]]))
+    >>> found = row_dependence(rows, np.dtype(np.float64))
     >>> found.rank, found.dependent.size
     (2, 1)
     """
@@ -93,7 +99,9 @@ def row_dependence(rows: Any, dtype: np.dtype[Any]) -> Dependence:
     rank = int((pivots > RANK_TOLERANCE[dtype] * pivots[0]).sum())
     independent, dependent = order[:rank], order[rank:]
     coefficients = linalg.solve_triangular(upper[:rank, :rank], upper[:rank, rank:], check_finite=False)
-    return Dependence(rank, independent, dependent, coefficients * lengths[dependent] / lengths[independent][:, None])
+    return Dependence(
+        rank, independent, dependent, coefficients * lengths[dependent] / lengths[independent][:, None]
+    )
 
 
 def _narrow(rows: Any) -> NDArray[np.float64]:
@@ -105,7 +113,7 @@ def _narrow(rows: Any) -> NDArray[np.float64]:
     if n_columns <= width:
         return np.asarray(rows.toarray(), dtype=np.float64)
     rng = np.random.default_rng(0)
-    places = rng.integers(width, size=n_columns * SKETCH_ENTRIES)
-    indptr = np.arange(0, len(places) + 1, SKETCH_ENTRIES)
-    sketch = sparse.csr_array((rng.normal(size=len(places)), places, indptr), shape=(n_columns, width))
+    sums = rng.integers(width, size=n_columns * SKETCH_ENTRIES)
+    indptr = np.arange(0, len(sums) + 1, SKETCH_ENTRIES)
+    sketch = sparse.csr_array((rng.normal(size=len(sums)), sums, indptr), shape=(n_columns, width))
     return np.asarray((rows @ sketch).toarray(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How well weights meet their targets, and at what price: a summary of errors and weights."""
+"""`diagnose`: how well weights meet their targets, and how uneven they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from l0np.matrix import weighted_totals
 from l0np.targets import TargetOptions, Targets, TargetTable, check_options, metrics
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-WITHIN = (0.05, 0.10, 0.25)  # relative errors for which the share of targets is told
+WITHIN = (0.05, 0.10, 0.25)  # relative errors for which the fraction of targets is reported
 WORST = 3  # targets that a summary names
 
 
@@ -30,9 +30,9 @@ class Errors:
     mean, median, worst : float
         Of the absolute relative errors; NaN for no targets.
     within : tuple of float
-        Share of targets with an error of up to 5, 10 and 25 % (`WITHIN`).
+        Fraction of targets with an error of up to 5, 10 and 25 % (`WITHIN`).
     met : float
-        Share of targets within their tolerance.
+        Fraction of targets within their tolerance.
     worst_names : tuple of str
         The targets with the largest errors, the worst first.
     """
@@ -64,7 +64,7 @@ class Errors:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diagnostics:
-    """What weights are worth: how many, how even, how far from their base weights, and how well the targets are met.
+    """How good weights are: how many, how even, how far from base weights, and how well the targets are met.
 
     Attributes
     ----------
@@ -77,14 +77,14 @@ class Diagnostics:
     design_effect : float
         ``n_active / effective_sample_size = 1 + cv^2`` of the active weights (Kish 1965).
     top_share : float
-        Share of the total weight that the largest 1 % of the active weights hold (at least one weight).
+        Fraction of the total weight that the largest 1 % of the active weights hold (at least one weight).
     ratio_quantiles : tuple of float, or None
-        Quantiles 0, .01, .05, .25, .5, .75, .95, .99 and 1 (`QUANTILES`) of weight / base weight (the g-weight) over the active
-        records; None without base weights.
+        Quantiles 0, .01, .05, .25, .5, .75, .95, .99 and 1 (`QUANTILES`) of weight / base weight (the
+        g-weight) over the active records; None without base weights.
     fitted : Errors
         Of the targets that were to be met.
     held_out, unweighted : Errors or None
-        Of those that were only scored: excluded, or of weight 0.
+        Of the targets that were only scored: excluded, or of weight 0.
     by_group : dict from label to Errors
         Of the targets that were to be met in each group; empty without groups.
     aggregates : Errors or None
@@ -118,14 +118,17 @@ class Diagnostics:
         weights: NDArray[np.float64],
         base_weights: NDArray[np.float64] | None = None,
     ) -> Diagnostics:
-        """Return the diagnostics of checked targets, their estimates, all weights and, where known, all base weights."""
+        """Return the diagnostics of targets, their estimates, all weights and, if known, base weights."""
         table, active = TargetTable.of(targets, estimate), weights != 0
         asked, idle = table.asked, table.fitted & ~table.asked
         ratios = None
         if base_weights is not None and active.any():
             ratios = tuple(np.quantile(weights[active] / base_weights[active], QUANTILES).tolist())
         labels = [] if table.group is None else np.unique(table.group[asked]).tolist()
-        totals = [TargetTable.of(a.totals, weighted_totals(a.matrix, estimate), a.weight) for a in targets.aggregates]
+        totals = [
+            TargetTable.of(a.totals, weighted_totals(a.matrix, estimate), a.weight)
+            for a in targets.aggregates
+        ]
         all_totals = _joined(totals) if totals else None
         return cls(
             n_records=len(weights),
@@ -158,20 +161,23 @@ class Diagnostics:
         return str(self)
 
     def __str__(self) -> str:
-        """Say it all in a few aligned lines."""
+        """Return a few aligned lines."""
         return "\n".join([*self._weight_lines(), "", *self._error_lines()])
 
     def _weight_lines(self) -> Iterator[str]:
         size = self.effective_sample_size
-        share = size / self.n_active if self.n_active else np.nan
+        fraction = size / self.n_active if self.n_active else np.nan
         yield f"{'records':<26}{self.n_active:>12,} of {self.n_records:,}"
         yield f"{'total weight':<26}{number(self.total_weight):>12}"
-        yield f"{'effective sample size':<26}{size:>12,.1f} ({percent(share)} of the records; Kish)"
+        yield f"{'effective sample size':<26}{size:>12,.1f} ({percent(fraction)} of the records; Kish)"
         yield f"{'design effect':<26}{number(self.design_effect):>12}"
         yield f"{'largest 1% of records':<26}{percent(self.top_share):>12} of the total weight"
         if self.ratio_quantiles is not None:
             names = ["min", *(f"{q:.0%}" for q in QUANTILES[1:-1]), "max"]
-            rows = [["weight / base weight", *names], ["", *(f"{ratio:.4g}" for ratio in self.ratio_quantiles)]]
+            rows = [
+                ["weight / base weight", *names],
+                ["", *(f"{ratio:.4g}" for ratio in self.ratio_quantiles)],
+            ]
             yield from columns(rows, (-26, *(9 for _ in names)))
 
     def _error_lines(self) -> Iterator[str]:
@@ -184,9 +190,9 @@ class Diagnostics:
         cells = [["relative errors", "number", "median", "mean", "worst", *limits, "  worst"]]
         for name, errors in rows.items():
             sizes = [percent(error) for error in (errors.median, errors.mean, errors.worst)]
-            shares = [percent(share, 0) for share in errors.within]
+            fractions = [percent(fraction, 0) for fraction in errors.within]
             worst = shorten(", ".join(errors.worst_names[:1]), NAME_WIDTH)
-            cells.append([shorten(name, NAME_WIDTH), f"{errors.n:,}", *sizes, *shares, f"  {worst}"])
+            cells.append([shorten(name, NAME_WIDTH), f"{errors.n:,}", *sizes, *fractions, f"  {worst}"])
         yield from columns(cells, (-24, 8, 9, 9, 9, *(8 for _ in limits), -1))
 
 
@@ -197,13 +203,14 @@ def diagnose(
     base_weights: ArrayLike | None = None,
     **options: Unpack[TargetOptions],
 ) -> Diagnostics:
-    """Say how well weights meet their targets and how uneven they are.
+    """Report how well weights meet their targets and how uneven they are.
 
     Parameters
     ----------
     M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series of other arguments
-        must have the labels of its rows or columns in that order, or no labels but a default index.
+        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series
+        of other arguments must have the labels of its rows or columns in that order, or no labels but a
+        default index.
     y : array of shape (Q,)
         The targets.
     weights : array of shape (N,)
@@ -211,14 +218,14 @@ def diagnose(
     base_weights : float or array of shape (N,), optional
         What the weights are compared with; above 0 where a weight is not 0.
     **options
-        What is to be said of targets, see `l0np.TargetOptions`: `names`, `target_groups` for errors by group,
-        `target_scales` for what relative errors are relative to (``max(|y|, 1)`` by default), `tolerances`, `aggregates`,
-        `exclude` for errors of held-out targets apart.
+        Target options, see `l0np.TargetOptions`: `names`, `target_groups` for errors by group,
+        `target_scales` for what relative errors are relative to (``max(|y|, 1)`` by default), `tolerances`,
+        `aggregates`, `exclude` for targets whose errors are reported apart.
 
     Returns
     -------
     Diagnostics
-        A record that prints itself.
+        It prints itself.
 
     Raises
     ------
@@ -231,17 +238,16 @@ def diagnose(
     >>> from l0np import diagnose
     >>> M = np.array([[1.0, 1.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0], [20.0, 30.0, 60.0, 50.0]])
     >>> names = ["people", "men", "age"]
-    >>> found = diagnose(M, [10, 5, 400], [4.0, 3.0, 0.0, 3.0], base_weights=2.5, names=names, exclude=["age"])
-    >>> found.n_active, round(found.effective_sample_size, 2), found.held_out.worst
-    (3, 2.94, 0.2)
-    >>> print(found)
+    >>> y, weights, options = [10, 5, 400], [4.0, 3.0, 0.0, 3.0], {"names": names, "exclude": ["age"]}
+    >>> found = diagnose(M, y, weights, base_weights=2.5, **options)
+    >>> found.n_active, round(found.effective_sample_size, 2), found.held_out.worst, found.ratio_quantiles[-1]
+    (3, 2.94, 0.2, 1.6)
+    >>> print(diagnose(M, y, weights, **options))
     records                              3 of 4
     total weight                        10
     effective sample size              2.9 (98.04% of the records; Kish)
     design effect                     1.02
     largest 1% of records           40.00% of the total weight
-    weight / base weight            min       1%       5%      25%      50%      75%      95%      99%      max
-                                    1.2      1.2      1.2      1.2      1.2      1.4     1.56    1.592      1.6
     <BLANKLINE>
     relative errors           number   median     mean    worst   <= 5%  <= 10%  <= 25%  worst
     targets                        2   10.00%   10.00%   20.00%     50%     50%    100%  men
@@ -256,13 +262,15 @@ def diagnose(
     if base_weights is not None:
         base = validation.column_values("base_weights", base_weights, "M", M, n_records, at_least=0.0)
         validation.check_order("base_weights", base_weights, "weights", weights)  # where M has no labels
-        validation.check_elements("base_weights", base, (base == 0) & (checked != 0), "must be above 0 where a weight is not 0")
+        validation.check_elements(
+            "base_weights", base, (base == 0) & (checked != 0), "must be above 0 where a weight is not 0"
+        )
     targets.check_sizes(matrix, "weights", checked)
     return Diagnostics.of(targets, weighted_totals(matrix, checked), checked, base)
 
 
 def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[TargetOptions]) -> TargetTable:
-    """Return what weights make of each target: arguments as for `diagnose`.
+    """Return the estimate and the error of each target: arguments as for `diagnose`.
 
     Examples
     --------

@@ -1,8 +1,10 @@
-"""`check_targets`: what is wrong with targets, before a run is spent on them."""
+"""`check_targets`: what is wrong with targets, before time is spent on a run."""
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from l0np._text import counted
 from l0np.diagnostics.feasibility import feasibility, row_ranges
 from l0np.diagnostics.findings import Rows, TargetChecks
-from l0np.diagnostics.row_dependence import proportional_rows, row_dependence
+from l0np.diagnostics.row_dependence import Dependence, proportional_rows, row_dependence
 from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix, weighted_totals
 from l0np.refit import DEFAULT_BOUNDS, distance_of
@@ -18,15 +20,58 @@ from l0np.targets import TargetOptions, Targets, check_options
 
 ROUNDING = 1e-9  # relative difference of two numbers that are meant to be the same
 INCONSISTENT = 1e-6  # the same where the numbers come from a decomposition
-SMALLEST_GROUP = 5  # targets with a ratio from which a group has a median and a MAD of its own
+SMALLEST_GROUP = 5  # targets with a ratio that a group needs for a median and a MAD of its own
 OUTLYING = 3.5  # robust z-score of an outlier (Iglewicz and Hoaglin 1993)
 NORMAL_MAD = 0.6745  # the MAD of a standard normal variable
-OUTLYING_FACTOR = 2.0  # and an outlier is at least this many times larger or smaller than its like
-RANK_TARGETS = 2_000  # the decomposition of so many rows takes some seconds and 32 MB
-RANK_NONZEROS = 20_000_000
-LP_TARGETS = 1_000  # beyond these the linear programme takes minutes
-LP_NONZEROS = 1_000_000
-LP_SECONDS = 20.0
+OUTLYING_FACTOR = 2.0  # an outlier's ratio is also at least this many times the median, or the median its
+Floats = NDArray[np.float64]
+
+
+class CheckLimits(NamedTuple):
+    """Sizes beyond which a check is skipped.
+
+    Attributes
+    ----------
+    rank_targets, rank_nonzeros : int
+        For the decomposition: of 2,000 rows it takes some seconds and 32 MB.
+    lp_targets, lp_nonzeros : int
+        For the linear programme, which takes minutes beyond these.
+    lp_seconds : float
+        After which the linear programme is given up.
+    """
+
+    rank_targets: int = 2_000
+    rank_nonzeros: int = 20_000_000
+    lp_targets: int = 1_000
+    lp_nonzeros: int = 1_000_000
+    lp_seconds: float = 20.0
+
+
+LIMITS = CheckLimits()
+
+
+@dataclass(frozen=True, eq=False)
+class BoundedProblem:
+    """Checked targets and the weights that may meet them.
+
+    Attributes
+    ----------
+    matrix : ColumnMatrix of shape (Q, N)
+        What each record adds to each target for one unit of weight.
+    targets : Targets
+        The Q targets.
+    base_weights, lower, upper : arrays of shape (N,)
+        Base weights, and the bounds of weights.
+    rounded : dtype
+        The dtype whose rounding errors the entries may have: it decides which rows count as dependent.
+    """
+
+    matrix: ColumnMatrix
+    targets: Targets
+    base_weights: Floats
+    lower: Floats
+    upper: Floats
+    rounded: np.dtype[Any]
 
 
 def check_targets(
@@ -39,26 +84,30 @@ def check_targets(
 ) -> TargetChecks:
     """Look for targets that cannot be met, or not together, and for those that look wrong, before training.
 
-    Some passes over the entries find what rows say by themselves. Rank and dependent rows come from a decomposition (up to
-    2,000 targets), the question whether all can be met together from a linear programme (up to 1,000 targets, a million
-    entries and 20 seconds); where these are skipped, `rank_skipped` and `linear_programme_skipped` say why. Targets that are
-    excluded are not looked at.
+    A few passes over the entries find what each row says by itself. Rank and dependent rows come from a
+    decomposition (up to 2,000 targets); whether all targets can be met together comes from a linear programme
+    (up to 1,000 targets, a million entries and 20 seconds). Where these are skipped, `rank_skipped` and
+    `linear_programme_skipped` say why. Excluded targets are not checked.
 
     Parameters
     ----------
     M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series of other arguments
-        must have the labels of its rows or columns in that order, or no labels but a default index.
+        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series
+        of other arguments must have the labels of its rows or columns in that order, or no labels but a
+        default index.
     y : array of shape (Q,)
         The targets.
     base_weights : float or array of shape (N,), optional
-        Weights to start from, 0 or more; 1 by default. They decide what size of a target is usual, and the bounds.
+        Weights to start from, 0 or more; 1 by default. They decide what size of a target is usual, and the
+        bounds.
     bounds : (float or None, float or None)
-        Least and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`, and like there by
-        default. (0, None) asks whether any weights meet the targets that are not negative, such as those of a selection.
+        Least and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`, and
+        like there by default. (0, None) asks whether any weights meet the targets that are not negative, such
+        as those of a selection.
     **options
-        What is to be said of targets, see `l0np.TargetOptions`. Tolerances widen what counts as met,
-        `target_scales` are what misses are relative to (``max(|y|, 1)`` by default), `target_groups` are compared within.
+        Target options, see `l0np.TargetOptions`. Tolerances widen the range within which a target is met,
+        `target_scales` are what misses are relative to (``max(|y|, 1)`` by default), `target_groups` are the
+        groups within which sizes are compared.
 
     Returns
     -------
@@ -94,26 +143,36 @@ def check_targets(
     base = 1.0 if base_weights is None else base_weights
     base = validation.column_values("base_weights", base, "M", M, n_records, at_least=0.0)
     targets.check_sizes(matrix, "base_weights", base)
-    least, most = (np.multiply(ratio, base, out=np.zeros(n_records), where=base > 0) for ratio in (within.lower, within.upper))
-    alone = _rows_alone(targets, matrix, least, most)
+    lower, upper = (
+        np.multiply(ratio, base, out=np.zeros(n_records), where=base > 0)
+        for ratio in (within.lower, within.upper)
+    )
+    # a ColumnMatrix in float32 may have been rounded when it was made; entries given in float32 are exact
+    rounded = matrix.dtype if matrix is M else np.dtype(np.float64)
+    return checks_of(BoundedProblem(matrix, targets, base, lower, upper, rounded))
+
+
+def checks_of(problem: BoundedProblem, limits: CheckLimits = LIMITS) -> TargetChecks:
+    """Run all checks whose cost the limits allow."""
+    matrix, targets = problem.matrix, problem.targets
+    alone = _rows_alone(problem)
     multiples = _multiples(targets, matrix)
     return TargetChecks(
         targets,
-        n_records,
+        matrix.shape[1],
         unused_records=np.flatnonzero(np.diff(matrix.indptr) == 0),
         **alone,
         **multiples,
-        **_sizes(targets, weighted_totals(matrix, base)),
-        **_rank(targets, matrix, multiples),
-        **_together(targets, matrix, least, most, alone["unreachable"]),
+        **_sizes(targets, weighted_totals(matrix, problem.base_weights)),
+        **_rank(problem, multiples, limits),
+        **_together(problem, alone["unreachable"], limits),
     )
 
 
-def _rows_alone(
-    targets: Targets, matrix: ColumnMatrix, least: NDArray[np.float64], most: NDArray[np.float64]
-) -> dict[str, Any]:
-    """Compare each target with what its row reaches within the bounds."""
-    bottom, top = row_ranges(matrix, least, most)
+def _rows_alone(problem: BoundedProblem) -> dict[str, Any]:
+    """Compare each target with the range that its row reaches within the bounds."""
+    targets = problem.targets
+    bottom, top = row_ranges(problem.matrix, problem.lower, problem.upper)
     rounding = ROUNDING * np.maximum(np.abs(targets.value), 1.0)
     slack = targets.tolerance + rounding
     low, high = targets.value < bottom - slack, targets.value > top + slack
@@ -128,12 +187,16 @@ def _why(bottom: float, top: float, below: bool) -> str:
     if bottom == top == 0:
         return "no record has a part in it"
     if below:
-        return "every part of it is positive" if bottom == 0 else f"weights within the bounds give at least {bottom:.6g}"
+        return (
+            "every part of it is positive"
+            if bottom == 0
+            else f"weights within the bounds give at least {bottom:.6g}"
+        )
     return "every part of it is negative" if top == 0 else f"weights within the bounds give at most {top:.6g}"
 
 
 def _multiples(targets: Targets, matrix: ColumnMatrix) -> dict[str, Any]:
-    """Compare the targets of rows that are multiples of one another, each divided by its factor."""
+    """Compare the targets of rows that are multiples of one another, each divided by its row's factor."""
     contradictory: list[Rows] = []
     redundant: list[Rows] = []
     for rows, factors in proportional_rows(matrix):
@@ -147,8 +210,11 @@ def _multiples(targets: Targets, matrix: ColumnMatrix) -> dict[str, Any]:
     return {"contradictory": tuple(contradictory), "redundant": tuple(redundant)}
 
 
-def _sizes(targets: Targets, totals: NDArray[np.float64]) -> dict[str, Any]:
-    """Compare each target's ratio to its total by base weights with the median of its group, by the MAD, on the log scale."""
+def _sizes(targets: Targets, totals: Floats) -> dict[str, Any]:
+    """Compare each target's ratio to its total under the base weights with the median ratio of its group.
+
+    The unit is the median absolute deviation (MAD), on the logarithmic scale.
+    """
     usable = np.flatnonzero(targets.fitted & (targets.value != 0) & (totals != 0))
     if not usable.size:
         return {}
@@ -166,58 +232,66 @@ def _sizes(targets: Targets, totals: NDArray[np.float64]) -> dict[str, Any]:
     return {"outliers": usable[unlike], "outlier_factors": (ratio / 10.0**centre)[unlike]}
 
 
-def _median_and_mad(values: NDArray[np.float64]) -> tuple[float, float]:
+def _median_and_mad(values: Floats) -> tuple[float, float]:
     median = float(np.median(values))
     return median, float(np.median(np.abs(values - median)))
 
 
-def _rank(targets: Targets, matrix: ColumnMatrix, multiples: dict[str, Any]) -> dict[str, Any]:
-    """Find the rank of the fitted rows that have entries, the rows that follow from others, and whether their targets do.
+def _rank(problem: BoundedProblem, multiples: dict[str, Any], limits: CheckLimits) -> dict[str, Any]:
+    """Find the rank of the fitted rows, the rows that depend on others, and contradictions of their targets.
 
-    Of rows that are multiples of one another only the first is looked at here.
+    Empty rows do not take part. Of rows that are multiples of one another only the first does.
     """
+    targets, matrix = problem.targets, problem.matrix
     groups = (*multiples["contradictory"], *multiples["redundant"])
     repeated = np.concatenate([rows[1:] for rows in groups]) if groups else np.zeros(0, np.intp)
     wanted = targets.fitted & (np.bincount(matrix.indices, minlength=len(targets)) > 0)
     wanted[repeated] = False
     rows = np.flatnonzero(wanted)
-    if len(rows) > RANK_TARGETS or matrix.nnz > RANK_NONZEROS:
-        return {"rank_skipped": _too_large(rows, matrix, RANK_TARGETS, RANK_NONZEROS)}
+    if len(rows) > limits.rank_targets or matrix.nnz > limits.rank_nonzeros:
+        return {"rank_skipped": _too_large(rows, matrix, limits.rank_targets, limits.rank_nonzeros)}
     if not rows.size:
         return {"rank": 0}
-    parts = row_dependence(matrix.to_scipy().astype(np.float64).tocsr()[rows], matrix.dtype)
-    value, tolerance = targets.value[rows], targets.tolerance[rows]
+    parts = row_dependence(matrix.to_scipy().astype(np.float64).tocsr()[rows], problem.rounded)
+    dependent = np.sort(np.concatenate((rows[parts.dependent], repeated)))
+    inconsistent = tuple(_inconsistent(parts, targets.value[rows], targets.tolerance[rows], rows))
+    return {"rank": parts.rank, "dependent": dependent, "inconsistent": inconsistent}
+
+
+def _inconsistent(parts: Dependence, value: Floats, tolerance: Floats, rows: Rows) -> Iterator[Rows]:
+    """Yield each dependent row whose target is not that sum of the others' targets, then these others."""
     sums, sizes = parts.coefficients.T, np.abs(parts.coefficients.T)
     gap = np.abs(value[parts.dependent] - sums @ value[parts.independent])
     size = np.abs(value[parts.dependent]) + sizes @ np.abs(value[parts.independent])
     wrong = gap > INCONSISTENT * size + tolerance[parts.dependent] + sizes @ tolerance[parts.independent]
-    inconsistent = []
     for position in np.flatnonzero(wrong):
         takes_part = sizes[position] > INCONSISTENT * sizes[position].max()
         others = np.sort(rows[parts.independent[takes_part]])
-        inconsistent.append(np.concatenate((rows[parts.dependent[[position]]], others)))
-    dependent = np.sort(np.concatenate((rows[parts.dependent], repeated)))
-    return {"rank": parts.rank, "dependent": dependent, "inconsistent": tuple(inconsistent)}
+        yield np.concatenate((rows[parts.dependent[[position]]], others))
 
 
-def _together(
-    targets: Targets, matrix: ColumnMatrix, least: NDArray[np.float64], most: NDArray[np.float64], unreachable: Rows
-) -> dict[str, Any]:
-    """Ask by linear programming whether weights within the bounds meet all fitted targets, but for the unreachable."""
+def _together(problem: BoundedProblem, unreachable: Rows, limits: CheckLimits) -> dict[str, Any]:
+    """Find whether weights within the bounds meet all fitted targets but those that are unreachable."""
+    targets, matrix = problem.targets, problem.matrix
     rows = np.setdiff1d(np.flatnonzero(targets.fitted), unreachable)
-    if len(rows) > LP_TARGETS or matrix.nnz > LP_NONZEROS:
-        return {"linear_programme_skipped": _too_large(rows, matrix, LP_TARGETS, LP_NONZEROS)}
+    if len(rows) > limits.lp_targets or matrix.nnz > limits.lp_nonzeros:
+        return {"linear_programme_skipped": _too_large(rows, matrix, limits.lp_targets, limits.lp_nonzeros)}
     if not rows.size:
         return {}
-    scale = targets.error_scale
     result = feasibility(
         matrix.to_scipy().astype(np.float64).tocsr()[rows],
-        targets.value[rows], targets.tolerance[rows], scale[rows], least, most, LP_SECONDS,
-    )  # fmt: skip
+        targets.value[rows],
+        targets.tolerance[rows],
+        targets.error_scale[rows],
+        problem.lower,
+        problem.upper,
+        limits.lp_seconds,
+    )
     if isinstance(result, str):
         return {"linear_programme_skipped": result}
     return {"infeasible": rows[result.violated], "misses": result.misses, "opposed": rows[result.opposed]}
 
 
 def _too_large(rows: Rows, matrix: ColumnMatrix, most_targets: int, most_nonzeros: int) -> str:
-    return f"{counted(len(rows), 'target')} and {matrix.nnz:,} non-zeros; done up to {most_targets:,} and {most_nonzeros:,}"
+    size = f"{counted(len(rows), 'target')} and {matrix.nnz:,} non-zeros"
+    return f"{size}; done up to {most_targets:,} and {most_nonzeros:,}"

@@ -1,6 +1,10 @@
-"""Distances between weights and reference weights, by their calibration functions.
+"""Distances between weights and reference weights, each given by its calibration function.
 
-J.-C. Deville, C.-E. Sarndal: Calibration estimators in survey sampling (JASA 87, 1992), section 2 and table 1.
+J.-C. Deville, C.-E. Sarndal: Calibration estimators in survey sampling (JASA 87, 1992), section 2 and table
+1.
+
+To add a distance, write a function that takes the lower and the upper bound of the g-weights and returns a
+`Distance`, and enter it in `DISTANCES`.
 """
 
 from collections.abc import Callable
@@ -16,16 +20,22 @@ from l0np.inputs import validation
 Floats = NDArray[np.float64]
 
 EXPONENT_BOUND = 500.0
-FLOOR = 1e-4  # the lower bound of positive g-weights where none is given: targets that cannot be met drive them towards 0
-AT_BOUND, AT_ZERO = 1e-6, 1e-9  # relative and absolute distance from a bound, up to which a g-weight lies at it
+FLOOR = 1e-4  # lower bound of positive g-weights if none is given: targets out of reach drive them towards 0
+AT_BOUND, AT_ZERO = 1e-6, 1e-9  # relative and absolute distance from a bound within which a g-weight is at it
 
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance between weights and reference by its calibration function F: the g-weight as a function of u.
+    """A distance between weights and reference weights, by its calibration function F.
 
-    `function` returns F(u) and F'(u), for u inside the range that the bounds leave; `inverse`
-    gives the u of a g-weight.
+    Parameters
+    ----------
+    function : callable
+        Returns F(u), the g-weight, and F'(u) for arrays of u inside the range that the bounds allow.
+    inverse : callable
+        Returns the u of a g-weight.
+    lower, upper : float
+        Bounds of the g-weight, the ratio of weight to reference weight; they may be infinite.
     """
 
     function: Callable[[Floats], tuple[Floats, Floats]]
@@ -34,26 +44,34 @@ class Distance:
     upper: float
 
     def __call__(self, u: Floats) -> tuple[Floats, Floats]:
-        """Return the g-weights within the bounds, their derivatives by u."""
+        """Return the g-weights within the bounds, and their derivatives by u."""
         least, most = self.inverse(self.lower), self.inverse(self.upper)
         inside = np.clip(u, least, most)
         ratio, slope = self.function(inside)
-        return np.clip(ratio, self.lower, self.upper), np.where(u == inside, slope, 0.0)  # 1 + u loses a tiny bound
+        return np.clip(ratio, self.lower, self.upper), np.where(
+            u == inside, slope, 0.0
+        )  # 1 + u loses a tiny bound
 
     def at_bounds(self, ratios: Floats) -> tuple[int, int]:
-        """Return how many g-weights lie at the lower bound and how many at the upper one."""
+        """Return how many g-weights are at the lower bound and how many at the upper bound."""
         near = (np.isclose(ratios, bound, AT_BOUND, AT_ZERO) for bound in (self.lower, self.upper))
         lower, upper = (int(np.count_nonzero(these)) for these in near)
         return lower, upper
 
 
 def chi_square(lower: float, upper: float) -> Distance:
-    """Return the linear method (bounded-linear with bounds): distance (w - r)^2 / r, F(u) = 1 + u; negative without bounds."""
+    """Return the linear method: distance (w - r)^2 / (2 r), F(u) = 1 + u.
+
+    With bounds it is the bounded-linear method; without a lower bound weights may become negative.
+    """
     return Distance(lambda u: (1.0 + u, np.ones_like(u)), lambda ratio: ratio - 1.0, lower, upper)
 
 
 def raking(lower: float, upper: float) -> Distance:
-    """Return the multiplicative method: distance w log(w / r) - w + r, F(u) = exp(u); lower is `FLOOR` if not above 0."""
+    """Return the multiplicative method: distance w log(w / r) - w + r, F(u) = exp(u).
+
+    A lower bound that is not above 0 becomes `FLOOR`.
+    """
 
     def function(u: Floats) -> tuple[Floats, Floats]:
         ratio = np.exp(np.minimum(u, EXPONENT_BOUND))  # not infinite
@@ -63,30 +81,49 @@ def raking(lower: float, upper: float) -> Distance:
 
 
 def logit(lower: float, upper: float) -> Distance:
-    """Return the logit method: g-weights stay strictly inside the bounds, lower < 1 < upper; lower is `FLOOR` if not given."""
+    """Return the logit method: g-weights stay strictly inside finite bounds, lower < 1 < upper.
+
+    Without a lower bound it is `FLOOR`.
+    """
     lower = lower if lower > -np.inf else FLOOR
     if not (np.isfinite(upper) and lower < 1.0 < upper):
         raise InputError(f'distance="logit" needs finite bounds around 1, got ({lower}, {upper})')
     rate = (upper - lower) / ((1.0 - lower) * (upper - 1.0))
 
     def function(u: Floats) -> tuple[Floats, Floats]:
-        # in terms of x = rate * u + log((1 - lower) / (upper - 1)), F = lower + (upper - lower) / (1 + exp(-x))
+        # with x = rate * u + log((1 - lower) / (upper - 1)): F = lower + (upper - lower) / (1 + exp(-x))
         start = np.log((1.0 - lower) / (upper - 1.0))
         x = np.clip(rate * u + start, -EXPONENT_BOUND, EXPONENT_BOUND)
-        share = 1.0 / (1.0 + np.exp(-x))
-        return lower + (upper - lower) * share, rate * (upper - lower) * share * (1.0 - share)
+        fraction = 1.0 / (1.0 + np.exp(-x))
+        return lower + (upper - lower) * fraction, rate * (upper - lower) * fraction * (1.0 - fraction)
 
     return Distance(function, lambda ratio: np.copysign(np.inf, ratio - 1.0), lower, upper)
 
 
-DISTANCES: dict[str, Callable[[float, float], Distance]] = {"chi-square": chi_square, "raking": raking, "logit": logit}
+DISTANCES: dict[str, Callable[[float, float], Distance]] = {
+    "chi-square": chi_square,
+    "raking": raking,
+    "logit": logit,
+}
 
 
 def distance_of(name: Any, bounds: Any, no_zero: str = "") -> Distance:
-    """Return the distance that a user names, within bounds on the ratio of weight to reference weight.
+    """Return the distance of a name in `DISTANCES`, within bounds of the g-weight.
 
-    A reason in `no_zero` refuses bounds within which a weight may be 0 or less. Without a lower bound "chi-square" may make
-    weights negative; the other two keep ratios at `FLOOR`, 1e-4, and above.
+    Parameters
+    ----------
+    name : str
+        The user's `distance`.
+    bounds : (float or None, float or None)
+        The user's `bounds`, None for no bound. Without a lower bound "chi-square" may make weights negative;
+        "raking" and "logit" then keep g-weights at `FLOOR`, 1e-4, and above.
+    no_zero : str
+        If not empty, bounds within which a weight may be 0 or less are refused, with this reason.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For an unknown distance and for bounds that cannot be used.
 
     Examples
     --------
@@ -99,8 +136,9 @@ def distance_of(name: Any, bounds: Any, no_zero: str = "") -> Distance:
     """
     make = validation.one_of("distance", name, DISTANCES)
     lower, upper = validation.pair("bounds", bounds, "a pair (lower, upper), None for no bound")
-    low = -np.inf if lower is None or lower == -np.inf else validation.real_number("bounds[0]", lower, at_most=1.0)
-    high = np.inf if upper is None or upper == np.inf else validation.real_number("bounds[1]", upper, at_least=1.0)
+    is_unbounded = (lower is None or lower == -np.inf, upper is None or upper == np.inf)
+    low = -np.inf if is_unbounded[0] else validation.real_number("bounds[0]", lower, at_most=1.0)
+    high = np.inf if is_unbounded[1] else validation.real_number("bounds[1]", upper, at_least=1.0)
     found = make(low, high)
     if no_zero and not found.lower > 0:
         raise InputError(f"bounds[0] must be above 0, {no_zero}; got {lower}")

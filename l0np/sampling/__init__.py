@@ -1,9 +1,10 @@
-"""Balanced sampling: which records to draw, at random, so that weighted totals stay what they are over all records.
+"""Balanced sampling: which records to draw at random so that weighted totals stay nearly what they are.
 
-Inclusion probabilities first, then the cube method: the flight, whose arrivals have a compiled twin, and the landing.
+First inclusion probabilities, then the cube method: the flight, whose arrivals have a compiled twin, and the
+landing.
 """
 
-from l0np.sampling.cube import balanced_sample
-from l0np.sampling.inclusion import inclusion_probabilities, largest_shares
+from l0np.sampling.cube import CubeLimits, balanced_sample
+from l0np.sampling.inclusion import inclusion_probabilities, largest_fractions
 
-__all__ = ["balanced_sample", "inclusion_probabilities", "largest_shares"]
+__all__ = ["CubeLimits", "balanced_sample", "inclusion_probabilities", "largest_fractions"]

@@ -1,4 +1,4 @@
-"""Arrivals of the cube method's flight, compiled."""
+"""The compiled twin of `cube_flight.arrive`; tests compare the two bit for bit."""
 
 from typing import Any
 
@@ -8,21 +8,21 @@ from l0np._jit import helper, jit
 
 
 @helper
-def room(at: Any, column: Any, basic: Any, direction: float, smallest: float) -> tuple[float, int]:
-    """See `flight.room`, for the moves ``direction * column`` of the basic records."""
+def longest_step(at: Any, column: Any, basic: Any, direction: float, smallest: float) -> tuple[float, int]:
+    """See `cube_flight.longest_step`, for the moves ``direction * column`` of the basic records."""
     least, first = np.inf, 0
     for i in range(column.size):
         move = direction * column[i]
         if basic[i] >= 0 and abs(move) > smallest:
-            way = (1.0 - at[i] if move > 0 else at[i]) / abs(move)
-            if way < least:
-                least, first = way, i
+            length = (1.0 - at[i] if move > 0 else at[i]) / abs(move)
+            if length < least:
+                least, first = length, i
     return max(least, 0.0), first
 
 
 @helper
 def free_total(column: Any, basic: Any, smallest: float) -> int:
-    """See `flight.free_total`."""
+    """See `cube_flight.free_total`."""
     largest, outside, total = 0.0, 0.0, 0
     for i in range(column.size):
         size = abs(column[i])
@@ -35,8 +35,8 @@ def free_total(column: Any, basic: Any, smallest: float) -> int:
 
 
 @jit
-def arrive(arrivals: Any, work: Any, basic: Any, changed: Any, p: Any, draws: Any, smallest: float) -> int:
-    """See `flight.arrive`."""
+def arrive(arrivals: Any, work: Any, basic: Any, changed: Any, p: Any, uniforms: Any, smallest: float) -> int:
+    """See `cube_flight.arrive`."""
     n_arrivals, n_rows, n_changed = arrivals.size, basic.size, 0
     carried, at, change = np.full(n_rows, -1), np.zeros(n_rows), np.empty(n_rows)
     for i in range(n_rows):
@@ -46,10 +46,10 @@ def arrive(arrivals: Any, work: Any, basic: Any, changed: Any, p: Any, draws: An
         record, column = arrivals[number], work[number]
         total = free_total(column, basic, smallest)
         if total < 0:
-            up, up_at = room(at, column, basic, -1.0, smallest)
-            down, down_at = room(at, column, basic, 1.0, smallest)
+            up, up_at = longest_step(at, column, basic, -1.0, smallest)
+            down, down_at = longest_step(at, column, basic, 1.0, smallest)
             highest, lowest = min(up, 1.0 - p[record]), min(down, p[record])
-            if draws[number] * (highest + lowest) < lowest:
+            if uniforms[number] * (highest + lowest) < lowest:
                 step, stopped, alone = highest, up_at, up >= 1.0 - p[record]
             else:
                 step, stopped, alone = -lowest, down_at, down >= p[record]

@@ -1,6 +1,11 @@
-"""From targets to few records: `calibrate` selects exactly k and refits their weights, `l0_path` does so for many k."""
+"""From targets to few records: `calibrate` selects exactly k and refits their weights, `l0_path` for many k.
 
-from l0np.selection.api import Calibration, calibrate
+The way through the room: `api` (`calibrate`) checks what the user gave and makes a `problem`; `all_records`
+calibrates all records; a function of `methods` selects k of them; `result` puts the answer together.
+"""
+
+from l0np.selection.api import calibrate
 from l0np.selection.path import CalibrationPath, l0_path
+from l0np.selection.result import Calibration
 
 __all__ = ["Calibration", "CalibrationPath", "calibrate", "l0_path"]

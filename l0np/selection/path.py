@@ -1,20 +1,25 @@
-"""Paths: the same problem answered for many sizes, and the smallest that is good enough."""
+"""`l0_path`: one problem answered for many numbers of records, and the smallest that is good enough."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from l0np._text import columns, share
+from l0np._text import columns, percentage
 from l0np.errors import InputError
 from l0np.inputs import validation
-from l0np.refit import DEFAULT_BOUNDS
-from l0np.selection.api import METHODS, Calibration, Study, Training, gated_model, governed, priced
+from l0np.refit import DEFAULT_BOUNDS, checked_total, distance_of
+from l0np.selection.all_records import AllRecords
+from l0np.selection.api import NO_ZERO
+from l0np.selection.gates import GateRun
+from l0np.selection.methods import METHODS
+from l0np.selection.problem import GateTraining, SelectionProblem
+from l0np.selection.result import Calibration, calibration_of
+from l0np.selection.selections import Selection
 from l0np.targets import TargetOptions, check_options
 
 
@@ -29,11 +34,11 @@ class CalibrationPath:
     n_active : array of int
         Number of records of each.
     lambda_l0 : array of float
-        Price of an open gate that each was found with, NaN where no gates were trained.
+        The L0 multiplier at the end of training of each, NaN where no gates were trained.
     mean_error, worst_error : arrays of float
         Mean and largest absolute relative error of the targets that were to be met.
     within : array of shape (number of answers, 3)
-        Share of these targets within 5, 10 and 25 %.
+        Fraction of these targets within 5, 10 and 25 %.
     effective_sample_size : array of float
         Kish's, of each answer.
     """
@@ -69,12 +74,23 @@ class CalibrationPath:
         return str(self)
 
     def __str__(self) -> str:
-        """Tell each size in a line."""
+        """Show each size in a line."""
         rows = [["records", "  method", "mean error", "worst", "<= 10%", "eff. size"]]
         for answer in self.answers:
             found, errors = answer.diagnostics, answer.diagnostics.fitted
-            shares = [share(errors.mean, 2), share(errors.worst, 1), share(errors.within[1], 0)]
-            rows.append([f"{len(answer.indices):,}", f"  {answer.method}", *shares, f"{found.effective_sample_size:,.1f}"])
+            shares = [
+                percentage(errors.mean, 2),
+                percentage(errors.worst, 1),
+                percentage(errors.within[1], 0),
+            ]
+            rows.append(
+                [
+                    f"{len(answer.indices):,}",
+                    f"  {answer.method}",
+                    *shares,
+                    f"{found.effective_sample_size:,.1f}",
+                ]
+            )
         return "\n".join(columns(rows, (9, -11, 12, 10, 8, 11)))
 
     def smallest_adequate(
@@ -87,7 +103,8 @@ class CalibrationPath:
         max_error : float, optional
             No target that was to be met may have a larger relative error.
         share_within : (float, float), optional
-            A share of these targets and the relative error that it must keep to: (0.95, 0.1) for 95 % within 10 %.
+            A fraction of these targets and the relative error that they may have: (0.95, 0.1) for 95 % within
+            10 %.
 
         Raises
         ------
@@ -97,14 +114,16 @@ class CalibrationPath:
         if max_error is None and share_within is None:
             raise InputError("smallest_adequate needs max_error, share_within or both")
         most = np.inf if max_error is None else validation.real_number("max_error", max_error, at_least=0.0)
-        least_share, limit = 0.0, np.inf
+        least_fraction, limit = 0.0, np.inf
         if share_within is not None:
-            given = validation.pair("share_within", share_within, "a pair (share of targets, relative error)")
-            least_share = validation.real_number("share_within[0]", given[0], at_least=0.0, at_most=1.0)
+            given = validation.pair(
+                "share_within", share_within, "a pair (fraction of targets, relative error)"
+            )
+            least_fraction = validation.real_number("share_within[0]", given[0], at_least=0.0, at_most=1.0)
             limit = validation.real_number("share_within[1]", given[1], at_least=0.0)
         for answer in self.answers:
             errors = np.abs(answer.targets.relative_error[answer.targets.asked])
-            if not errors.size or (errors.max() <= most and (errors <= limit).mean() >= least_share):
+            if not errors.size or (errors.max() <= most and (errors <= limit).mean() >= least_fraction):
                 return answer
         return None
 
@@ -123,22 +142,24 @@ def l0_path(
     epochs: int = 1500,
     lr: float = 0.1,
     device: str = "cpu",
+    dtype: DTypeLike | None = None,
     seed: int | None = None,
     **options: Unpack[TargetOptions],
 ) -> CalibrationPath:
-    """Answer one problem for several numbers of records, or for several prices of an open gate.
+    """Answer one problem for several numbers of records, or for several L0 multipliers.
 
-    All records are calibrated once. Gates, where they are trained, go on from where the size before left them: from many
-    records to few, from a low price to a high one.
+    All records are calibrated once. With `method="gates"` and with L0 multipliers, gates train on from where
+    the size before left them: from many records to few, from a small multiplier to a large one.
 
     Parameters
     ----------
-    M, y, base_weights, method, distance, bounds, total, epochs, lr, device, seed, **options
-        As in `calibrate`; `epochs` for each size, a third of it after the first. The least of `bounds` must be above 0.
+    M, y, base_weights, method, distance, bounds, total, epochs, lr, device, dtype, seed, **options
+        As in `calibrate`; where gates train on, sizes after the first take a third of `epochs`. The least of
+        `bounds` must be above 0.
     n_active : sequence of int
-        The numbers of records; or
+        The numbers of records to select; or
     lambda_l0 : sequence of float
-        the prices, for which gates are trained and those that stay open are kept.
+        the L0 multipliers with which gates are trained; the records that are active at the end are selected.
 
     Returns
     -------
@@ -149,6 +170,11 @@ def l0_path(
     ------
     InputError, InputTypeError
         For unusable arguments, before any work.
+
+    Warns
+    -----
+    L0npWarning
+        As in `calibrate`, once for the whole path.
 
     Examples
     --------
@@ -165,25 +191,30 @@ def l0_path(
     check_options("l0_path", options)
     if (n_active is None) == (lambda_l0 is None):
         raise InputError("l0_path needs n_active or lambda_l0, one of them")
-    choice = validation.one_of("method", method, METHODS)
-    training = Training.checked(epochs, lr)
-    study = Study.checked(M, y, base_weights, distance, bounds, total, device, seed, options)
-    prices = [validation.real_number(name, price, at_least=0.0) for name, price in _named("lambda_l0", lambda_l0)]
-    sizes = {study.checked_count(name, k) for name, k in _named("n_active", n_active)}
-    if not prices and not sizes:
+    select = validation.one_of("method", method, METHODS)
+    training = GateTraining.checked(epochs, lr, device, dtype)
+    measure = distance_of(distance, bounds, no_zero=NO_ZERO)
+    problem = SelectionProblem.checked(
+        M, y, base_weights, measure, checked_total(total), training, seed, options
+    )
+    multipliers = [
+        validation.real_number(name, value, at_least=0.0) for name, value in _named("lambda_l0", lambda_l0)
+    ]
+    sizes = {problem.checked_count(name, k) for name, k in _named("n_active", n_active)}
+    if not multipliers and not sizes:
         raise InputError("l0_path needs at least one size")
-    study = study.calibrate_all()
-    if not prices and method != "gates":
-        return _ascending(choice(study, k, training) for k in sizes)
-    model, trainings = gated_model(study), chain([training], repeat(training.later()))
-    if prices:
-        return _ascending(priced(study, model, price, step) for price, step in zip(sorted(prices), trainings, strict=False))
-    falling = sorted(sizes, reverse=True)
-    return _ascending(governed(study, model, k, step) for k, step in zip(falling, trainings, strict=False))
+    all_records = AllRecords.calibrated(problem)
+    if multipliers:
+        run = GateRun(all_records)
+        return _path(problem, (run.select_at(value) for value in sorted(multipliers)))
+    if method == "gates":
+        run = GateRun(all_records)
+        return _path(problem, (run.select(k) for k in sorted(sizes, reverse=True)))
+    return _path(problem, (select(all_records, k) for k in sizes))
 
 
 def _named(name: str, values: Any) -> list[tuple[str, Any]]:
-    """Return what a sequence holds, each with the name that errors call it."""
+    """Return the elements of a sequence, each with its name in messages."""
     if values is None:
         return []
     if isinstance(values, str) or not isinstance(values, Iterable):
@@ -191,5 +222,6 @@ def _named(name: str, values: Any) -> list[tuple[str, Any]]:
     return [(f"{name}[{i}]", value) for i, value in enumerate(values)]
 
 
-def _ascending(answers: Iterable[Calibration]) -> CalibrationPath:
+def _path(problem: SelectionProblem, selections: Iterable[Selection]) -> CalibrationPath:
+    answers = [calibration_of(problem, selection) for selection in selections]
     return CalibrationPath(tuple(sorted(answers, key=lambda answer: len(answer.indices))))

@@ -1,34 +1,43 @@
 """Selection where the targets cannot all be met: pursuit of the residual, then exchanges.
 
-Fewer records than independent targets cannot meet them; then the selection decides how far they are missed, and it is chosen
-for that alone. Orthogonal matching pursuit with non-negative weights (A. M. Bruckstein, M. Elad, M. Zibulevsky: On the
-uniqueness of nonnegative sparse solutions to underdetermined systems of equations, IEEE Transactions on Information Theory 54,
-2008) makes a start; then a record is put out and the best one taken in, as long as that brings the targets closer
-(A. J. Miller: Subset selection in regression, 2002, chapter 3).
+Fewer records than independent targets cannot meet them; then the selection decides how far they are missed,
+and it is made for that alone. Orthogonal matching pursuit with non-negative weights (A. M. Bruckstein, M.
+Elad, M. Zibulevsky: On the uniqueness of nonnegative sparse solutions to underdetermined systems of
+equations, IEEE Transactions on Information Theory 54, 2008) makes a start; then one record is exchanged for
+the best other one, as long as that lowers the squared error (A. J. Miller: Subset selection in regression,
+2002, chapter 3).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-CANDIDATES_OUT = 5  # records tried for exchange before a selection counts as the best: those that are missed least
-LEAST_ERROR = 1e-14  # squared, relative to the targets' squares, below which nothing is left to better
+MOST_REMOVED = (
+    5  # records whose exchange is tried before a selection counts as the best: those whose loss costs least
+)
+LEAST_ERROR = 1e-14  # squared, relative to the targets' squares: below it nothing is left to improve
 LEAST_GAIN = 1e-9  # relative fall of the squared error for which an exchange is made
 INDEPENDENT = 1e-9  # a record whose column keeps less than this of its square is no new direction
 
 
-def pursue(rows: Floats, target: Floats, k: int) -> NDArray[np.int64]:
-    """Return k columns whose non-negative combinations come near the target, taken in one after the other.
+def pursue(scaled: Floats, target: Floats, k: int) -> Integers:
+    """Return k columns, added one by one, whose non-negative combinations come near the target.
 
     Parameters
     ----------
-    rows : array of shape (Q, N)
+    scaled : array of shape (Q, N)
         What each record adds to each target, divided by the scales of the targets.
     target : array of shape (Q,)
-        The targets in units of their scales.
+        The targets divided by their scales.
     k : int
         Number of columns, at most N.
+
+    Returns
+    -------
+    array of shape (k,)
+        The columns, ascending.
 
     Examples
     --------
@@ -36,20 +45,34 @@ def pursue(rows: Floats, target: Floats, k: int) -> NDArray[np.int64]:
     >>> pursue(np.array([[1.0, 0.9, 0.0], [0.0, 0.5, 1.0]]), np.array([5.0, 0.2]), 2)
     array([0, 2])
     """
-    norms = np.sqrt(np.einsum("ij,ij->j", rows, rows))
+    norms = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))
     norms[norms == 0] = np.inf
-    chosen: list[int] = []
+    selected: list[int] = []
     residual = target
     for _ in range(k):
-        correlation = rows.T @ residual / norms
-        correlation[chosen] = -np.inf
-        chosen.append(int(correlation.argmax()))
-        residual = target - rows[:, chosen] @ _weights(rows[:, chosen], target)
-    return np.sort(np.array(chosen, np.int64))
+        correlation = scaled.T @ residual / norms
+        correlation[selected] = -np.inf
+        selected.append(int(correlation.argmax()))
+        residual = target - scaled[:, selected] @ _weights(scaled[:, selected], target)
+    return np.sort(np.array(selected, np.int64))
 
 
-def exchange(rows: Floats, target: Floats, selected: NDArray[np.int64], most: int = 200) -> NDArray[np.int64]:
-    """Return a selection of the same size that no exchange of one of its least needed records betters; arguments as above.
+def exchange(scaled: Floats, target: Floats, selected: Integers, most: int = 200) -> Integers:
+    """Return a selection after exchanges of one record for another, each of which lowers the squared error.
+
+    Parameters
+    ----------
+    scaled, target
+        As in `pursue`.
+    selected : array of shape (k,)
+        The columns to start from.
+    most : int
+        Number of exchanges after which it ends.
+
+    Returns
+    -------
+    array of shape (k,)
+        The columns, ascending.
 
     Examples
     --------
@@ -57,15 +80,15 @@ def exchange(rows: Floats, target: Floats, selected: NDArray[np.int64], most: in
     >>> exchange(np.array([[1.0, 0.9, 0.0], [0.0, 0.5, 1.0]]), np.array([5.0, 0.2]), np.array([1, 2]))
     array([0, 1])
     """
-    squares = np.einsum("ij,ij->j", rows, rows)
-    weights, error = _solution(rows, target, selected)
+    squares = np.einsum("ij,ij->j", scaled, scaled)
+    weights, error = _solution(scaled, target, selected)
     for _ in range(most):
         if error <= LEAST_ERROR * float(target @ target):
             break
-        for out in np.argsort(_price_of_leaving(rows[:, selected], weights))[:CANDIDATES_OUT]:
-            rest = np.delete(selected, out)
-            trial = np.append(rest, _best_to_join(rows, squares, target, rest))
-            trial_weights, trial_error = _solution(rows, target, trial)
+        for removed in np.argsort(_cost_of_removal(scaled[:, selected], weights))[:MOST_REMOVED]:
+            rest = np.delete(selected, removed)
+            trial = np.append(rest, best_addition(scaled, squares, target, rest))
+            trial_weights, trial_error = _solution(scaled, target, trial)
             if trial_error < error * (1.0 - LEAST_GAIN):
                 selected, weights, error = trial, trial_weights, trial_error
                 break
@@ -74,32 +97,45 @@ def exchange(rows: Floats, target: Floats, selected: NDArray[np.int64], most: in
     return np.sort(selected)
 
 
-def _weights(rows: Floats, target: Floats) -> Floats:
+def best_addition(scaled: Floats, squares: Floats, target: Floats, selected: Integers) -> int:
+    """Return the column that, added, lowers the squared error most when the weights of the others adapt.
+
+    Their signs are not considered, its own must be positive. `squares` are the squared norms of all columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scaled = np.array([[1.0, 0.9, 0.0], [0.0, 0.5, 1.0]])
+    >>> best_addition(scaled, (scaled**2).sum(axis=0), np.array([5.0, 3.0]), np.array([0]))
+    1
+    """
+    basis = np.linalg.qr(scaled[:, selected])[0]
+    new = squares - np.einsum("ij,ij->j", basis.T @ scaled, basis.T @ scaled)
+    residual = target - scaled[:, selected] @ _weights(scaled[:, selected], target)
+    pull = scaled.T @ residual
+    is_possible = (pull > 0) & (new > INDEPENDENT * squares)
+    gain = np.where(is_possible, pull**2 / np.where(new > 0, new, 1.0), -1.0)
+    gain[selected] = -np.inf
+    return int(gain.argmax())
+
+
+def _weights(scaled: Floats, target: Floats) -> Floats:
     from scipy.optimize import nnls
 
-    if not rows.shape[1]:  # nnls aborts the process
+    if not scaled.shape[1]:  # nnls aborts the process
         return np.empty(0)
-    return np.asarray(nnls(rows, target, maxiter=30 * rows.shape[1] + 100)[0])
+    return np.asarray(nnls(scaled, target, maxiter=30 * scaled.shape[1] + 100)[0])
 
 
-def _solution(rows: Floats, target: Floats, selected: NDArray[np.int64]) -> tuple[Floats, float]:
-    weights = _weights(rows[:, selected], target)
-    residual = target - rows[:, selected] @ weights
+def _solution(scaled: Floats, target: Floats, selected: Integers) -> tuple[Floats, float]:
+    weights = _weights(scaled[:, selected], target)
+    residual = target - scaled[:, selected] @ weights
     return weights, float(residual @ residual)
 
 
-def _price_of_leaving(rows: Floats, weights: Floats) -> Floats:
-    """Return by how much the squared error grows when a record leaves and the others take over."""
-    spread = np.diag(np.linalg.pinv(rows.T @ rows, hermitian=True))
-    return np.divide(weights**2, spread, out=np.zeros(len(weights)), where=spread > 0)  # 0 for a record in no target
-
-
-def _best_to_join(rows: Floats, squares: Floats, target: Floats, selected: NDArray[np.int64]) -> int:
-    """Return the record that lowers the squared error most when the others adapt, as long as their signs allow it."""
-    basis = np.linalg.qr(rows[:, selected])[0]
-    new = squares - np.einsum("ij,ij->j", basis.T @ rows, basis.T @ rows)
-    residual = target - rows[:, selected] @ _weights(rows[:, selected], target)
-    pull = rows.T @ residual
-    gain = np.where((pull > 0) & (new > INDEPENDENT * squares), pull**2 / np.where(new > 0, new, 1.0), -1.0)
-    gain[selected] = -np.inf
-    return int(gain.argmax())
+def _cost_of_removal(scaled: Floats, weights: Floats) -> Floats:
+    """Return by how much the squared error grows when one record is removed and the others adapt."""
+    spread = np.diag(np.linalg.pinv(scaled.T @ scaled, hermitian=True))
+    return np.divide(
+        weights**2, spread, out=np.zeros(len(weights)), where=spread > 0
+    )  # 0 for a record in no target

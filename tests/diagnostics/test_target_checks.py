@@ -9,12 +9,22 @@ from scipy import sparse
 from support import small_problem
 
 from l0np import ColumnMatrix, calibrate, check_targets
-from l0np.diagnostics import target_checks
 from l0np.diagnostics.feasibility import feasibility, row_ranges
 from l0np.diagnostics.row_dependence import proportional_rows, row_dependence
+from l0np.diagnostics.target_checks import BoundedProblem, CheckLimits, checks_of
 from l0np.errors import InputError, InputTypeError, L0npError
+from l0np.targets import Targets
 
-ATTRIBUTES = ("unreachable", "contradictory", "inconsistent", "infeasible", "at_bound", "redundant", "outliers", "dependent")
+ATTRIBUTES = (
+    "unreachable",
+    "contradictory",
+    "inconsistent",
+    "infeasible",
+    "at_bound",
+    "redundant",
+    "outliers",
+    "dependent",
+)
 
 
 def feasible(n_targets=12, n_records=60, seed=0):
@@ -43,14 +53,21 @@ def test_nothing_is_found_where_nothing_is_wrong():
 
 def naive_reachable(row, y, lower, upper, tolerance):
     """The range of a row, corner by corner; upper bounds are finite here."""
-    corners = [sum(m * w for m, w in zip(row, w, strict=True)) for w in itertools.product(*zip(lower, upper, strict=True))]
+    corners = [
+        sum(m * w for m, w in zip(row, w, strict=True))
+        for w in itertools.product(*zip(lower, upper, strict=True))
+    ]
     return min(corners) - tolerance <= y <= max(corners) + tolerance
 
 
 def test_reachability_is_that_of_the_corners():
     rng = np.random.default_rng(3)
     M = rng.integers(-2, 3, size=(40, 5)).astype(float)
-    base, y, tolerance = rng.random(5) + 0.5, rng.integers(-9, 10, 40) + 0.25, rng.integers(0, 2, 40).astype(float)
+    base, y, tolerance = (
+        rng.random(5) + 0.5,
+        rng.integers(-9, 10, 40) + 0.25,
+        rng.integers(0, 2, 40).astype(float),
+    )
     found = check_targets(M, y, base, bounds=(0.5, 1.5), tolerances=tolerance)
     expected = [i for i in range(40) if not naive_reachable(M[i], y[i], 0.5 * base, 1.5 * base, tolerance[i])]
     assert 0 < len(expected) < 40
@@ -76,7 +93,12 @@ def test_reasons():
 
 def test_bounds_are_those_of_calibrate():
     M, y = [[1, 1, 1], [1, 0, 0]], [3, 0.01]  # the first record may not fall so far
-    for options in ({}, {"bounds": (0, None)}, {"bounds": (None, None)}, {"bounds": np.array([0.05, np.inf])}):
+    for options in (
+        {},
+        {"bounds": (0, None)},
+        {"bounds": (None, None)},
+        {"bounds": np.array([0.05, np.inf])},
+    ):
         assert check_targets(M, y, **options).ok == (not calibrate(M, y, **options).missed)
     assert check_targets(M, y).unreachable.tolist() == [1]
     negative = check_targets(M, [3.0, -4.0], [1.0, 1.0, 0.0], bounds=(None, None))  # the last stays at 0
@@ -85,13 +107,17 @@ def test_bounds_are_those_of_calibrate():
 
 
 def test_records_without_base_weight_cannot_help():
-    assert check_targets([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], base_weights=[1.0, 0.0]).unreachable.tolist() == [1]
+    assert check_targets(
+        [[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], base_weights=[1.0, 0.0]
+    ).unreachable.tolist() == [1]
     assert check_targets([[1.0, 0.0], [0.0, 1.0]], [1.0, 1.0], base_weights=[1.0, 1.0]).ok
 
 
 def test_ranges_of_rows():
     least, most = row_ranges(
-        ColumnMatrix.build([[1.0, -1.0], [2.0, 0.0]], "float64"), np.array([1.0, 2.0]), np.array([3.0, np.inf])
+        ColumnMatrix.build([[1.0, -1.0], [2.0, 0.0]], "float64"),
+        np.array([1.0, 2.0]),
+        np.array([3.0, np.inf]),
     )
     assert (least.tolist(), most.tolist()) == ([-np.inf, 2.0], [1.0, 6.0])
 
@@ -187,9 +213,12 @@ def test_inconsistent_sums(wide):
 
 def test_rank_in_float32():
     M, y = planted(wide=True)
-    found = check_targets(ColumnMatrix.build(M), y)
+    found = check_targets(ColumnMatrix.build(M), y)  # whose sums of rows are rounded
     assert found.rank == 10
     assert found.inconsistent == ()
+    exact = M.astype(np.float32)  # these numbers as such are no sums
+    assert check_targets(sparse.csr_array(exact), y).rank == 12
+    assert check_targets(exact.astype(np.float64), y).rank == 12
 
 
 # --- sizes
@@ -238,7 +267,9 @@ def test_districts_that_do_not_add_up_by_linear_programming():
 
 
 def test_linear_programme_knows_that_weights_are_not_negative():
-    M = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])  # full rank, so that signs are all there is to it
+    M = np.array(
+        [[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]
+    )  # full rank, so that signs are all there is to it
     assert check_targets(M, [2.0, 2.0, 2.0]).ok
     found = check_targets(M, [10.0, 10.0, 30.0])
     assert found.rank == 3
@@ -271,19 +302,22 @@ def test_feasible_problems_are_feasible():
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "skipped", "words"),
+    ("limits", "skipped", "words"),
     [
-        ("RANK_TARGETS", 11, "rank_skipped", "12 targets and 720 non-zeros; done up to 11 and 20,000,000"),
-        ("RANK_NONZEROS", 719, "rank_skipped", "done up to 2,000 and 719"),
-        ("LP_TARGETS", 11, "linear_programme_skipped", "done up to 11 and 1,000,000"),
-        ("LP_NONZEROS", 719, "linear_programme_skipped", "done up to 1,000 and 719"),
-        ("LP_SECONDS", 1e-9, "linear_programme_skipped", "not solved in 1e-09 s"),
+        ({"rank_targets": 11}, "rank_skipped", "12 targets and 720 non-zeros; done up to 11 and 20,000,000"),
+        ({"rank_nonzeros": 719}, "rank_skipped", "done up to 2,000 and 719"),
+        ({"lp_targets": 11}, "linear_programme_skipped", "done up to 11 and 1,000,000"),
+        ({"lp_nonzeros": 719}, "linear_programme_skipped", "done up to 1,000 and 719"),
+        ({"lp_seconds": 1e-9}, "linear_programme_skipped", "not solved in 1e-09 s"),
     ],
 )
-def test_what_is_too_large_is_skipped_and_said(monkeypatch, limit, value, skipped, words):
+def test_what_is_too_large_is_skipped_and_reported(limits, skipped, words):
     M, y = feasible()
-    monkeypatch.setattr(target_checks, limit, value)
-    found = check_targets(M, y)
+    matrix, targets = Targets.of(M, y, {})
+    base = np.ones(60)
+    problem = BoundedProblem(matrix, targets, base, 0.05 * base, np.full(60, np.inf), matrix.dtype)
+    assert getattr(checks_of(problem), skipped) == ""
+    found = checks_of(problem, CheckLimits(**limits))
     assert words in getattr(found, skipped)
     assert words in str(found)
     assert (found.rank is None) == (skipped == "rank_skipped")
@@ -321,7 +355,11 @@ def test_names_from_a_frame_and_long_lists():
     ("options", "error", "message"),
     [
         ({"base_weights": -1}, InputError, "base_weights must be at least 0, got -1"),
-        ({"base_weights": [1, 2]}, InputError, "base_weights must have one value for each column of M: 60 wanted"),
+        (
+            {"base_weights": [1, 2]},
+            InputError,
+            "base_weights must have one value for each column of M: 60 wanted",
+        ),
         ({"bounds": (2, 1)}, InputError, "bounds[0] must be at most 1, got 2"),
         ({"bounds": (0, 0)}, InputError, "bounds[1] must be at least 1, got 0"),
         ({"bounds": 3}, InputTypeError, "bounds must be a pair (lower, upper), None for no bound"),

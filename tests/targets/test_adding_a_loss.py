@@ -1,4 +1,4 @@
-"""The table of losses as a seam: a class and a line are all that a new loss takes, on every backend and in every door."""
+"""A class and a line of the table are all that a new loss takes, on every backend."""
 
 import inspect
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PerformanceWarning"
 
 
 class PoissonDeviance(TargetLoss):
-    """2 sum weights (target log(target / prediction) - target + prediction), for counts; no tolerances, no caps."""
+    """2 sum weights (target log(target / prediction) - target + prediction), for counts."""
 
     @staticmethod
     def default_scale(target):
@@ -23,7 +23,9 @@ class PoissonDeviance(TargetLoss):
 
     def value(self, prediction):
         xp = array_namespace(prediction)
-        return 2.0 * xp.sum(self.weights * (self.target * xp.log(self.target / prediction) - self.target + prediction))
+        return 2.0 * xp.sum(
+            self.weights * (self.target * xp.log(self.target / prediction) - self.target + prediction)
+        )
 
     def gradient(self, prediction, out):
         out[...] = 2.0 * self.weights * (1.0 - self.target / prediction)
@@ -32,7 +34,9 @@ class PoissonDeviance(TargetLoss):
 def train(device, loss_type, epochs=40, **options):
     M, y = small_problem()
     losses = []
-    model = SparseCalibrationWeights(40, init_keep_prob=0.9, seed=1, device=device, dtype="float64", log_weight_jitter_sd=0.05)
+    model = SparseCalibrationWeights(
+        40, init_keep_prob=0.9, seed=1, device=device, dtype="float64", log_weight_jitter_sd=0.05
+    )
     model.fit(
         M, y, lambda_l0=1e-4, lr=0.05, epochs=epochs, loss_type=loss_type, verbose_freq=epochs // 2,
         callbacks=[lambda progress: losses.append(progress.data_loss)], **options,
@@ -51,7 +55,9 @@ def test_a_loss_of_ones_own_trains_on_every_backend(device, monkeypatch):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("options", [{}, {"caps": 0.5, "tolerances": 0.01}, {"aggregates": [0, 0, 1, 1, 2, 2]}])
+@pytest.mark.parametrize(
+    "options", [{}, {"caps": 0.5, "tolerances": 0.01}, {"aggregates": [0, 0, 1, 1, 2, 2]}]
+)
 def test_absolute_errors_train_on_every_backend(device, options):
     model, losses = train(device, "absolute", **options)
     reference, expected = train("numpy", "absolute", **options)
@@ -61,7 +67,10 @@ def test_absolute_errors_train_on_every_backend(device, options):
 
 def test_absolute_errors_give_up_a_wrong_target_where_squares_spread_the_contradiction():
     M, y = small_problem()
-    M, y = np.vstack([M.toarray(), M.toarray()[0]]), np.append(y, 3.0 * y[0])  # the last contradicts the first
+    M, y = (
+        np.vstack([M.toarray(), M.toarray()[0]]),
+        np.append(y, 3.0 * y[0]),
+    )  # the last contradicts the first
     M, y = np.vstack([M, M[0]]), np.append(y, y[0])  # which is asked for twice
     errors = {}
     for loss_type in ("absolute", "relative"):

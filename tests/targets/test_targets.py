@@ -1,4 +1,4 @@
-"""Targets as users have them: weights, scales, tolerances, caps, aggregates, held-out rows; the loss against naive loops."""
+"""Targets as users have them: weights, scales, tolerances, caps, aggregates, held-out rows."""
 
 import math
 
@@ -16,6 +16,8 @@ from l0np.targets.targets import Targets
 
 Q = 6
 Y = [10.0, 200.0, -30.0, 4.0, 5000.0, 7.0]
+# On CUDA a loss without a kernel of its own is announced as slow; here it is only to be right
+slower_on_cuda = pytest.mark.filterwarnings("ignore::l0np.errors.PerformanceWarning")
 
 
 def build(y=Y, **options):
@@ -34,7 +36,9 @@ def test_missed_targets_and_totals_are_counted():
     estimate = np.array(Y)
     assert targets.missed(estimate) == 1  # the total
     estimate[[0, 3, 5]] += 1.0
-    assert targets.missed(estimate) == 1  # the first target, but no longer the total; the others are scored only
+    assert (
+        targets.missed(estimate) == 1
+    )  # the first target, but no longer the total; the others are scored only
     assert build(aggregates=[Aggregate(total.members, totals=[99.0], weight=0.0)]).missed(np.array(Y)) == 0
 
 
@@ -100,8 +104,9 @@ FRAME = pd.DataFrame(np.ones((Q, 2)), index=list("abcdef"))
 
 @pytest.mark.parametrize(
     "rows",
-    [[1, 3], np.array([3, 1]), {1, 3}, (1, 3, 3), [False, True, False, True, False, False], ["b", "d"], np.array(["d", "b"]),
-     pd.Index(["b", "d"]), pd.Series(["b", "d"]), pd.Series([False, True, False, True, False, False], index=list("abcdef"))],
+    [[1, 3], np.array([3, 1]), {1, 3}, (1, 3, 3), [False, True, False, True, False, False], ["b", "d"],
+     np.array(["d", "b"]), pd.Index(["b", "d"]), pd.Series(["b", "d"]),
+     pd.Series([False, True, False, True, False, False], index=list("abcdef"))],
     ids=lambda rows: f"{type(rows).__name__} {list(rows)[:2]}",
 )  # fmt: skip
 def test_exclude_takes_indices_masks_and_names(rows):
@@ -123,11 +128,22 @@ def test_names():
     assert build(pd.Series(Y, index=list("uvwxyz"))).names == tuple("uvwxyz")
     assert build(pd.Series(Y)).names is None  # positions are no names
     assert build(names=range(6)).names == tuple("012345")
-    assert build(M=FRAME, names=list("ABCDEF"), exclude=["B"]).fitted.tolist() == [True, False, True, True, True, True]
+    assert build(M=FRAME, names=list("ABCDEF"), exclude=["B"]).fitted.tolist() == [
+        True,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 BAD = [
-    ({"target_weights": [1, 2]}, InputError, "target_weights must have one value for each row of M: 6 wanted"),
+    (
+        {"target_weights": [1, 2]},
+        InputError,
+        "target_weights must have one value for each row of M: 6 wanted",
+    ),
     ({"target_weights": -1}, InputError, "target_weights must be at least 0, got -1"),
     ({"target_weights": [1, 1, 1, -2, 1, 1]}, InputError, "target_weights[3] = -2: must be at least 0"),
     ({"target_weights": [1, 1, 1, np.inf, 1, 1]}, InputError, "target_weights[3] is inf"),
@@ -145,33 +161,65 @@ BAD = [
     ({"caps": "1"}, InputTypeError, "caps must be an array of numbers"),
     ({"exclude": [6]}, InputError, "exclude[0] = 6: M has the rows 0 to 5"),
     ({"exclude": [0, -1]}, InputError, "exclude[1] = -1: M has the rows 0 to 5"),
-    ({"exclude": [True, False]}, InputError, "exclude must have one True or False for each row of M: 6 wanted"),
+    (
+        {"exclude": [True, False]},
+        InputError,
+        "exclude must have one True or False for each row of M: 6 wanted",
+    ),
     ({"exclude": ["a"]}, InputError, "exclude names 'a', but the targets have no names"),
-    ({"exclude": ["a", "q", "r"], "M": FRAME}, InputError, "exclude names 'q' (and 1 more), which is not the name of a target"),
+    (
+        {"exclude": ["a", "q", "r"], "M": FRAME},
+        InputError,
+        "exclude names 'q' (and 1 more), which is not the name of a target",
+    ),
     ({"exclude": [0.5]}, InputTypeError, "exclude must be row indices, a boolean mask or names of targets"),
     ({"exclude": [[0, 1]]}, InputError, "exclude must be one-dimensional, it has shape (1, 2)"),
     ({"exclude": [[0, 1], [2]]}, InputError, "exclude cannot be read as an array of rows"),
     ({"exclude": range(6)}, InputError, "exclude leaves no target to fit: it holds all 6"),
-    ({"exclude": pd.Series([True] + [False] * 5, index=list("fedcba")), "M": FRAME}, InputError, "exclude.reindex(M.index)"),
-    ({"tolerances": pd.Series(np.ones(6), index=list("fedcba")), "M": FRAME}, InputError, "tolerances.reindex(M.index)"),
+    (
+        {"exclude": pd.Series([True] + [False] * 5, index=list("fedcba")), "M": FRAME},
+        InputError,
+        "exclude.reindex(M.index)",
+    ),
+    (
+        {"tolerances": pd.Series(np.ones(6), index=list("fedcba")), "M": FRAME},
+        InputError,
+        "tolerances.reindex(M.index)",
+    ),
     ({"names": ["a"]}, InputError, "names must have one label for each row of M: 6 wanted"),
-    ({"names": [None] * 6}, InputTypeError, "names must hold numbers or texts"),
-    ({"loss_type": "huber"}, InputError, "loss_type must be one of 'mse', 'relative', 'absolute'; got 'huber'"),
+    ({"names": [None] * 6}, InputTypeError, "names must hold numbers or strings"),
+    (
+        {"loss_type": "huber"},
+        InputError,
+        "loss_type must be one of 'mse', 'relative', 'absolute'; got 'huber'",
+    ),
     ({"aggregates": ["a", "b"]}, InputError, "aggregates must have one label for each row of M: 6 wanted"),
     ({"aggregates": [None] * 6}, InputError, "aggregates gives no target a label"),
-    ({"aggregates": np.ones((2, 5))}, InputError, "aggregates must have one column for each row of M, 6; it has shape (2, 5)"),
+    (
+        {"aggregates": np.ones((2, 5))},
+        InputError,
+        "aggregates must have one column for each row of M, 6; it has shape (2, 5)",
+    ),
     ({"aggregates": [np.ones((2, 5))]}, InputError, "aggregates[0] must have one column"),
     ({"aggregates": np.full((2, 6), np.nan)}, InputError, "aggregates[0, 0] is nan"),
     ({"aggregates": [list("aabbcc"), sparse.eye_array(5)]}, InputError, "aggregates[1] must have one column"),
-    ({"aggregates": [object()] * 6}, InputTypeError, "aggregates must hold numbers or texts"),
-    ({"aggregates": Aggregate(list("aabbcc"), weight=-1)}, InputError, "aggregates.weight must be at least 0, got -1"),
+    ({"aggregates": [object()] * 6}, InputTypeError, "aggregates must hold numbers or strings"),
+    (
+        {"aggregates": Aggregate(list("aabbcc"), weight=-1)},
+        InputError,
+        "aggregates.weight must be at least 0, got -1",
+    ),
     (
         {"aggregates": Aggregate(list("aabbcc"), totals=[1, 2])},
         InputError,
         "aggregates, of its 3 totals: y must have one value",
     ),
     ({"aggregates": Aggregate(list("aabbcc"), scales=0)}, InputError, "target_scales must be above 0"),
-    ({"aggregates": Aggregate(list("aabbcc"), caps="x")}, InputTypeError, "aggregates, of its 3 totals: caps must be an array"),
+    (
+        {"aggregates": Aggregate(list("aabbcc"), caps="x")},
+        InputTypeError,
+        "aggregates, of its 3 totals: caps must be an array",
+    ),
     (
         {"aggregates": Aggregate(list("aabbcc"), totals=[1, -1, 1]), "loss_type": "relative"},
         InputError,
@@ -191,7 +239,9 @@ def test_one_clear_error(options, error, message):
     model = SparseCalibrationWeights(2, seed=0, device="numpy")
     before = model.state_dict()
     if "names" not in options:
-        with pytest.raises(error, match="^" + "".join(f"[{c}]" if c.isalnum() else "." for c in str(caught.value)[:40])):
+        with pytest.raises(
+            error, match="^" + "".join(f"[{c}]" if c.isalnum() else "." for c in str(caught.value)[:40])
+        ):
             model.fit(np.ones((Q, 2)) if M is None else M, Y, epochs=1, **options)
     assert same_state(before, model.state_dict())
 
@@ -204,11 +254,15 @@ A = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 2, 0, -1, 0], [0, 0, 0, 0, 0, 3]], dtyp
 def naive_total_loss(prediction, targets, matrix, totals, weight, scales):
     own = oracles.robust_loss(prediction, Y, targets.scale, targets.weights, [0] * Q, [math.inf] * Q)
     sums = [sum(a * p for a, p in zip(row, prediction, strict=True)) for row in matrix]
-    return own + weight * oracles.robust_loss(sums, totals, scales, [1] * len(sums), [0] * len(sums), [math.inf] * len(sums))
+    return own + weight * oracles.robust_loss(
+        sums, totals, scales, [1] * len(sums), [0] * len(sums), [math.inf] * len(sums)
+    )
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("given_as", [np.asarray, sparse.csr_array, sparse.coo_array, ColumnMatrix.build, pd.DataFrame])
+@pytest.mark.parametrize(
+    "given_as", [np.asarray, sparse.csr_array, sparse.coo_array, ColumnMatrix.build, pd.DataFrame]
+)
 def test_loss_of_aggregates_and_its_gradient(device, given_as):
     backend = get_backend(device)
     targets = build(loss_type="relative", aggregates=Aggregate(given_as(A), weight=0.7))
@@ -232,7 +286,8 @@ def test_loss_of_aggregates_and_its_gradient(device, given_as):
 
 @pytest.mark.parametrize(
     "labels",
-    [["x", "x", None, "y", "x", None], np.array(["x", "x", np.nan, "y", "x", None], dtype=object), [7, 7, -1, 9, 7, -1],
+    [["x", "x", None, "y", "x", None], np.array(["x", "x", np.nan, "y", "x", None], dtype=object),
+     [7, 7, -1, 9, 7, -1],
      [7.0, 7.0, np.nan, 9.0, 7.0, -1.0], pd.Series(["x", "x", pd.NA, "y", "x", None], dtype="string"),
      ["x", "x", float("nan"), "y", "x", None]],
     ids=["list", "objects", "whole numbers", "floats", "pandas", "list with NaN"],
@@ -248,7 +303,10 @@ def test_several_aggregates_and_their_own_totals():
     first, second = build(
         loss_type="relative",
         tolerances=3.0,
-        aggregates=[list("aabbcc"), Aggregate(A, totals=[1, 2, 3], weight=2, tolerances=0.5, caps=9, scales=[1, 2, 3])],
+        aggregates=[
+            list("aabbcc"),
+            Aggregate(A, totals=[1, 2, 3], weight=2, tolerances=0.5, caps=9, scales=[1, 2, 3]),
+        ],
     ).aggregates
     assert first.totals.value.tolist() == [210, -26, 5007]
     assert first.totals.scale.tolist() == [211, 25, 5008]
@@ -264,7 +322,11 @@ def test_several_aggregates_and_their_own_totals():
 def test_a_held_out_target_tells_nothing_through_its_aggregate():
     (aggregate,) = build(aggregates=list("aabbcc"), exclude=[1, 2]).aggregates
     assert aggregate.totals.value.tolist() == [10.0, 4.0, 5007.0]
-    assert aggregate.matrix.to_scipy().toarray().tolist() == [[1, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 1, 1]]
+    assert aggregate.matrix.to_scipy().toarray().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 1, 1],
+    ]
     (known,) = build(aggregates=Aggregate(list("aabbcc"), totals=[1, 2, 3]), exclude=[1, 2]).aggregates
     assert known.matrix.nnz == 6  # totals of one's own are information of their own
 
@@ -283,7 +345,11 @@ def model(n=40, **options):
 def test_options_that_change_nothing_change_nothing(device):
     M, y = small_problem()
     plain = model(device=device).fit(M, y, **OPTIONS).state_dict()
-    same = model(device=device).fit(M, y, target_weights=1.0, tolerances=0.0, caps=np.inf, exclude=[], **OPTIONS).state_dict()
+    same = (
+        model(device=device)
+        .fit(M, y, target_weights=1.0, tolerances=0.0, caps=np.inf, exclude=[], **OPTIONS)
+        .state_dict()
+    )
     assert same_state(plain, same)
 
 
@@ -297,9 +363,12 @@ def test_an_excluded_target_is_as_good_as_not_there():
         np.testing.assert_allclose(excluded.log_weight, without.log_weight, atol=1e-5)
         changed = y.copy()
         changed[[2, 5]] = [-1.0, 1e9]
-        assert same_state(excluded.state_dict(), model().fit(M, changed, exclude=[2, 5], **OPTIONS, **options).state_dict())
+        assert same_state(
+            excluded.state_dict(), model().fit(M, changed, exclude=[2, 5], **OPTIONS, **options).state_dict()
+        )
 
 
+@slower_on_cuda
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_capped_outlier_does_not_crush_the_others(device):
     M = np.vstack([np.ones(3), np.eye(3)])  # a nation, said to be empty, and its three districts
@@ -307,7 +376,9 @@ def test_a_capped_outlier_does_not_crush_the_others(device):
     fit = {"lambda_l0": 0.0, "lr": 0.05, "epochs": 600, "loss_type": "relative"}
 
     def error_of_districts(**options):
-        fitted = model(3, device=device, use_gates=False, init_weights=15.0).fit(M, poisoned, **fit, **options)
+        fitted = model(3, device=device, use_gates=False, init_weights=15.0).fit(
+            M, poisoned, **fit, **options
+        )
         return np.abs(fitted.predict(M)[1:] / true - 1).max()
 
     assert error_of_districts() > 0.9
@@ -317,11 +388,14 @@ def test_a_capped_outlier_does_not_crush_the_others(device):
 def test_tolerances_are_used_up_and_not_more():
     M, y = small_problem()
     off = y * np.array([1.3, 1, 1, 1, 1, 1])
-    fitted = model(use_gates=False).fit(M, off, lambda_l0=0.0, lambda_l2=1e-3, lr=0.02, epochs=1500, tolerances=0.5)
+    fitted = model(use_gates=False).fit(
+        M, off, lambda_l0=0.0, lambda_l2=1e-3, lr=0.02, epochs=1500, tolerances=0.5
+    )
     errors = np.abs(fitted.predict(M) - off)
     assert 0.4 < errors.max() < 0.6
 
 
+@slower_on_cuda
 @pytest.mark.parametrize("device", DEVICES)
 def test_aggregates_are_met(device):
     M, y = small_problem()

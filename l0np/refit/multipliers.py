@@ -1,0 +1,259 @@
+"""The method of multipliers for calibration: Newton's method on the dual function, with a proximal term.
+
+Weights ``w = reference * F(A' lambda)`` minimise a distance to the reference weights under ``A w = target``.
+The multipliers lambda maximise a concave function, by Newton's method. Where targets contradict each other or
+the bounds there is no such lambda. Then the method of multipliers, whose steps are the same Newton steps with
+a proximal term, leads to the weights of least squared error and, among these, to the nearest (A. Chiche, J.
+C. Gilbert: How the augmented Lagrangian algorithm can deal with an infeasible convex quadratic optimization
+problem, Journal of Convex Analysis 23, 2016).
+
+Tolerances add ``tolerance' |lambda|`` to what is minimised. Its kinks are rounded off (P. J. Huber: Robust
+estimation of a location parameter, Annals of Mathematical Statistics 35, 1964): at first so widely that
+Newton's method crosses them easily, then less and less, together with the proximal term, each time starting
+from the multipliers found before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.refit.blocks import MOST_COST
+from l0np.refit.distances import Distance
+from l0np.refit.newton import NewtonSystems
+from l0np.targets import metrics
+
+Floats = NDArray[np.float64]
+
+# The proximal term, in units of the mean curvature. Each multiplier step weakens it, and so brings the
+# targets closer; but where they contradict each other the multipliers grow with its inverse, and the rounding
+# errors of the weights too.
+FIRST_PROXIMITY, LAST_PROXIMITY = 1e-2, 1e-7
+LAST_WIDTH = 1e-12  # of the rounded kinks of tolerances, relative to the first width, the largest multiplier
+FACTOR = (
+    0.3  # of both after a multiplier step: with 0.1 the next one takes several times as many Newton steps
+)
+INEXACT = (
+    1e-2  # gradient at which a multiplier step is accurate enough, relative to what the step has changed
+)
+ALONG = 0.1  # slope along a Newton step at which its length is right, relative to the slope at its start
+MOST_LENGTHS = 60  # tried for a Newton step
+ROUNDING = 4 * np.finfo(float).eps  # relative error of a sum
+STILL = 1e-10  # relative change of the weights in a multiplier step at which nothing is left to do
+AS_CLOSE = 1e-12  # relative change of the squared misfit at which targets out of reach come no closer
+CONVERGED = 1e-6  # that of weights and of misfits at which they have converged, if no more steps can be taken
+
+
+class RefitLimits(NamedTuple):
+    """What a refit may cost: multiplier steps, Newton steps in all of them, nanoseconds of a factor."""
+
+    multiplier_steps: int = 60
+    newton_steps: int = 400
+    factor_cost: float = MOST_COST
+
+
+LIMITS = RefitLimits()
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledSystem:
+    """The targets that count, divided by their scales: ``scaled @ w + slack = target``, |slack| <= tolerance.
+
+    Attributes
+    ----------
+    scaled : sparse or dense, shape (Q, k)
+        The matrix whose rows are divided by the scales.
+    target, tolerance : arrays of shape (Q,)
+        Divided by the scales too.
+    reference : array of shape (k,)
+        Reference weights.
+    mean_curvature : float
+        Mean of the diagonal of ``scaled diag(reference) scaled'``: the unit of the proximal term.
+    factor_cost : float
+        See `RefitLimits`.
+    """
+
+    scaled: Any
+    target: Floats
+    tolerance: Floats
+    reference: Floats
+    mean_curvature: float
+    factor_cost: float = MOST_COST
+
+    @cached_property
+    def newton(self) -> NewtonSystems:
+        """The systems of the Newton steps."""
+        return NewtonSystems(self.scaled, self.factor_cost)
+
+    @cached_property
+    def _sizes(self) -> Any:
+        return self.scaled if self.scaled.min() >= 0 else abs(self.scaled)
+
+    def totals(self, weights: Floats) -> Floats:
+        """Return scaled @ weights."""
+        return np.asarray(self.scaled @ weights)
+
+    def pull(self, multipliers: Floats) -> Floats:
+        """Return scaled.T @ multipliers: the u of each record, from which its g-weight F(u) follows."""
+        return np.asarray(self.newton.transposed @ multipliers)
+
+    def slack(self, multipliers: Floats, width: float) -> tuple[Floats, Floats]:
+        """Return the slack that multipliers lead to, and its derivative; no slack for an infinite width."""
+        fraction = np.clip(multipliers / width, -1.0, 1.0)
+        return self.tolerance * fraction, np.where(np.abs(fraction) < 1.0, self.tolerance / width, 0.0)
+
+    def rounding(self, multipliers: Floats, weights: Floats, curvature: Floats) -> tuple[Floats, float]:
+        """Return the rounding errors that the weights may have, and the norm of those of the gradient."""
+        sizes = self._sizes
+        noise = curvature * (sizes.T @ np.abs(multipliers))
+        gradient = sizes @ (np.abs(weights) + noise) + np.abs(self.target)
+        return ROUNDING * noise, ROUNDING * float(np.linalg.norm(gradient))
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Multipliers, the width of the rounded kinks, and what follows from them."""
+
+    multipliers: Floats
+    width: float
+    pull: Floats
+    weights: Floats
+    curvature: Floats  # derivatives of the weights by the pull
+    misfit: Floats  # totals + slack - targets: the gradient of the dual function
+    slack_slope: Floats
+
+    @classmethod
+    def at(cls, system: ScaledSystem, distance: Distance, multipliers: Floats, width: float) -> _Point:
+        """Return the point of some multipliers, with its weights and totals."""
+        pull = system.pull(multipliers)
+        (ratio, slope), (slack, slack_slope) = distance(pull), system.slack(multipliers, width)
+        weights = system.reference * ratio
+        misfit = system.totals(weights) + slack - system.target
+        return cls(multipliers, width, pull, weights, system.reference * slope, misfit, slack_slope)
+
+    def narrowed(self, system: ScaledSystem, distance: Distance, width: float) -> _Point:
+        """Return a point of another width where every slack within the tolerance stays the same."""
+        if width == self.width:
+            return self
+        scaled = self.multipliers * (width / self.width)
+        multipliers = np.where(self.slack_slope > 0, scaled, self.multipliers)
+        return _Point.at(system, distance, multipliers, width)
+
+
+class _Progress(NamedTuple):
+    """What a multiplier step has changed."""
+
+    moved: float  # the largest change of a weight beyond rounding, relative to the largest weight
+    comes_closer: bool  # whether targets that are missed have come closer
+    is_as_close_as_possible: bool
+
+    @classmethod
+    def between(cls, system: ScaledSystem, before: _Point, after: _Point, proximity: float) -> _Progress:
+        """Compare two points."""
+        moves = np.abs(after.weights - before.weights)
+        unsure, _ = system.rounding(after.multipliers, after.weights, after.curvature)
+        largest = np.abs(after.weights).max(initial=0.0)
+        moved = float(np.maximum(moves - unsure, 0.0).max(initial=0.0) / (largest or 1.0))
+        missed, missed_before = float(after.misfit @ after.misfit), float(before.misfit @ before.misfit)
+        change = abs(missed - missed_before)
+        comes_closer = missed > metrics.MET**2 and change > CONVERGED * missed
+        return cls(moved, comes_closer, proximity == LAST_PROXIMITY and change <= AS_CLOSE * missed)
+
+
+def method_of_multipliers(
+    system: ScaledSystem, distance: Distance, limits: RefitLimits
+) -> tuple[Floats, bool, int]:
+    """Return the multipliers, whether their weights have converged, and the number of Newton steps taken."""
+    if not len(system.target):
+        return np.zeros(0), True, 0
+    tolerant = system.tolerance > 0
+    start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
+    proximity, steps, widest = FIRST_PROXIMITY, 0, 0.0
+    for _ in range(limits.multiplier_steps):
+        before = point
+        strength, most = proximity * system.mean_curvature, limits.newton_steps - steps
+        point, taken = _newton(system, distance, start, strength, most)
+        steps += taken
+        change = _Progress.between(system, before, point, proximity)
+        is_still = change.moved <= STILL and not change.comes_closer
+        if steps >= limits.newton_steps or change.is_as_close_as_possible or is_still:
+            break
+        proximity = max(FACTOR * proximity, LAST_PROXIMITY)
+        width = max(FACTOR * point.width, LAST_WIDTH * widest)
+        if np.isinf(width):
+            width = widest = float(np.abs(point.multipliers[tolerant]).max(initial=0.0)) or np.inf
+        start = point.narrowed(system, distance, width)
+    has_converged = change.is_as_close_as_possible or (change.moved <= CONVERGED and not change.comes_closer)
+    return point.multipliers, has_converged, steps
+
+
+def _newton(
+    system: ScaledSystem, distance: Distance, centre: _Point, proximity: float, most: int
+) -> tuple[_Point, int]:
+    """Minimise the dual function plus ``proximity / 2 |multipliers - centre|^2``.
+
+    Return the point and the number of steps taken.
+    """
+    point = centre
+    for step in range(most):
+        moved = point.multipliers - centre.multipliers
+        gradient = point.misfit + proximity * moved
+        left = float(np.linalg.norm(gradient))
+        _, unsure = system.rounding(point.multipliers, point.weights, point.curvature)
+        # what is left of the misfit where targets are met; its last change where they cannot be
+        of_step = float(np.linalg.norm(moved))
+        changed = min(proximity * of_step, float(np.linalg.norm(point.misfit - centre.misfit)))
+        if left <= max(INEXACT * changed, unsure):
+            return point, step
+        direction = -system.newton.solve(point.curvature, point.slack_slope + proximity, gradient)
+        offset, bend = proximity * float(moved @ direction), proximity * float(direction @ direction)
+        length = _length(system, distance, point, direction, offset, bend)
+        if length == 0.0:
+            return point, step
+        point = _Point.at(system, distance, point.multipliers + length * direction, point.width)
+    return point, most
+
+
+def _length(
+    system: ScaledSystem,
+    distance: Distance,
+    point: _Point,
+    direction: Floats,
+    offset: float,
+    curvature: float,
+) -> float:
+    """Return the length of a Newton step at which the slope of the convex function is next to 0.
+
+    It is found by bisection and secants. Values of the function are not compared: near its minimum they say
+    less than slopes. The weights along the direction follow from two pulls without another product.
+    """
+    pull = system.pull(direction)
+
+    def slope(length: float) -> float:
+        weights = system.reference * distance(point.pull + length * pull)[0]
+        slack = system.slack(point.multipliers + length * direction, point.width)[0]
+        return float(weights @ pull + (slack - system.target) @ direction + offset + length * curvature)
+
+    low, high, below, above = 0.0, np.inf, slope(0.0), np.inf
+    enough, length = ALONG * abs(below), 1.0
+    if below >= 0:  # within rounding errors the function falls no further
+        return 0.0
+    for trial in range(MOST_LENGTHS):
+        here = slope(length)
+        if abs(here) <= enough:
+            return length
+        if here < 0:
+            low, below = length, here
+        else:  # or not a number, beyond the range of floats
+            high, above = length, here
+        if np.isinf(high):
+            length *= 2.0
+        elif trial % 2 and np.isfinite(above):
+            length = low + (high - low) * below / (below - above)
+        else:
+            length = 0.5 * (low + high)
+    return low

@@ -1,0 +1,120 @@
+"""`AllRecords`: the calibration of all records, which a selection of k of them stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.matrix import weighted_totals
+from l0np.models import TrainingSettings
+from l0np.sampling import inclusion_probabilities, largest_fractions
+from l0np.selection.problem import SelectionProblem
+from l0np.selection.selections import Selection
+from l0np.targets import metrics
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+EPOCHS, LEARNING_RATE = 300, 0.05  # of the training without gates that replaces the refit of all records
+ENOUGH, LOOK = 1e-3, 50  # mean error (root mean square) at which it ends, and epochs between two looks at it
+AS_GOOD = 1.01  # times the loss that all records leave: a selection of no more loss is as good
+
+
+class Inclusion(NamedTuple):
+    """How likely each record is to be selected, and its reference weight if it is; both of shape (N,).
+
+    The reference weight is (weight before selection) / (inclusion probability), so that k records stand for
+    all.
+    """
+
+    probabilities: Floats
+    reference_weights: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class AllRecords:
+    """A problem with the weights with which all records meet the targets.
+
+    Attributes
+    ----------
+    problem : SelectionProblem
+        The problem.
+    weights : array of shape (N,)
+        These weights; 0 without a base weight.
+    selection : Selection or None
+        How a refit found them; None where all records were too many and were trained.
+    """
+
+    problem: SelectionProblem
+    weights: Floats
+    selection: Selection | None
+
+    @classmethod
+    def calibrated(cls, problem: SelectionProblem) -> Self:
+        """Calibrate all records: by a refit or, where that costs too much, by training without gates."""
+        counts, weights = np.diff(problem.matrix.indptr).astype(np.float64), problem.base_weights.copy()
+        if (counts**2).sum() <= problem.limits.full_refit_cost:
+            selection = Selection.of_all(problem)
+            weights[problem.eligible] = selection.refit.weights
+            return cls(problem, weights, selection)
+        weights[problem.eligible] = _trained_weights(problem)[problem.eligible]
+        return cls(problem, weights, None)
+
+    def inclusion(self, k: int) -> Inclusion:
+        """Return inclusion probabilities for k records, in proportion to the weights that they stand for."""
+        base = self.problem.base_weights
+        if np.count_nonzero(self._positive_weights) >= k:
+            p = inclusion_probabilities(self._positive_weights, self._largest_fractions, k)
+        else:  # weights may be negative without bounds, and those that training found may vanish
+            p = inclusion_probabilities(base, largest_fractions(self.problem.matrix, base), k)
+        return Inclusion(p, self.weights_before / np.where(p > 0, p, k / len(p)))
+
+    @cached_property
+    def weights_before(self) -> Floats:
+        """The weights before selection, above 0 wherever base weights are."""
+        return np.where(self.weights > 0, self.weights, self.problem.base_weights)
+
+    def select(
+        self, records: Integers, inclusion: Inclusion, method: str, lambda_l0: float | None = None
+    ) -> Selection:
+        """Return the selection of these records, refitted near to their reference weights."""
+        reference = inclusion.reference_weights[records]
+        return Selection.refitted(self.problem, records, reference, method, lambda_l0)
+
+    def are_matched_by(self, selection: Selection) -> bool:
+        """Return whether a selection meets the targets as closely as all records together do."""
+        out_of_reach = 0 if self.selection is None else self.selection.n_missed(self.problem)
+        return selection.n_missed(self.problem) <= out_of_reach or selection.loss <= self._matching_loss
+
+    @cached_property
+    def _positive_weights(self) -> Floats:
+        return np.maximum(self.weights, 0.0)
+
+    @cached_property
+    def _largest_fractions(self) -> Floats:
+        return largest_fractions(self.problem.matrix, self._positive_weights)
+
+    @cached_property
+    def _matching_loss(self) -> float:
+        """The loss that all records leave, and that of errors which are within tolerance."""
+        left = self.problem.loss(weighted_totals(self.problem.matrix, self.weights))
+        return AS_GOOD * left + metrics.MET**2 * float(self.problem.targets.weights.sum())
+
+
+def _trained_weights(problem: SelectionProblem) -> Floats:
+    """Return the weights of all records after training without gates."""
+    model, targets = problem.model(problem.base_weights, use_gates=False), problem.training_targets
+    power = 2 if targets.minimises_squares else 1  # else the loss is taken for one of absolute errors
+    enough = ENOUGH**power * float(targets.weights.sum())
+    settings = TrainingSettings.checked(
+        lr=LEARNING_RATE,
+        epochs=EPOCHS,
+        verbose_freq=LOOK,
+        callbacks=[lambda progress: progress.data_loss <= enough],
+    )
+    model.train_on(problem.training_matrix, targets, settings)
+    return np.asarray(model.get_weights(deterministic=True), np.float64)

@@ -1,0 +1,56 @@
+"""Selection by gates: training with Hard Concrete gates until k of them stay open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from l0np.models import TrainingSettings
+from l0np.selection.all_records import AllRecords
+from l0np.selection.selections import Selection
+
+KEEP_PROBABILITY, TEMPERATURE = 0.9, 0.35  # of gates at the start and in training
+LATER = 3  # later sizes train a third of the epochs of the first
+
+
+class GateRun:
+    """Gates over all records, which train on from one size of a path to the next.
+
+    Parameters
+    ----------
+    all_records : AllRecords
+        Their weights are those from which training starts.
+    """
+
+    def __init__(self, all_records: AllRecords) -> None:
+        self.all_records, self.problem = all_records, all_records.problem
+        base = self.problem.base_weights
+        self._model = self.problem.model(
+            np.maximum(all_records.weights, 0.0),
+            beta=TEMPERATURE,
+            init_keep_prob=np.where(base > 0, KEEP_PROBABILITY, 0.0),
+        )
+        self._epochs = self.problem.training.epochs
+
+    def select(self, k: int) -> Selection:
+        """Train until k gates stay open, with a controlled L0 multiplier, and refit their records."""
+        self._train(n_active=k)
+        records = np.flatnonzero(self._model.get_weights(deterministic=True))
+        inclusion = self.all_records.inclusion(k)
+        return self.all_records.select(records, inclusion, "gates", self._model.lambda_l0_)
+
+    def select_at(self, lambda_l0: float) -> Selection:
+        """Train at a given L0 multiplier, and refit the active records; if none is, the most likely one."""
+        self._train(lambda_l0=lambda_l0)
+        is_eligible = self.problem.base_weights > 0
+        records = np.flatnonzero((self._model.get_weights(deterministic=True) != 0) & is_eligible)
+        if not records.size:
+            records = np.array([int(np.argmax(np.where(is_eligible, self._model.log_alpha, -np.inf)))])
+        inclusion = self.all_records.inclusion(len(records))
+        return self.all_records.select(records, inclusion, "gates", lambda_l0)
+
+    def _train(self, **size: Any) -> None:
+        settings = TrainingSettings.checked(**size, lr=self.problem.training.lr, epochs=self._epochs)
+        self._model.train_on(self.problem.training_matrix, self.problem.training_targets, settings)
+        self._epochs = max(self.problem.training.epochs // LATER, 1)

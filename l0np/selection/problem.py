@@ -1,0 +1,187 @@
+"""`SelectionProblem`: what a user gave to `calibrate` or `l0_path`, checked once, for all selections."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.backends import backend_name, get_backend
+from l0np.calibration import SparseCalibrationWeights
+from l0np.errors import InputError
+from l0np.inputs import validation
+from l0np.maths import Loss
+from l0np.matrix import ColumnMatrix, float_dtype
+from l0np.models import LARGEST_SEED
+from l0np.refit import Distance, RefitProblem
+from l0np.targets import TargetOptions, Targets
+
+Floats = NDArray[np.float64]
+
+
+class SelectionLimits(NamedTuple):
+    """Sizes of problems up to which what costs much is done.
+
+    Attributes
+    ----------
+    full_refit_cost : float
+        Pairs of entries of one column, up to which all records are calibrated by Newton's method, not by
+        training.
+    exchange_cost : float
+        Targets times records times k squared, up to which "auto" tries exchanges.
+    exchange_size : float
+        Targets times records, which exchanges hold as a dense matrix.
+    gates_cost : float
+        Epochs times non-zeros, up to which "auto" trains gates.
+    samples : int
+        Balanced samples that are drawn until one meets the targets.
+    samples_size : float
+        Non-zeros above which one sample is drawn only.
+    """
+
+    full_refit_cost: float = 5e8
+    exchange_cost: float = 2e10
+    exchange_size: float = 1e8
+    gates_cost: float = 1e10
+    samples: int = 3
+    samples_size: float = 1e6
+
+
+LIMITS = SelectionLimits()
+
+
+@dataclass(frozen=True)
+class GateTraining:
+    """How gates are trained: epochs, learning rate, device, and dtype (None: that of the matrix)."""
+
+    epochs: int
+    lr: float
+    device: str
+    dtype: np.dtype[Any] | None
+
+    @classmethod
+    def checked(cls, epochs: Any, lr: Any, device: Any, dtype: Any) -> Self:
+        """Check what the user gave."""
+        return cls(
+            validation.integer("epochs", epochs, at_least=1),
+            validation.real_number("lr", lr, above=0.0),
+            backend_name(device),
+            None if dtype is None else float_dtype(dtype),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionProblem:
+    """A matrix, targets and base weights; how weights are refitted and gates are trained.
+
+    Attributes
+    ----------
+    matrix : ColumnMatrix of shape (Q, N)
+        What each record adds to each target for one unit of weight.
+    targets : Targets
+        The Q targets.
+    base_weights : array of shape (N,)
+        Design weights; records of weight 0 are never selected.
+    refits : RefitProblem
+        Gives selected records their weights.
+    training : GateTraining
+        How gates are trained.
+    seed : int
+        Of samples and of gates.
+    limits : SelectionLimits
+        What is too large to be tried.
+    """
+
+    matrix: ColumnMatrix
+    targets: Targets
+    base_weights: Floats
+    refits: RefitProblem
+    training: GateTraining
+    seed: int
+    limits: SelectionLimits = LIMITS
+
+    @classmethod
+    def checked(
+        cls,
+        M: Any,
+        y: Any,
+        base_weights: Any,
+        distance: Distance,
+        total: float | None,
+        training: GateTraining,
+        seed: Any,
+        options: TargetOptions,
+    ) -> Self:
+        """Check M, y, base weights, seed and target options; the rest has been checked."""
+        matrix, targets = Targets.of(M, y, options)
+        base = validation.column_values("base_weights", base_weights, "M", M, matrix.shape[1], at_least=0.0)
+        if not base.any():
+            raise InputError("base_weights are all 0: there is no record to select")
+        targets.check_sizes(matrix, "base_weights", base)
+        if seed is None:
+            seed = secrets.randbits(63)
+        seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
+        # RefitProblem warns in the name of what called `calibrate` or `l0_path`: two levels above this
+        problem = cls(matrix, targets, base, RefitProblem(matrix, targets, distance, total), training, seed)
+        problem._check_range()
+        return problem
+
+    def _check_range(self) -> None:
+        """Refuse entries and weights that the dtype of training cannot hold."""
+        largest = float(np.finfo(self.dtype).max)
+        entries = (self.matrix.data.max(initial=0.0), -self.matrix.data.min(initial=0.0))
+        for name, size in (("M", float(max(entries))), ("base_weights", float(self.base_weights.max()))):
+            if size > largest:
+                advice = 'use other units or dtype="float64"'
+                raise InputError(f"{name} holds {size:.3g}, beyond the range of {self.dtype}: {advice}")
+
+    def checked_count(self, name: str, k: Any) -> int:
+        """Return k if as many records can be selected."""
+        count = validation.integer(name, k, at_least=1, at_most=self.matrix.shape[1])
+        if count > len(self.eligible):
+            what = "the number of records with a base weight above 0"
+            raise InputError(f"{name} must be at most {len(self.eligible)}, {what}, got {count}")
+        return count
+
+    @cached_property
+    def eligible(self) -> NDArray[np.int64]:
+        """The records that may be selected."""
+        return np.flatnonzero(self.base_weights)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype in which gates are trained."""
+        return self.matrix.dtype if self.training.dtype is None else self.training.dtype
+
+    @cached_property
+    def training_matrix(self) -> ColumnMatrix:
+        """The matrix in that dtype: itself where it has it."""
+        return ColumnMatrix.build(self.matrix, self.dtype)
+
+    @cached_property
+    def training_targets(self) -> Targets:
+        """The targets with the scales of the refits: training and refits then divide errors by the same."""
+        return self.targets.scaled_by_errors()
+
+    def model(self, weights: Floats, **arguments: Any) -> SparseCalibrationWeights:
+        """Return an untrained model that starts from these weights."""
+        return SparseCalibrationWeights(
+            self.matrix.shape[1],
+            init_weights=weights,
+            device=self.training.device,
+            seed=self.seed,
+            dtype=self.dtype,
+            **arguments,
+        )
+
+    def loss(self, estimate: Floats) -> float:
+        """Return the loss of estimates of the targets, and of their totals."""
+        return float(self._loss.value(estimate))
+
+    @cached_property
+    def _loss(self) -> Loss:
+        return self.training_targets.loss(get_backend("numpy"))

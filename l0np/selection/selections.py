@@ -1,0 +1,66 @@
+"""`Selection`: exactly k records, the weights that a refit gave them, and what loss is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.refit import Refit
+from l0np.selection.problem import SelectionProblem
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Selected records with their weights.
+
+    Attributes
+    ----------
+    records : array of shape (k,)
+        Their columns in M, ascending.
+    reference_weights : array of shape (k,)
+        The weights that their weights stay near to.
+    refit : Refit
+        Their weights, as a refit found them.
+    loss : float
+        Loss of the targets and of their totals under these weights.
+    method : str
+        How they were selected, as `Calibration.method` says it.
+    lambda_l0 : float or None
+        The L0 multiplier at the end of training, if gates were trained.
+    """
+
+    records: Integers
+    reference_weights: Floats
+    refit: Refit
+    loss: float
+    method: str
+    lambda_l0: float | None = None
+
+    @classmethod
+    def refitted(
+        cls,
+        problem: SelectionProblem,
+        records: Integers,
+        reference_weights: Floats,
+        method: str,
+        lambda_l0: float | None = None,
+    ) -> Self:
+        """Return the selection of these records with the weights that a refit gives them."""
+        refit = problem.refits.refit(records, reference_weights)
+        loss = problem.loss(problem.targets.value + refit.errors)
+        return cls(records, reference_weights, refit, loss, method, lambda_l0)
+
+    @classmethod
+    def of_all(cls, problem: SelectionProblem) -> Self:
+        """Return the selection of all records with a base weight: classical calibration."""
+        return cls.refitted(problem, problem.eligible, problem.base_weights[problem.eligible], "all")
+
+    def n_missed(self, problem: SelectionProblem) -> int:
+        """Return how many of the targets, and of their totals, are missed."""
+        return problem.targets.missed(problem.targets.value + self.refit.errors)

@@ -1,0 +1,39 @@
+"""Newton systems, dense and sparse: by one block, by blocks with a border, by conjugate gradients alone."""
+
+import numpy as np
+import pytest
+from refit_problems import refit
+from scipy import sparse
+
+from l0np.refit.blocks import MOST_COST, Blocks
+from l0np.refit.multipliers import RefitLimits
+from l0np.refit.newton import NewtonSystems
+
+
+@pytest.mark.parametrize("n", [5, 3200])
+def test_newton_systems_dense_and_sparse(n):
+    rng = np.random.default_rng(0)
+    rows = sparse.random_array((n, 2 * n), density=min(1.0, 4 / n), rng=rng, format="csr")
+    curvature, diagonal, right = rng.random(2 * n), 0.1 + rng.random(n), rng.normal(size=n)
+    x = NewtonSystems(rows).solve(curvature, diagonal, right)
+    left = rows @ (curvature * (rows.T @ x)) + diagonal * x
+    assert np.linalg.norm(left - right) < 2e-4 * np.linalg.norm(right)
+
+
+@pytest.mark.parametrize("most_cost", [MOST_COST, 0.0])
+def test_blocks_with_a_border_and_the_diagonal_alone_give_one_answer(most_cost):
+    rng = np.random.default_rng(3)
+    district = rng.integers(30, size=1500)
+    member = (np.arange(30)[:, None] == district).astype(float)
+    marks = (rng.random((20, 1500)) < 0.3) * rng.lognormal(size=(20, 1500))
+    M = np.vstack([*(member * mark for mark in marks), marks])
+    reference = rng.lognormal(1, 0.3, size=1500)
+    y = M @ (reference * rng.uniform(0.8, 1.2, size=1500))
+    plan = Blocks.bordered(sparse.csr_array(M), 64)
+    assert len(plan.bounds) > 3  # only the longest rows couple the districts
+    curvature, diagonal, right = rng.random(1500), np.full(len(M), 1e-3), rng.normal(size=len(M))
+    x = plan.factor(curvature, diagonal)(right)
+    np.testing.assert_allclose(M @ (curvature * (M.T @ x)) + diagonal * x, right, atol=1e-8)
+    found = refit(M, y, reference, limits=RefitLimits(factor_cost=most_cost))
+    assert found.converged
+    assert not len(found.missed)

@@ -1,6 +1,7 @@
-"""Inner products of the standardised columns of a design, made when they are asked for."""
+"""Inner products of the standardised columns of a design among themselves and with the response."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,50 +10,90 @@ from numpy.typing import NDArray
 from l0np.refit import Design
 
 
+@dataclass(frozen=True)
+class GramLimits:
+    """Up to which sizes inner products are made and kept; no answer depends on them."""
+
+    at_once: int = 2000  # columns up to which all inner products are made at the start
+    entries: int = 20_000_000  # of columns that are made dense together
+    memory: int = 1 << 28  # bytes of rows to start with, where not all are made
+
+
+DEFAULT_LIMITS = GramLimits()
+
+
 class Gram:
-    """Rows of Z.T @ Z, made when they are first asked for: all at once where that is cheap.
+    """Rows of Z.T @ Z, made when they are first asked for, or all at the start where there are few.
 
     Attributes
     ----------
     rows : array of shape (capacity, p)
-    place : int array of shape (p,)
-        Where in `rows` a column's row is; -1 where it is not.
+        Rows of Z.T @ Z, in the order in which they were made.
+    slots : int array of shape (p,)
+        Where in `rows` the row of each column is; -1 where it has not been made.
     """
 
-    AT_ONCE = 2000  # columns
-    ENTRIES = 20_000_000  # of columns that are made dense together
-    MEMORY = 1 << 28  # bytes to start with
-
-    def __init__(self, design: Design) -> None:
+    def __init__(self, design: Design, limits: GramLimits = DEFAULT_LIMITS) -> None:
         self._design, p = design, design.p
-        self.place = np.full(p, -1)
+        self.slots = np.full(p, -1)
         self._count = 0
-        if p <= self.AT_ONCE:
-            self.rows, some = np.empty((p, p)), max(1, self.ENTRIES // design.n)
-            for first in range(0, p, some):  # all at once, a long and sparse matrix would be dense a second time
-                columns = np.arange(first, min(first + some, p))
+        if p <= limits.at_once:
+            self.rows, together = np.empty((p, p)), max(1, limits.entries // design.n)
+            for first in range(
+                0, p, together
+            ):  # all at once, a long sparse matrix would be dense a second time
+                columns = np.arange(first, min(first + together, p))
                 self.rows[:, columns] = design.correlations(design.columns(columns))
-            self.place[:] = np.arange(p)
+            self.slots[:] = np.arange(p)
         else:
-            self.rows = np.empty((min(p, max(64, self.MEMORY // (8 * p))), p))
+            self.rows = np.empty((min(p, max(64, limits.memory // (8 * p))), p))
 
-    def of(self, chosen: Sequence[int] | NDArray[Any]) -> NDArray[np.float64]:
-        """Return the rows of the chosen columns, shape (number, p)."""
-        chosen = np.asarray(chosen, dtype=np.int64)
-        for j in chosen[self.place[chosen] < 0]:
-            self.make(int(j), keep=chosen)
-        return np.asarray(self.rows[self.place[chosen]])
+    def of(self, columns: Sequence[int] | NDArray[Any]) -> NDArray[np.float64]:
+        """Return the rows of some columns, shape (number of columns, p)."""
+        columns = np.asarray(columns, dtype=np.int64)
+        for j in columns[self.slots[columns] < 0]:
+            self.make(int(j), keep=columns)
+        return np.asarray(self.rows[self.slots[columns]])
 
     def make(self, column: int, keep: NDArray[Any]) -> None:
-        """Make one more row; where there is no room, forget all that are not in `keep`, or make room."""
+        """Make one more row; where there is no room, drop all rows that are not of `keep`, or make room."""
         if self._count == len(self.rows):
-            kept = keep[self.place[keep] >= 0]
-            held = self.rows[self.place[kept]]
-            if len(kept) > len(self.rows) // 2:
+            known = keep[self.slots[keep] >= 0]
+            rows = self.rows[self.slots[known]]
+            if len(known) > len(self.rows) // 2:
                 self.rows = np.empty((2 * len(self.rows), self._design.p))
-            self.place[:] = -1
-            self.rows[: len(kept)], self.place[kept], self._count = held, np.arange(len(kept)), len(kept)
+            self.slots[:] = -1
+            self.rows[: len(known)], self.slots[known], self._count = rows, np.arange(len(known)), len(known)
         vector = self._design.columns(np.array([column]))[:, 0]
         self.rows[self._count] = self._design.correlations(vector)
-        self.place[column] = self._count
+        self.slots[column] = self._count
         self._count += 1
+
+
+@dataclass(frozen=True)
+class Products:
+    """All that the likelihood of a linear model needs: inner products of columns and response.
+
+    Attributes
+    ----------
+    gram : Gram
+        Of the standardised columns Z among themselves.
+    response : array of shape (p,)
+        Z.T @ y, for the centred response y.
+    total : float
+        y @ y.
+    degrees : int
+        Degrees of freedom of the response: its length, less 1 for an intercept.
+    """
+
+    gram: Gram
+    response: NDArray[np.float64]
+    total: float
+    degrees: int
+
+    @classmethod
+    def of(cls, design: Design, y: NDArray[np.float64], limits: GramLimits = DEFAULT_LIMITS) -> "Products":
+        """Return the inner products of a design and a response, centred where there is an intercept."""
+        centred = y - y.mean() if design.intercept else y
+        gram = Gram(design, limits)
+        return cls(gram, design.correlations(centred), float(centred @ centred), design.n - design.intercept)

@@ -1,9 +1,12 @@
-"""Three ways to choose the features of a regression of each size.
+"""Three ways to select the features of a regression of each size.
 
-Ranking by inclusion probability is the default because it measures best: on the designs of benchmarks/regression.py the mean
-F1 of the support is 0.78, against 0.68 of exchanged subsets and 0.65 of trained gates, both chosen by the extended BIC; the
-risk relative to the null model is 0.15, against 0.22 and 0.23. With little noise exchanged subsets do as well. Trained gates
-take 4 to 20 times as long as the default.
+Ranking by inclusion probability is the default because it performs best: on the designs of
+benchmarks/regression.py the mean F1 of the support is 0.78, against 0.68 of exchanged subsets and 0.65 of
+trained gates, both with the size of the extended BIC; the risk relative to the null model is 0.15, against
+0.22 and 0.23. With little noise exchanged subsets do as well. Trained gates take 4 to 20 times as long as the
+default.
+
+To add a method, write a function from a `Task` and sizes to `Supports` and enter it in `METHODS`.
 """
 
 import math
@@ -13,22 +16,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.backends import get_backend
+from l0np.backends import get_backend, uses_compiled_kernels
 from l0np.matrix import ColumnMatrix
 from l0np.refit import Design
-from l0np.regression.gram import Gram
+from l0np.regression.gram import DEFAULT_LIMITS, GramLimits, Products
 from l0np.regression.spike_slab import expected_f1, sample
 from l0np.regression.subset_search import Subsets
 from l0np.sparse import SparseL0Linear
 
-MOST_COLUMNS, MOST_ROUNDS = 2000, 5  # beyond so many columns, methods see only those that may matter
-MOST_FEATURES = 100  # in a model, where the user names no numbers
+MOST_COLUMNS, MOST_ROUNDS = 2000, 5  # of more columns, methods see only those that may matter
+MOST_FEATURES = 100  # in a model, where the user names no sizes
 FIRST_EPOCHS, NEXT_EPOCHS, LEARNING_RATE = 1000, 200, 0.05  # of the trained gates, the largest size first
 
 
 @dataclass(frozen=True)
 class Supports:
-    """What a method answers: the features of each size, and what it knows beyond them."""
+    """The answer of a method: the features of each size, and what it knows beyond them."""
 
     features: dict[int, NDArray[np.int64]]
     inclusion: NDArray[np.float64] | None = None
@@ -39,102 +42,123 @@ class Supports:
 
 @dataclass(frozen=True)
 class Task:
-    """Standardised features and centred response, with what all methods need of them."""
+    """Standardised features and the response, with what all methods need of them."""
 
     design: Design
     y: NDArray[np.float64]
     seed: int
     device: str
-    chosen_from: int  # columns that there were before others were screened out
+    candidates: int  # columns that there were before others were screened out
+    limits: GramLimits = DEFAULT_LIMITS
 
     @property
     def response(self) -> NDArray[np.float64]:
         """The response, centred where there is an intercept."""
         return self.y - self.y.mean() if self.design.intercept else self.y
 
-    @property
-    def degrees(self) -> int:
-        """Degrees of freedom of the response."""
-        return self.design.n - self.design.intercept
+    def products(self) -> Products:
+        """Return the inner products of the features and the response."""
+        return Products.of(self.design, self.y, self.limits)
 
     @property
     def largest(self) -> int:
-        """The largest number of features that the data can tell apart."""
-        return max(min(int(np.count_nonzero(self.design.usable)), self.degrees - 1), 0)
+        """The largest number of features that the data can distinguish."""
+        degrees = self.design.n - self.design.intercept
+        return max(min(int(np.count_nonzero(self.design.usable)), degrees - 1), 0)
 
     def usual_sizes(self, at_least: int = 0) -> NDArray[np.int64]:
-        """Return 0, 1, ... up to 100 or n / (log p log log n), to which splicing is consistent (Zhu et al., PNAS 117, 2020)."""
-        n, p = max(self.design.n, 16), max(self.chosen_from, 3)
-        most = max(min(round(n / (math.log(p) * math.log(math.log(n)))), MOST_FEATURES), at_least, 1)
+        """Return 0, 1, ... up to 100 or n / (log p log log n).
+
+        To that size splicing is consistent (Zhu et al., PNAS 117, 2020).
+        """
+        n, p = max(self.design.n, 16), max(self.candidates, 3)
+        consistent = round(n / (math.log(p) * math.log(math.log(n))))
+        most = max(min(consistent, MOST_FEATURES), at_least, 1)
         return np.arange(min(most, self.largest) + 1)
 
 
 def by_inclusion(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Rank features by the posterior probability that they belong in the model (see `spike_slab`)."""
-    response, compiled = task.response, get_backend(task.device).name == "numba"
-    products, total = task.design.correlations(response), float(response @ response)
-    posterior = sample(
-        Gram(task.design), products, total, task.degrees, task.seed, compiled=compiled, chosen_from=task.chosen_from
-    )
+    get_backend(task.device)  # raises where this machine has no such device
+    products, compiled = task.products(), uses_compiled_kernels(task.device)
+    posterior = sample(products, task.seed, compiled=compiled, candidates=task.candidates)
     f1 = expected_f1(posterior.inclusion, posterior.empty)
-    ranked = np.lexsort((-np.abs(products), -posterior.inclusion))
+    ranked = np.lexsort((-np.abs(products.response), -posterior.inclusion))
     if sizes is None:
         sizes = task.usual_sizes(at_least=int(np.argmax(f1)))
-    fitted = task.y - response + task.design.products(posterior.mean)
+    fitted = task.y - task.response + task.design.products(posterior.mean)
     return Supports({int(k): np.sort(ranked[:k]) for k in sizes}, posterior.inclusion, fitted, f1)
 
 
 def by_exchange(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
-    """Find the subset of each size that no exchange of two features improves (see `subsets`)."""
+    """Find the subset of each size that no exchange of two features improves (see `subset_search`)."""
     sizes = task.usual_sizes() if sizes is None else sizes
-    response = task.response
-    search = Subsets(Gram(task.design), task.design.correlations(response), float(response @ response))
-    found = search.path(sizes)
-    spare = np.argsort(~task.design.usable, kind="stable")  # where independent features do not suffice, any will do
+    found = Subsets(task.products()).path(sizes)
+    # Where independent features do not suffice, any others will do
+    spare = np.argsort(~task.design.usable, kind="stable")
     for k in (int(k) for k in sizes if k not in found):
-        most = max((chosen for chosen in found.values()), key=len)
+        most = max(found.values(), key=len)
         found[k] = np.sort(np.concatenate((most, spare[~np.isin(spare, most)][: k - len(most)])))
     return Supports(found)
 
 
 def by_gates(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
-    """Train gates on standardised features, from the largest size to the smallest, each going on from the one before."""
+    """Train gates on standardised features, from the largest size to the smallest, each warm-started."""
     sizes = task.usual_sizes() if sizes is None else sizes
     design, response = task.design, task.response
     scale = float(np.sqrt(np.mean(response**2))) or 1.0
-    matrix = ColumnMatrix.build(design.columns(np.arange(design.p)) * math.sqrt(design.n), np.float32, name="X")
+    standardised = design.columns(np.arange(design.p)) * math.sqrt(design.n)
+    matrix = ColumnMatrix.build(standardised, np.float32, name="X")
     model = SparseL0Linear(design.p, fit_intercept=False, seed=task.seed, device=task.device)
-    features, prices = {0: np.zeros(0, np.int64)}, {0: math.nan}
+    features, multipliers = {0: np.zeros(0, np.int64)}, {0: math.nan}
     for k in (int(k) for k in sizes[::-1] if k):
         epochs = NEXT_EPOCHS if model.epoch_ else FIRST_EPOCHS
         model.fit(matrix, response / scale, n_active=k, lr=LEARNING_RATE, epochs=epochs)
-        features[k], prices[k] = model.get_selected_features(), float(model.lambda_l0_ or 0.0)
-    return Supports({int(k): features[int(k)] for k in sizes}, lambda_l0=prices)
+        features[k], multipliers[k] = model.get_selected_features(), float(model.lambda_l0_ or 0.0)
+    return Supports({int(k): features[int(k)] for k in sizes}, lambda_l0=multipliers)
 
 
-Method = Callable[[Task, NDArray[np.int64] | None], Supports]
+@dataclass(frozen=True)
+class Method:
+    """A line of the table of methods.
+
+    Attributes
+    ----------
+    find : callable
+        From a task and the sizes wanted (None for those that suit the data) to the supports.
+    posterior : bool
+        Whether it also finds inclusion probabilities, the expected F1 measure and the expected response: all
+        that ``criterion="f1"`` and ``coefficients="posterior"`` need.
+    """
+
+    find: Callable[[Task, NDArray[np.int64] | None], Supports]
+    posterior: bool = False
+
+
 METHODS: dict[str, Method] = {
-    "inclusion": by_inclusion,
-    "exchange": by_exchange,
-    "gates": by_gates,
+    "inclusion": Method(by_inclusion, posterior=True),
+    "exchange": Method(by_exchange),
+    "gates": Method(by_gates),
 }
 
 
-def select(method: Method, task: Task, sizes: NDArray[np.int64] | None) -> Supports:
-    """Choose features by a method; of more than 2,000 columns, among those that may matter.
+def select(
+    method: Method, task: Task, sizes: NDArray[np.int64] | None, most_columns: int = MOST_COLUMNS
+) -> Supports:
+    """Select features by a method; of more than `most_columns`, among those that may matter.
 
-    These are the columns of largest correlation with the response and then, as long as that changes the largest model, those
-    found so far with the ones of largest correlation with what that model leaves (iterated sure independence screening:
-    J. Fan, J. Lv, JRSS B 70, 2008).
+    These are the columns of largest correlation with the response and then, as long as that changes the
+    largest model, those found so far and the ones of largest correlation with what that model leaves
+    (iterated sure independence screening: J. Fan, J. Lv, JRSS B 70, 2008).
     """
-    p, most = task.design.p, max(MOST_COLUMNS, 2 * int(sizes.max(initial=0)) if sizes is not None else 0)
+    p, most = task.design.p, max(most_columns, 2 * int(sizes.max(initial=0)) if sizes is not None else 0)
     if p <= most:
-        return method(task, sizes)
-    kept, known = _largest(task.design.correlations(task.response), most), np.zeros(0, np.int64)
+        return method.find(task, sizes)
+    candidates, known = _largest(task.design.correlations(task.response), most), np.zeros(0, np.int64)
     for _ in range(MOST_ROUNDS):
-        seen = kept
-        supports = method(replace(task, design=task.design.take(seen)), sizes)
-        features = {k: seen[chosen] for k, chosen in supports.features.items()}
+        seen = candidates
+        supports = method.find(replace(task, design=task.design.take(seen)), sizes)
+        features = {k: seen[columns] for k, columns in supports.features.items()}
         largest = features[max(features)]
         if np.array_equal(largest, known):
             break
@@ -143,7 +167,7 @@ def select(method: Method, task: Task, sizes: NDArray[np.int64] | None) -> Suppo
         correlations = task.design.correlations(left)
         found = np.unique(np.concatenate(list(features.values())))
         correlations[found] = np.inf
-        kept = _largest(correlations, len(found) + most // 2)
+        candidates = _largest(correlations, len(found) + most // 2)
     inclusion = supports.inclusion
     if inclusion is not None:
         inclusion = np.zeros(p)

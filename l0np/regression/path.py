@@ -1,141 +1,25 @@
-"""Sparse regressions of every size, and the choice among them."""
+"""`l0_regression_path`: features of each size are selected, models fitted to them, and one size chosen."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l0np._text import SHOWN, columns, counted, number
 from l0np.errors import InputError
 from l0np.inputs import validation
-from l0np.matrix import ColumnMatrix
 from l0np.refit import Design
+from l0np.regression.criteria import CRITERIA, Candidates, Criterion
 from l0np.regression.methods import METHODS, Method, Supports, Task, select
+from l0np.regression.result import RegressionPath, feature_matrix, response_vector
 
-EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps  # errors that are none: of the response's standard deviation, of its size
-DECIMALS = 12  # of an expected F1 measure that mean something
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RegressionPath:
-    """Linear models of several sizes for one response, and which of them was chosen.
-
-    Attributes
-    ----------
-    n_active : int array of shape (sizes,)
-        Features in each model, ascending.
-    error : array of shape (sizes,)
-        Mean squared error of each on the data it was fitted to.
-    criterion : array of shape (sizes,)
-        What the choice was made by; smaller is better, and of equals the fewest features. Errors that are mere rounding are
-        equal.
-    coefficients : scipy.sparse.csr_array of shape (sizes, n_features)
-        In the units of X and y.
-    intercepts : array of shape (sizes,)
-    lambda_l0 : array of shape (sizes,)
-        Price of one open gate at which the gates were trained; nan where none were.
-    inclusion : array of shape (n_features,), optional
-        Each feature's probability of belonging in the model; None unless ``method="inclusion"``.
-    best : int
-        Position of the chosen model.
-    """
-
-    n_active: NDArray[np.int64]
-    error: NDArray[np.float64]
-    criterion: NDArray[np.float64]
-    coefficients: Any
-    intercepts: NDArray[np.float64]
-    lambda_l0: NDArray[np.float64]
-    inclusion: NDArray[np.float64] | None
-    best: int
-
-    def __repr__(self) -> str:
-        """Show what is printed, so that an interactive session does too."""
-        return str(self)
-
-    def __str__(self) -> str:
-        """Tell which features were chosen, and the sizes next to theirs in a line each."""
-        p, names = self.coefficients.shape[1], ", ".join(map(str, self.indices[:SHOWN]))
-        names += ", ..." if self.n_active_ > SHOWN else ""
-        first = f"RegressionPath: {counted(self.n_active_, 'feature')} of {p:,} chosen" + (f": {names}" if names else "")
-        shown = np.sort(np.argsort(np.abs(np.arange(len(self.n_active)) - self.best), kind="stable")[:SHOWN])
-        rows = [["features", "squared error", "criterion", ""]]
-        for i in shown:
-            cells = [f"{self.n_active[i]:,}", number(self.error[i]), f"{self.criterion[i]:.6g}"]
-            rows.append([*cells, "  chosen" if i == self.best else ""])
-        rest = len(self.n_active) - len(shown)
-        more = [f"... and {counted(rest, 'more size')}"] if rest else []
-        return "\n".join([first, "", *columns(rows, (8, 16, 14, -1)), *more])
-
-    @property
-    def n_active_(self) -> int:
-        """Number of features in the chosen model."""
-        return int(self.n_active[self.best])
-
-    @property
-    def coef_(self) -> NDArray[np.float64]:
-        """Coefficients of the chosen model, shape (n_features,), 0 where a feature is not in it."""
-        return self._coefficients(self.best)
-
-    @property
-    def intercept_(self) -> float:
-        """Intercept of the chosen model."""
-        return float(self.intercepts[self.best])
-
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        """Features of the chosen model, ascending."""
-        return self.features(self.n_active_)
-
-    def features(self, n_active: int) -> NDArray[np.int64]:
-        """Return the features of the model of a size on the path, ascending."""
-        row = slice(*self.coefficients.indptr[self._position(n_active) :][:2])
-        return np.sort(self.coefficients.indices[row].astype(np.int64))
-
-    def predict(self, X: Any, n_active: int | None = None) -> NDArray[np.float64]:
-        """Return the predictions of the chosen model or of that of a size on the path, shape (rows of X,)."""
-        position = self.best if n_active is None else self._position(n_active)
-        matrix = _matrix(X)
-        validation.check_columns("X", matrix.shape, self.coefficients.shape[1])
-        return np.asarray(matrix.to_scipy() @ self._coefficients(position) + self.intercepts[position], dtype=np.float64)
-
-    def score(self, X: Any, y: ArrayLike, n_active: int | None = None) -> float:
-        """Return R squared of the predictions: 1 less squared error over that of the mean of y.
-
-        For a y that is constant it is 1 where every prediction is exact, else 0, as in scikit-learn.
-        """
-        prediction = self.predict(X, n_active)
-        target = _target(y, len(prediction))
-        error, spread = float(np.sum((target - prediction) ** 2)), float(np.sum((target - target.mean()) ** 2))
-        return 1.0 - error / spread if spread else float(not error)
-
-    def _coefficients(self, position: int) -> NDArray[np.float64]:
-        row: NDArray[np.float64] = self.coefficients[[position]].toarray()[0]
-        return row
-
-    def _position(self, n_active: int) -> int:
-        found = np.flatnonzero(self.n_active == validation.whole_number("n_active", n_active, at_least=0))
-        if not found.size:
-            raise InputError(f"n_active must be on the path, {self.n_active.tolist()}; got {n_active!r}")
-        return int(found[0])
-
-
-def _log_choose(p: int, k: NDArray[Any]) -> NDArray[np.float64]:
-    lgamma = np.vectorize(math.lgamma, otypes=[float])
-    return np.asarray(math.lgamma(p + 1) - lgamma(k + 1) - lgamma(p - k + 1))
-
-
-# name: price of k features among p, for n observations, beside n log(mean squared error)
-PENALTIES: dict[str, Callable[[NDArray[Any], int, int], NDArray[np.float64]]] = {
-    "bic": lambda k, n, p: k * math.log(n),  # Schwarz 1978
-    "ebic": lambda k, n, p: k * math.log(n) + 2.0 * _log_choose(p, k),  # Chen and Chen 2008, their gamma 1
-    "gic": lambda k, n, p: k * math.log(p) * math.log(math.log(max(n, 3))),  # Fan and Tang 2013
-}
+# Errors that are none: relative to the response's standard deviation, and to its largest value
+EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps
+LARGEST_SEED = 2**64 - 1
 
 
 def l0_regression_path(
@@ -154,7 +38,8 @@ def l0_regression_path(
 ) -> RegressionPath:
     """Return linear models of few features, for several numbers of features, and choose one of them.
 
-    Features are standardised within, so that their units decide nothing; coefficients come back in the units of X and y.
+    Features are standardised within, so that their units decide nothing; coefficients come back in the units
+    of X and y.
 
     Parameters
     ----------
@@ -165,25 +50,29 @@ def l0_regression_path(
     n_active : int or iterable of int, optional
         Numbers of features to fit; by default 0, 1, ... up to n / (log p log log n), at most 100.
     method : {"inclusion", "exchange", "gates"}
-        How features are chosen. "inclusion" ranks them by the posterior probability that they belong in the model, averaged
-        over many sparse models (spike and slab, George and McCulloch 1993): the best support where the noise is large, and
-        fast. "exchange" finds for each size a subset that no exchange of two features improves: the smallest error.
-        "gates" trains `SparseL0Linear` with `n_active`, from the largest size to the smallest, each warm-started. Of more than
-        2,000 features all look at those that correlate most with y or with what a first model leaves of it.
+        How features are selected. "inclusion" ranks them by the posterior probability that they belong in the
+        model, averaged over many sparse models (spike and slab, George and McCulloch 1993): the best support
+        where the noise is large, and fast. "exchange" finds for each size a subset that no exchange of two
+        features improves: the smallest error. "gates" trains `SparseL0Linear` with `n_active`, from the
+        largest size to the smallest, each warm-started. Of more than 2,000 features all methods look at those
+        that correlate most with y or with what a first model leaves of it.
     criterion : {"f1", "bic", "ebic", "gic"}, optional
-        How the size is chosen. "f1" (only with "inclusion", where it is the default) takes the largest expected F1 measure
-        of the support. Information criteria are ``n log(error)`` plus a price for each feature: "bic" log n, "gic"
-        ``log p log log n`` (Fan and Tang 2013), "ebic" log n and twice the logarithm of the number of subsets of the size
-        (Chen and Chen 2008; the default otherwise).
+        How the size is chosen. "f1" (only with "inclusion", where it is the default) takes the largest
+        expected F1 measure of the support. Information criteria are ``n log(error)`` plus a penalty for each
+        feature: "bic" log n, "gic" ``log p log log n`` (Fan and Tang 2013), "ebic" log n and twice the
+        logarithm of the number of subsets of the size (Chen and Chen 2008; the default otherwise).
     cv : int, optional
-        Choose the size by the squared error in so many-fold cross-validation instead; folds are drawn with `seed`.
+        Choose the size by the squared error in so many-fold cross-validation instead; folds are drawn with
+        `seed`.
     coefficients : {"posterior", "least squares"}, optional
-        How the coefficients of the chosen features are found. "posterior" (only with "inclusion", where it is the default
-        unless `lambda_l2` is given) comes as near as these features can to the predictions of all sparse models, averaged by
-        their probability (P. R. Hahn, C. M. Carvalho, JASA 110, 2015): it predicts better than least squares, which overfits
-        the features chosen for their luck. "least squares" fits y itself.
+        How the coefficients of the selected features are found. "posterior" (only with "inclusion", where it
+        is the default unless `lambda_l2` is given) comes as near as these features can to the predictions of
+        all sparse models, averaged by their probability (P. R. Hahn, C. M. Carvalho, JASA 110, 2015): it
+        predicts better than least squares, which overfits the features selected for their luck. "least
+        squares" fits y itself.
     lambda_l2 : float
-        Ridge penalty on the coefficients of standardised features, beside the mean squared error, of least squares.
+        Ridge penalty on the coefficients of standardised features, beside the mean squared error, of least
+        squares.
     fit_intercept : bool
         Whether there is an intercept.
     seed : int
@@ -216,89 +105,130 @@ def l0_regression_path(
     >>> round(path.score(X, y), 2)
     0.85
     >>> print(str(path).splitlines()[0])
-    RegressionPath: 2 features of 50 chosen: 7, 40
+    RegressionPath: 2 features of 50 selected: 7, 40
     """
-    choose = validation.one_of("method", method, METHODS)
-    matrix = _matrix(X)
+    validation.one_of("method", method, METHODS)
+    matrix = feature_matrix(X)
     n, p = matrix.shape
     validation.check_order("y", y, "X", X)
-    target = _target(y, n)
+    target = response_vector(y, n)
     validation.check_squarable("y", np.abs(target).max())
     sizes = None if n_active is None else _sizes(n_active, p)
-    if cv is not None and criterion is not None:
-        raise InputError("cv chooses by cross-validation, criterion without it: give one of them")
-    criterion = criterion or ("f1" if method == "inclusion" else "ebic")
-    validation.one_of("criterion", criterion, {"f1": criterion, **dict.fromkeys(PENALTIES, criterion)})
-    if criterion == "f1" and method != "inclusion" and cv is None:
-        raise InputError(f'criterion="f1" needs the probabilities of method="inclusion", got method={method!r}')
-    folds = None if cv is None else validation.whole_number("cv", cv, at_least=2, at_most=n)
-    ridge = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
-    design = Design(matrix, intercept=validation.flag("fit_intercept", fit_intercept))
-    shrunken = _shrunken(coefficients, method, ridge)
-    task = Task(design, target, validation.whole_number("seed", seed, at_least=0, at_most=2**64 - 1), device, p)
-    supports = select(choose, task, sizes)
-    path = _fitted(task, supports, ridge, shrunken=shrunken)
-    if folds is not None:
-        values = np.maximum(_cross_validated(task, choose, path.n_active, ridge, folds, shrunken=shrunken), _no_error(task))
-    elif criterion == "f1" and supports.expected_f1 is not None:
-        values = (1.0 - supports.expected_f1[path.n_active]).round(DECIMALS)
-    else:
-        error = _fitted(task, supports, ridge, shrunken=False).error if shrunken else path.error
-        values = n * np.log(np.maximum(error, _no_error(task))) + PENALTIES[criterion](path.n_active, n, p)
+    options = Options.checked(method, criterion, cv, coefficients, lambda_l2, n)
+    design = Design.of(matrix, intercept=validation.flag("fit_intercept", fit_intercept))
+    seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
+    task = Task(design, target, seed, device, p)
+    supports = select(options.method, task, sizes)
+    path = _fitted(task, supports, options)
+    values = _values(task, supports, path, options)
     return replace(path, criterion=values, best=int(np.argmin(values)))
+
+
+@dataclass(frozen=True)
+class Options:
+    """How features are selected, the size is chosen and coefficients are found, checked."""
+
+    method: Method
+    criterion: Criterion
+    folds: int | None  # of the cross-validation that replaces the criterion
+    ridge: float
+    shrunken: bool  # whether coefficients are those of the posterior
+
+    @classmethod
+    def checked(
+        cls, method: str, criterion: str | None, cv: Any, coefficients: str | None, lambda_l2: Any, n: int
+    ) -> Options:
+        """Check options that depend on each other, for n observations."""
+        chosen = METHODS[method]
+        if cv is not None and criterion is not None:
+            raise InputError("cv chooses by cross-validation, criterion without it: give one of them")
+        criterion = criterion or ("f1" if chosen.posterior else "ebic")
+        values = validation.one_of("criterion", criterion, CRITERIA)
+        if values.posterior and not chosen.posterior and cv is None:
+            needed = f"needs the probabilities of {_with_posterior()}"
+            raise InputError(f'criterion="{criterion}" {needed}, got method={method!r}')
+        folds = None if cv is None else validation.integer("cv", cv, at_least=2, at_most=n)
+        ridge = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
+        return cls(chosen, values, folds, ridge, _shrunken(coefficients, method, ridge))
+
+
+def _with_posterior() -> str:
+    """Return the methods that find a posterior, as a message names them."""
+    return " or ".join(f'method="{name}"' for name, method in METHODS.items() if method.posterior)
 
 
 def _shrunken(coefficients: str | None, method: str, ridge: float) -> bool:
     """Return whether coefficients are those of the posterior."""
-    possible = method == "inclusion" and not ridge
+    has_posterior = METHODS[method].posterior
     if coefficients is None:
-        return possible
+        return has_posterior and not ridge
     shrunken = validation.one_of("coefficients", coefficients, {"posterior": True, "least squares": False})
-    if shrunken and not possible:
-        given = f"method={method!r}" if method != "inclusion" else f"lambda_l2={ridge:g}"
-        raise InputError(f'coefficients="posterior" needs method="inclusion" and no other shrinkage, got {given}')
+    if shrunken and (ridge or not has_posterior):
+        given = f"lambda_l2={ridge:g}" if has_posterior else f"method={method!r}"
+        needed = f"needs {_with_posterior()} and no other shrinkage"
+        raise InputError(f'coefficients="posterior" {needed}, got {given}')
     return shrunken
 
 
+def _sizes(n_active: Any, p: int) -> NDArray[np.int64]:
+    """Return the sizes that the user asks for, ascending and each once."""
+    if not isinstance(n_active, Iterable) or isinstance(n_active, str) or getattr(n_active, "ndim", 1) == 0:
+        n_active = (n_active,)
+    sizes = {validation.integer("n_active", k, at_least=0, at_most=p) for k in n_active}
+    if not sizes:
+        raise InputError("n_active names no number of features")
+    return np.array(sorted(sizes))
+
+
+def _values(task: Task, supports: Supports, path: RegressionPath, options: Options) -> NDArray[np.float64]:
+    """Return what the size is chosen by, for each size; the smallest wins."""
+    if options.folds is not None:
+        return np.maximum(_cross_validated(task, path.n_active, options, options.folds), _no_error(task))
+    f1 = supports.expected_f1
+
+    def error() -> NDArray[np.float64]:
+        plain = _fitted(task, supports, replace(options, shrunken=False)) if options.shrunken else path
+        return np.maximum(plain.error, _no_error(task))
+
+    f1 = None if f1 is None else f1[path.n_active]
+    models = Candidates(path.n_active, task.design.n, task.design.p, error, f1)
+    return np.asarray(options.criterion.value(models), dtype=np.float64)
+
+
 def _no_error(task: Task) -> float:
-    """Return the mean squared error below which there is none but rounding: one that is smaller is no better."""
+    """Return the mean squared error below which there is only rounding: one that is smaller is no better."""
     spread = float(np.std(task.y)) if task.design.intercept else float(np.sqrt(np.mean(task.y**2)))
     least = max(EXACT * spread, ROUNDING * float(np.abs(task.y).max()))
     return max(least**2, np.finfo(float).tiny)
 
 
-def _fitted(task: Task, supports: Supports, ridge: float, *, shrunken: bool) -> RegressionPath:
-    """Return least squares on each support: to the response, or shrunken, to what the posterior expects of it."""
+def _fitted(task: Task, supports: Supports, options: Options) -> RegressionPath:
+    """Return least squares on each support: to the response or, shrunken, to its posterior expectation."""
     from scipy import sparse
 
     design, sizes = task.design, np.array(sorted(supports.features))
-    chosen = [supports.features[int(k)] for k in sizes]
-    target = supports.fitted if shrunken and supports.fitted is not None else task.y
-    answers = [design.solve(target, columns, ridge) for columns in chosen]
+    selected = [supports.features[int(k)] for k in sizes]
+    target = supports.fitted if options.shrunken and supports.fitted is not None else task.y
+    answers = [design.solve(target, columns, options.ridge) for columns in selected]
     indptr = np.concatenate(([0], np.cumsum(sizes)))
     data = np.concatenate([answer.coefficients for answer in answers])
-    coefficients = sparse.csr_array((data, np.concatenate(chosen), indptr), shape=(len(sizes), design.p))
-    predictions = [design.predictions(columns, answer) for columns, answer in zip(chosen, answers, strict=True)]
+    coefficients = sparse.csr_array((data, np.concatenate(selected), indptr), shape=(len(sizes), design.p))
+    residuals = [task.y - design.predictions(*model) for model in zip(selected, answers, strict=True)]
+    multipliers = supports.lambda_l0 or dict.fromkeys(sizes.tolist(), math.nan)
     return RegressionPath(
         n_active=sizes,
-        error=np.array([np.mean((task.y - prediction) ** 2) for prediction in predictions]),
+        error=np.array([np.mean(residual**2) for residual in residuals]),
         criterion=np.full(len(sizes), np.nan),
         coefficients=coefficients,
         intercepts=np.array([answer.intercept for answer in answers]),
-        lambda_l0=np.array([math.nan if supports.lambda_l0 is None else supports.lambda_l0[int(k)] for k in sizes]),
+        lambda_l0=np.array([multipliers[int(k)] for k in sizes]),
         inclusion=supports.inclusion,
         best=0,
     )
 
 
 def _cross_validated(
-    task: Task,
-    choose: Method,
-    sizes: NDArray[np.int64],
-    ridge: float,
-    folds: int,
-    *,
-    shrunken: bool,
+    task: Task, sizes: NDArray[np.int64], options: Options, folds: int
 ) -> NDArray[np.float64]:
     """Return each size's mean squared error on rows left out, everything else done on the other rows only."""
     n = task.design.n
@@ -307,26 +237,8 @@ def _cross_validated(
     for left_out in range(folds):
         inside = fold != left_out
         part = replace(task, design=task.design.rows(np.flatnonzero(inside)), y=task.y[inside])
-        path = _fitted(part, select(choose, part, sizes), ridge, shrunken=shrunken)
-        predictions = task.design.unscaled(np.flatnonzero(~inside)) @ path.coefficients.T.toarray() + path.intercepts
+        path = _fitted(part, select(options.method, part, sizes), options)
+        outside = task.design.unscaled(np.flatnonzero(~inside))
+        predictions = outside @ path.coefficients.T.toarray() + path.intercepts
         squares += np.sum((task.y[~inside, None] - predictions) ** 2, axis=0)
-    return squares / n
-
-
-def _matrix(X: Any) -> ColumnMatrix:
-    if not hasattr(X, "shape"):
-        X = validation.numeric_array("X", X)
-    return ColumnMatrix.of(X, name="X")
-
-
-def _target(y: Any, n: int) -> NDArray[np.float64]:
-    return np.asarray(validation.vector("y", y, n, np.dtype(np.float64), per="row of X"))
-
-
-def _sizes(n_active: Any, p: int) -> NDArray[np.int64]:
-    if not isinstance(n_active, Iterable) or isinstance(n_active, str) or getattr(n_active, "ndim", 1) == 0:
-        n_active = (n_active,)
-    sizes = {validation.whole_number("n_active", k, at_least=0, at_most=p) for k in n_active}
-    if not sizes:
-        raise InputError("n_active names no number of features")
-    return np.array(sorted(sizes))
+    return np.asarray(squares / n)

@@ -1,41 +1,58 @@
-"""How probable it is that each column belongs in a linear model: gates of 0 and 1, sampled instead of trained.
+"""How probable it is that each column belongs in a linear model: gates are sampled instead of trained.
 
-Spike and slab (E. I. George, R. E. McCulloch, JASA 88, 1993), a Gibbs sampler over y = a + Z (gate b) + noise with Z of
-standardised columns:
+Spike and slab (E. I. George, R. E. McCulloch, JASA 88, 1993): a Gibbs sampler over y = a + Z (gate b) + noise
+with standardised columns Z,
 
-    gate_j ~ Bernoulli(share)        share ~ Beta(1, p / min(sqrt(p), sqrt(n)))   few columns matter, but not how few
-    b_j ~ N(0, variance * slab)      or that density times b_j^2                  which of both is drawn too, from even odds
-    E b_j^2 = variance * spread      spread ~ InverseGamma(1/2, n / 50)           heavy tails; a column of Z has length 1
-    noise ~ N(0, variance)           p(variance) = 1 / variance
+    gate_j ~ Bernoulli(fraction)   fraction ~ Beta(1, p / min(sqrt(p), sqrt(n))): few columns matter
+    b_j ~ N(0, variance * slab)    or that density times b_j^2; which of the two is drawn too, from even odds
+    E b_j^2 = variance * spread    spread ~ InverseGamma(1/2, n / 50): heavy tails; a column of Z has length 1
+    noise ~ N(0, variance)         p(variance) = 1 / variance
 
-Before the data about sqrt(p) columns are expected, but not more than sqrt(n): where the data say little, a model of many more
-would fit noise.
+Before the data about sqrt(p) columns are expected, but not more than sqrt(n): where the data say little, a
+model of many more columns would fit noise.
 
-The slab with the factor b^2, a moment prior (V. E. Johnson, D. Rossell, JASA 107, 2012), has no coefficient near 0: it is
-likely where those in the model are alike in size, and then asks more of a column that would have a small one. In it `slab` is
-a third of `spread`, in the normal one they are the same.
+The slab with the factor b^2, a moment prior (V. E. Johnson, D. Rossell, JASA 107, 2012), excludes
+coefficients near 0. It is probable where the coefficients in the model are alike in size, and then demands
+more of a column whose coefficient would be small. With it, `slab` is a third of `spread`; without it they are
+equal.
 
-Each sweep draws all gates with their coefficients, then variance, kind of slab, spread and share. The answer averages each
-gate's probability, and its coefficient's expectation, given all the rest, not the draws. With it, the support of the largest
-expected F1 measure is known: see `expected_f1`.
+Each sweep draws all gates with their coefficients, then variance, kind of slab, spread and fraction. The
+answer averages each gate's probability and its coefficient's expectation, given all the rest, instead of the
+draws. From it follows the support of the largest expected F1 measure: see `expected_f1`.
 """
 
 import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.regression.gram import Gram
+from l0np.regression.gram import Products
+from l0np.regression.shared_kernels import Chain, Conditions, Noise, SweepProducts
+from l0np.regression.sweep import sweep
 
-SWEEPS, BURN_IN = 1000, 100
-BLOCK, BLOCK_DRAWS = 100, 2_000_000  # most sweeps and draws at once; after them the residual is made afresh
-SPREAD = 0.04  # of unit information, in which one observation tells as much as the prior: twice the prior's scale
+SPREAD = (
+    0.04  # of unit information, in which one observation says as much as the prior: twice the prior's scale
+)
 SMALLEST_VARIANCE = 1e-10  # of the response's: an exact fit must not divide by 0
-ROUNDING = 1e-9  # of a limit: where the fast comparison is so near, the exact one decides
+
+Sweep = Callable[[int, SweepProducts, Chain, Noise, Conditions], int]
+
+
+@dataclass(frozen=True)
+class ChainLength:
+    """How long the sampler runs."""
+
+    sweeps: int = 1000
+    burn_in: int = 100  # sweeps that are not averaged
+    block: int = 100  # sweeps after which the residual is made afresh: sums of many updates drift
+    block_draws: int = 2_000_000  # most random numbers of each kind that are drawn at once
+
+
+DEFAULT_LENGTH = ChainLength()
 
 
 @dataclass(frozen=True)
@@ -47,184 +64,153 @@ class Posterior:
     mean: NDArray[np.float64]  # of each column's coefficient, over models with and without it
 
 
-def moment_draw(a: float, normal: float) -> float:
-    """Return a draw of t from the density ``(a + t)^2 exp(-t^2 / 2)``, an increasing function of a standard normal one.
+class Hyperparameters(NamedTuple):
+    """What each sweep draws after the gates and coefficients."""
 
-    Its distribution function is ``Phi(t) - phi(t) (2 a + t) / (a^2 + 1)``; Newton's method finds where that is Phi(normal),
-    bisection where the density is too near 0.
-    """
-    sign = -1.0 if normal > 0.0 else 1.0  # the lower tail has more digits
-    a, normal = sign * a, sign * normal
-    target = 0.5 * math.erfc(-normal / math.sqrt(2.0))
-    low, high, t = -12.0, 12.0, normal
-    for _ in range(80):
-        density = math.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
-        above = 0.5 * math.erfc(-t / math.sqrt(2.0)) - density * (2.0 * a + t) / (a * a + 1.0) - target
-        low, high = (low, t) if above > 0.0 else (t, high)
-        slope = density * (a + t) ** 2 / (a * a + 1.0)
-        new = t - above / slope if slope > 0.0 else low - 1.0
-        if not low < new < high:
-            new = 0.5 * (low + high)
-        near, t = abs(new - t) < 1e-7, new
-        if near:
-            break
-    return sign * t
+    variance: float
+    spread: float
+    fraction: float
+    power: int  # of the slab's scale in its density: 3 with the factor b^2, else 1
+
+    @property
+    def slab(self) -> float:
+        """Variance of the slab's normal density, in units of the noise's."""
+        return self.spread / self.power
+
+    def conditions(self) -> Conditions:
+        """Return what the gates of the next sweep are drawn under."""
+        slab, power = self.slab, self.power
+        log_odds = math.log(self.fraction / (1.0 - self.fraction)) - 0.5 * power * math.log1p(slab)
+        return Conditions(log_odds, slab / (1.0 + slab), self.variance, power == 3)
 
 
-def sweep(
-    start: int, rows: Any, place: Any, products: Any, b: Any, residual: Any, uniform: Any, normal: Any, log_odds: float,
-    shrinkage: float, variance: float, moment: bool, probability: Any, expected: Any, sums: Any,
-) -> int:  # fmt: skip
-    """Draw the gates and coefficients of columns from `start` on, one after the other, in place.
+@dataclass(frozen=True)
+class Prior:
+    """The prior's constants for a problem.
 
-    Return the number of columns, or the first column whose row of the Gram matrix is missing.
-
-    Parameters
+    Attributes
     ----------
-    rows, place : arrays
-        Of `Gram`.
-    products, b, residual : arrays of shape (p,)
-        Z.T @ y; the gated coefficients; Z.T @ (y - Z b).
-    uniform, normal : arrays of shape (p,)
-        Noise.
-    log_odds : float
-        Of a gate before the data, less half the logarithm of 1 + slab, or 3/2 of it with a moment prior.
-    shrinkage, variance : float
-        ``slab / (1 + slab)`` and the noise's variance.
-    moment : bool
-        Whether the slab has the factor b^2.
-    probability, expected : arrays of shape (p,)
-        Take each gate's probability of being open, and its gated coefficient's expectation, given all else.
-    sums : array of shape (4,)
-        Takes, at the end of the sweep, the number of open gates, ``b @ b``, ``b @ (products + residual)`` and the sum of
-        ``log b^2`` over open gates.
+    candidates : int
+        Columns that there were before others were screened out.
+    against : float
+        Second parameter of the fraction's Beta distribution.
+    rate : float
+        Of the spread's inverse Gamma distribution.
     """
-    begin, p, sd, scale = start, len(b), math.sqrt(shrinkage * variance), shrinkage / variance
-    # The square of its product from which on a closed gate opens: compared for all columns at once, up to the first that may
-    limits = np.where(b != 0.0, -1.0, (1.0 - ROUNDING) / scale * _opening(uniform, log_odds, moment))
-    limits[products == 0.0] = np.inf
-    visited = np.empty(p)
-    while start < p:
-        later = residual[start:]
-        over = later * later > limits[start:]
-        first = int(over.argmax())
-        if not over[first]:
-            visited[start:], start = later, p
-            break
-        visited[start : start + first] = later[:first]
-        start += first
-        product = float(residual[start] + b[start])
-        z, mean = scale * product * product, shrinkage * product
-        odds = log_odds + 0.5 * z + (math.log1p(z) if moment else 0.0)
-        new = 0.0
-        if odds > -700.0 and uniform[start] < 1.0 / (1.0 + math.exp(-odds)):
-            new = mean + sd * (moment_draw(mean / sd, float(normal[start])) if moment else float(normal[start]))
-        if new != b[start]:
-            if place[start] < 0:
-                break
-            residual -= (new - b[start]) * rows[place[start]]
-            b[start] = new
-        visited[start] = product
-        start += 1
-    here = slice(begin, start)
-    zs = scale * visited[here] ** 2
-    all_odds = log_odds + 0.5 * zs + (np.log1p(zs) if moment else 0.0)
-    probability[here] = np.where(products[here] != 0.0, 1.0 / (1.0 + np.exp(-all_odds)), 0.0)
-    expected[here] = probability[here] * shrinkage * visited[here] * ((zs + 3.0) / (zs + 1.0) if moment else 1.0)
-    if start == p:
-        on = b[b != 0.0]
-        sums[:] = len(on), on @ on, b @ (products + residual), np.log(on * on).sum()
-    return start
 
+    candidates: int
+    against: float
+    rate: float
 
-def _opening(uniform: NDArray[np.float64], log_odds: float, moment: bool) -> NDArray[np.float64]:
-    """Return, for each draw, the z at which ``log_odds + z / 2 [+ log(1 + z)]`` is its logit, or a little less."""
-    beyond = np.log(uniform / (1.0 - uniform)) - log_odds
-    if not moment:
-        return 2.0 * beyond
-    # One step of Newton's method: as the function is concave, it ends at the root or below it
-    z = np.maximum(2.0 * beyond, 0.0)
-    z = np.maximum(z - 2.0 * np.log1p(0.7 * z), 0.0)
-    return np.asarray(z + (beyond - 0.5 * z - np.log1p(z)) / (0.5 + 1.0 / (1.0 + z)))
+    @classmethod
+    def of(cls, degrees: int, candidates: int) -> "Prior":
+        """Return the prior for a response of so many degrees of freedom and so many columns."""
+        return cls(candidates, candidates / math.sqrt(min(candidates, degrees)), 0.5 * SPREAD * degrees)
+
+    def start(self, products: Products) -> Hyperparameters:
+        """Return the hyperparameters of the first sweep."""
+        return Hyperparameters(
+            variance=products.total / products.degrees,
+            spread=2.0 * self.rate,
+            fraction=1.0 / (1.0 + self.against),
+            power=1,
+        )
+
+    def draw(
+        self, before: Hyperparameters, sums: list[float], products: Products, generator: np.random.Generator
+    ) -> Hyperparameters:
+        """Draw all hyperparameters given the coefficients of a sweep, whose `Chain.sums` are given."""
+        size, coefficients, explained, logs = sums
+        squares = max(products.total - explained, SMALLEST_VARIANCE * products.total)
+        shape = 0.5 * (products.degrees + before.power * size)
+        variance = 0.5 * (squares + coefficients / before.slab) / generator.standard_gamma(shape)
+        odds = self._moment_odds(size, coefficients / variance, logs - size * math.log(variance))
+        power = 3 if generator.random() < 1.0 / (1.0 + math.exp(min(-odds, 700.0))) else 1
+        rate = self.rate + 0.5 * power * coefficients / variance
+        spread = rate / generator.standard_gamma(0.5 * (1.0 + power * size))
+        fraction = generator.beta(1.0 + size, self.against + self.candidates - size)
+        return Hyperparameters(variance, spread, min(max(fraction, 1e-12), 1.0 - 1e-12), power)
+
+    def _moment_odds(self, size: float, squares: float, logs: float) -> float:
+        """Return the log odds of a moment prior against a normal one, the spread of both integrated out.
+
+        Of the coefficients there are `size`; their sum of squares and sum of log squares, in units of the
+        noise, are `squares` and `logs`.
+        """
+        one, three = 0.5 * (1.0 + size), 0.5 * (1.0 + 3.0 * size)
+        normal = math.lgamma(one) - one * math.log(self.rate + 0.5 * squares)
+        moment = math.lgamma(three) - three * math.log(self.rate + 1.5 * squares)
+        return moment - normal + logs + 1.5 * size * math.log(3.0)
 
 
 def sample(
-    gram: Gram, products: NDArray[np.float64], total: float, degrees: int, seed: int, *, compiled: bool, chosen_from: int = 0
+    products: Products,
+    seed: int,
+    *,
+    compiled: bool,
+    candidates: int = 0,
+    length: ChainLength = DEFAULT_LENGTH,
 ) -> Posterior:
-    """Return each column's posterior probability of being in the model, that of no column being in it, and mean coefficients.
+    """Return each column's posterior probability of being in the model, that of none, and mean coefficients.
 
     Parameters
     ----------
-    gram, products, total
-        Inner products of the standardised columns among themselves and with the centred response; its sum of squares.
-    degrees : int
-        Degrees of freedom of the response: its length, less 1 for an intercept.
+    products : Products
+        Of the standardised columns and the centred response.
     seed : int
         Of all noise.
     compiled : bool
         Whether Numba may be used.
-    chosen_from : int
-        Number of columns that there were before others were screened out; at least those given.
+    candidates : int
+        Number of columns that there were before others were screened out; counts where it is above p.
+    length : ChainLength
+        How long the sampler runs.
     """
-    p, step = len(products), _kernel() if compiled else sweep
-    if total == 0 or not products.any():
+    p = len(products.response)
+    if products.total == 0 or not products.response.any():
         return Posterior(np.zeros(p), 1.0, np.zeros(p))
-    generator = np.random.Generator(np.random.Philox(key=seed))
-    sums, block, candidates = np.empty(4), max(1, min(BLOCK, BLOCK_DRAWS // p)), max(p, chosen_from)
-    against = candidates / math.sqrt(min(candidates, degrees))
-    b, probability, expected = np.zeros(p), np.zeros(p), np.zeros(p)
+    generator, step = np.random.Generator(np.random.Philox(key=seed)), _sweep(compiled)
+    prior, gram = Prior.of(products.degrees, max(p, candidates)), products.gram
+    drawn, block = prior.start(products), max(1, min(length.block, length.block_draws // p))
+    chain = Chain(np.zeros(p), products.response.copy(), np.zeros(p), np.zeros(p), np.empty(4))
     included, mean, empty = np.zeros(p), np.zeros(p), 0
-    share, rate = 1.0 / (1.0 + against), 0.5 * SPREAD * degrees
-    variance, spread, moment = total / degrees, 2.0 * rate, False
-    residual = products.copy()
     with np.errstate(over="ignore", divide="ignore"):
-        for number in range(SWEEPS):
+        for number in range(length.sweeps):
             if number % block == 0:
                 uniform, normal = generator.random((block, p)), generator.standard_normal((block, p))
-                on = np.flatnonzero(b)
-                residual = products - b[on] @ gram.of(on)  # sums of many updates drift
-            noise, power = (uniform[number % block], normal[number % block]), 3 if moment else 1
-            slab = spread / power
-            log_odds = math.log(share / (1.0 - share)) - 0.5 * power * math.log1p(slab)
-            shrinkage, done = slab / (1.0 + slab), 0
-            while (
-                done := step(
-                    done, gram.rows, gram.place, products, b, residual, *noise, log_odds,
-                    shrinkage, variance, moment, probability, expected, sums,
-                )
-            ) < p:  # fmt: skip
-                gram.make(done, keep=np.flatnonzero(b))
-            size, coefficients, explained, logs = sums.tolist()
-            squares = max(total - explained, SMALLEST_VARIANCE * total)
-            variance = 0.5 * (squares + coefficients / slab) / generator.standard_gamma(0.5 * (degrees + power * size))
-            odds = _moment_odds(size, coefficients / variance, logs - size * math.log(variance), rate)
-            moment = bool(generator.random() < 1.0 / (1.0 + math.exp(min(-odds, 700.0))))
-            power = 3 if moment else 1
-            spread = (rate + 0.5 * power * coefficients / variance) / generator.standard_gamma(0.5 * (1.0 + power * size))
-            share = min(max(generator.beta(1.0 + size, against + candidates - size), 1e-12), 1.0 - 1e-12)
-            if number >= BURN_IN:
-                included += probability
-                mean += expected
-                empty += size == 0
-    kept = SWEEPS - BURN_IN
-    return Posterior(included / kept, empty / kept, mean / kept)
+                on = np.flatnonzero(chain.b)
+                chain.residual[:] = products.response - chain.b[on] @ gram.of(on)
+                view = SweepProducts(gram.rows, gram.slots, products.response)
+            noise, given = Noise(uniform[number % block], normal[number % block]), drawn.conditions()
+            done = step(0, view, chain, noise, given)
+            while done < p:  # a row is needed that has not been made
+                gram.make(done, keep=np.flatnonzero(chain.b))
+                view = view._replace(rows=gram.rows)
+                done = step(done, view, chain, noise, given)
+            sums = chain.sums.tolist()
+            drawn = prior.draw(drawn, sums, products, generator)
+            if number >= length.burn_in:
+                included += chain.probability
+                mean += chain.expected
+                empty += sums[0] == 0.0
+    averaged = length.sweeps - length.burn_in
+    return Posterior(included / averaged, empty / averaged, mean / averaged)
 
 
-def _moment_odds(size: float, squares: float, logs: float, rate: float) -> float:
-    """Return the log odds that coefficients have a moment prior and not a normal one, the spread of both integrated out.
+def _sweep(compiled: bool) -> Sweep:
+    """Return the compiled sweep where it may be used and Numba is installed, else the plain one."""
+    if not compiled or importlib.util.find_spec("numba") is None:
+        return sweep
+    from l0np.regression import spike_slab_kernels
 
-    Of these coefficients there are `size`; in units of the noise, their sum of squares and sum of log squares are the next.
-    """
-    normal = math.lgamma(0.5 * (1.0 + size)) - 0.5 * (1.0 + size) * math.log(rate + 0.5 * squares)
-    moment = math.lgamma(0.5 * (1.0 + 3.0 * size)) - 0.5 * (1.0 + 3.0 * size) * math.log(rate + 1.5 * squares)
-    return moment - normal + logs + 1.5 * size * math.log(3.0)
+    return spike_slab_kernels.sweep
 
 
 def expected_f1(inclusion: NDArray[np.float64], empty: float) -> NDArray[np.float64]:
     """Return the expected F1 measure of the k most probable columns, for k = 0 to p.
 
-    About ``2 sum of their probabilities / (k + sum of all)``, which the most probable ones maximise for each k (D. D. Lewis,
-    SIGIR 1995). No column at all is right exactly where no column belongs in the model.
+    About ``2 sum of their probabilities / (k + sum of all)``, which the most probable ones maximise for each
+    k (D. D. Lewis, SIGIR 1995). To select no column is right exactly where no column belongs in the model.
 
     Examples
     --------
@@ -235,11 +221,3 @@ def expected_f1(inclusion: NDArray[np.float64], empty: float) -> NDArray[np.floa
     ranked = np.cumsum(np.sort(inclusion)[::-1])
     k = np.arange(1, len(inclusion) + 1)
     return np.concatenate(([empty], 2.0 * ranked / (k + ranked[-1])))
-
-
-def _kernel() -> Callable[..., int]:
-    if importlib.util.find_spec("numba") is None:
-        return sweep
-    from l0np.regression.spike_slab_kernels import sweep as compiled_sweep
-
-    return compiled_sweep  # type: ignore[no-any-return]

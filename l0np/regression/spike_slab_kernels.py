@@ -4,42 +4,28 @@ import math
 from typing import Any
 
 from l0np._jit import helper, jit
+from l0np.regression import shared_kernels
+from l0np.regression.shared_kernels import Chain, Conditions, Noise, SweepProducts
+
+moment_draw = helper(shared_kernels.moment_draw)
 
 
-@helper
-def moment_draw(a: float, normal: float) -> float:
-    """See `spike_slab.moment_draw`."""
-    sign = -1.0 if normal > 0.0 else 1.0
-    a, normal = sign * a, sign * normal
-    target = 0.5 * math.erfc(-normal / math.sqrt(2.0))
-    low, high, t = -12.0, 12.0, normal
-    for _ in range(80):
-        density = math.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
-        above = 0.5 * math.erfc(-t / math.sqrt(2.0)) - density * (2.0 * a + t) / (a * a + 1.0) - target
-        if above > 0.0:
-            high = t
-        else:
-            low = t
-        slope = density * (a + t) ** 2 / (a * a + 1.0)
-        new = t - above / slope if slope > 0.0 else low - 1.0
-        if not low < new < high:
-            new = 0.5 * (low + high)
-        near = abs(new - t) < 1e-7
-        t = new
-        if near:
-            break
-    return sign * t
+def sweep(start: int, products: SweepProducts, chain: Chain, noise: Noise, given: Conditions) -> int:
+    """See `l0np.regression.sweep.sweep`, which draws the same."""
+    # Numba takes 10 us a call to look into named tuples, as long as a sweep over a hundred columns
+    return int(_sweep(start, *products, *chain, *noise, *given))
 
 
 @jit
-def sweep(
-    start: int, rows: Any, place: Any, products: Any, b: Any, residual: Any, uniform: Any, normal: Any, log_odds: float,
-    shrinkage: float, variance: float, moment: bool, probability: Any, expected: Any, sums: Any,
+def _sweep(
+    start: int, rows: Any, slots: Any, response: Any,
+    b: Any, residual: Any, probability: Any, expected: Any, sums: Any,
+    uniform: Any, normal: Any,
+    log_odds: float, shrinkage: float, variance: float, moment: bool,
 ) -> int:  # fmt: skip
-    """See `spike_slab.sweep`."""
     sd, scale = math.sqrt(shrinkage * variance), shrinkage / variance
     for j in range(start, b.size):
-        if products[j] == 0.0:
+        if response[j] == 0.0:
             probability[j] = expected[j] = 0.0
             continue
         product = residual[j] + b[j]
@@ -55,9 +41,9 @@ def sweep(
             new = mean + sd * (moment_draw(mean / sd, normal[j]) if moment else normal[j])
         step = new - b[j]
         if step != 0.0:
-            if place[j] < 0:
+            if slots[j] < 0:
                 return j
-            row = rows[place[j]]
+            row = rows[slots[j]]
             for i in range(b.size):
                 residual[i] -= step * row[i]
             b[j] = new
@@ -67,6 +53,6 @@ def sweep(
         if b[j] != 0.0:
             sums[0] += 1.0
             sums[1] += b[j] * b[j]
-            sums[2] += b[j] * (products[j] + residual[j])
+            sums[2] += b[j] * (response[j] + residual[j])
             sums[3] += math.log(b[j] * b[j])
     return int(b.size)

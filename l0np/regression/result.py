@@ -1,0 +1,157 @@
+"""The answer of `l0_regression_path`: models of several sizes, and which of them was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l0np._text import SHOWN, columns, counted, number
+from l0np.errors import InputError
+from l0np.inputs import validation
+from l0np.matrix import ColumnMatrix
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RegressionPath:
+    """Linear models of several sizes for one response, and which of them was chosen.
+
+    Attributes
+    ----------
+    n_active : int array of shape (sizes,)
+        Features in each model, ascending.
+    error : array of shape (sizes,)
+        Mean squared error of each on the data it was fitted to.
+    criterion : array of shape (sizes,)
+        What the size was chosen by: the smallest value wins, and of equal ones the fewest features. Errors
+        that are mere rounding are equal.
+    coefficients : scipy.sparse.csr_array of shape (sizes, n_features)
+        In the units of X and y.
+    intercepts : array of shape (sizes,)
+        In the units of y.
+    lambda_l0 : array of shape (sizes,)
+        The L0 multiplier at which the gates were trained; nan where none were.
+    inclusion : array of shape (n_features,), optional
+        Each feature's probability of belonging in the model; None unless ``method="inclusion"``.
+    best : int
+        Position of the chosen model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l0np import l0_regression_path
+    >>> X = np.random.default_rng(0).normal(size=(50, 6))
+    >>> path = l0_regression_path(X, 2.0 + X @ [0, 3, 0, 0, -1, 0], [1, 2, 3], method="exchange")
+    >>> path.n_active_, path.indices, round(path.intercept_, 6)
+    (2, array([1, 4]), 2.0)
+    >>> path.predict(X[:2], n_active=1).shape
+    (2,)
+    """
+
+    n_active: NDArray[np.int64]
+    error: NDArray[np.float64]
+    criterion: NDArray[np.float64]
+    coefficients: Any
+    intercepts: NDArray[np.float64]
+    lambda_l0: NDArray[np.float64]
+    inclusion: NDArray[np.float64] | None
+    best: int
+
+    def __repr__(self) -> str:
+        """Show what is printed, so that an interactive session does too."""
+        return str(self)
+
+    def __str__(self) -> str:
+        """Say which features were selected, and show the sizes next to theirs in a line each."""
+        p, names = self.coefficients.shape[1], ", ".join(map(str, self.indices[:SHOWN]))
+        names += ", ..." if self.n_active_ > SHOWN else ""
+        title = f"RegressionPath: {counted(self.n_active_, 'feature')} of {p:,} selected"
+        distance = np.abs(np.arange(len(self.n_active)) - self.best)
+        shown = np.sort(np.argsort(distance, kind="stable")[:SHOWN])
+        rows = [["features", "squared error", "criterion", ""]]
+        for i in shown:
+            cells = [f"{self.n_active[i]:,}", number(self.error[i]), f"{self.criterion[i]:.6g}"]
+            rows.append([*cells, "  chosen" if i == self.best else ""])
+        rest = len(self.n_active) - len(shown)
+        more = [f"... and {counted(rest, 'more size')}"] if rest else []
+        title += f": {names}" if names else ""
+        return "\n".join([title, "", *columns(rows, (8, 16, 14, -1)), *more])
+
+    @property
+    def n_active_(self) -> int:
+        """Number of features in the chosen model."""
+        return int(self.n_active[self.best])
+
+    @property
+    def coef_(self) -> NDArray[np.float64]:
+        """Coefficients of the chosen model, shape (n_features,), 0 where a feature is not in it."""
+        return self._coefficients(self.best)
+
+    @property
+    def intercept_(self) -> float:
+        """Intercept of the chosen model."""
+        return float(self.intercepts[self.best])
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """Features of the chosen model, ascending."""
+        return self.features(self.n_active_)
+
+    def features(self, n_active: int) -> NDArray[np.int64]:
+        """Return the features of the model of a size on the path, ascending.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            Where the path has no such size.
+        """
+        row = slice(*self.coefficients.indptr[self._position(n_active) :][:2])
+        return np.sort(self.coefficients.indices[row].astype(np.int64))
+
+    def predict(self, X: Any, n_active: int | None = None) -> NDArray[np.float64]:
+        """Return the predictions of the chosen model or of that of a size on the path, shape (rows of X,).
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For an unusable X, and where the path has no such size.
+        """
+        position = self.best if n_active is None else self._position(n_active)
+        matrix = feature_matrix(X)
+        validation.check_columns("X", matrix.shape, self.coefficients.shape[1])
+        products = matrix.to_scipy() @ self._coefficients(position)
+        return np.asarray(products + self.intercepts[position], dtype=np.float64)
+
+    def score(self, X: Any, y: ArrayLike, n_active: int | None = None) -> float:
+        """Return R squared of the predictions: 1 less squared error over that of the mean of y.
+
+        For a y that is constant it is 1 where every prediction is exact, else 0, as in scikit-learn.
+        """
+        prediction = self.predict(X, n_active)
+        target = response_vector(y, len(prediction))
+        error, spread = np.sum((target - prediction) ** 2), np.sum((target - target.mean()) ** 2)
+        return 1.0 - float(error) / float(spread) if spread else float(not error)
+
+    def _coefficients(self, position: int) -> NDArray[np.float64]:
+        row: NDArray[np.float64] = self.coefficients[[position]].toarray()[0]
+        return row
+
+    def _position(self, n_active: int) -> int:
+        found = np.flatnonzero(self.n_active == validation.integer("n_active", n_active, at_least=0))
+        if not found.size:
+            raise InputError(f"n_active must be on the path, {self.n_active.tolist()}; got {n_active!r}")
+        return int(found[0])
+
+
+def feature_matrix(X: Any) -> ColumnMatrix:
+    """Return the features of a regression as a matrix."""
+    if not hasattr(X, "shape"):
+        X = validation.numeric_array("X", X)
+    return ColumnMatrix.of(X, name="X")
+
+
+def response_vector(y: Any, n: int) -> NDArray[np.float64]:
+    """Return the response of a regression, one number for each of n rows of X."""
+    return np.asarray(validation.vector("y", y, n, np.dtype(np.float64), per="row of X"))

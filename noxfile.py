@@ -1,4 +1,7 @@
-"""What continuous integration and developers run; `nox --list` names the sessions."""
+"""What continuous integration and developers run; `nox --list` lists the sessions.
+
+Arguments after `--` go to the command of the session: `nox -s tests -- -m "not slow"`.
+"""
 
 import os
 import shutil
@@ -20,7 +23,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def without_numba(session: nox.Session) -> None:
-    """Run the test suite where Numba is not installed: everything works, on NumPy."""
+    """Run the whole test suite without Numba: everything works on NumPy."""
     session.install(".[test]")
     session.run("pip", "uninstall", "--yes", "--quiet", "numba", "llvmlite")
     session.run("pytest", *session.posargs)
@@ -28,9 +31,12 @@ def without_numba(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Count the lines that the tests run, kernels included: these run as plain Python, so the slowest tests skip themselves."""
+    """Measure which lines the tests run.
+
+    The kernels run as plain Python, so that their lines count; tests for which that is too slow are skipped.
+    """
     session.install(".[test]", "coverage")
-    session.run("pip", "uninstall", "--yes", "--quiet", "l0np")  # so that the checkout is what is measured
+    session.run("pip", "uninstall", "--yes", "--quiet", "l0np")  # so that the checkout is measured
     environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.getcwd()}
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env=environment)
     session.run("coverage", "report")
@@ -38,29 +44,32 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def kernels(session: nox.Session) -> None:
-    """Compile every CUDA kernel with NVRTC from its wheel, which needs no device; about 200 MB are installed."""
+    """Compile every CUDA kernel with NVRTC, which needs no device. Installs about 200 MB."""
     session.install(".[test]", "cuda-bindings==13.*", "nvidia-cuda-nvrtc")
     session.run("pytest", "tests/backends/cuda/test_compile.py", *session.posargs)
 
 
 @nox.session
 def gpu(session: nox.Session) -> None:
-    """On a machine with a CUDA device: run the tests on it, look for races and stray accesses, measure.
+    """Test on a CUDA device, and run the benchmark there.
 
-    CUDA_EXTRA=cuda12 takes CuPy for CUDA 12. The rivals PyTorch and l0-python are installed too, to be measured beside.
+    compute-sanitizer, if it is installed, checks memory accesses. The session installs CuPy for CUDA 13, or
+    for CUDA 12 if the environment variable CUDA_EXTRA is "cuda12", and the benchmark's rivals PyTorch and
+    l0-python.
     """
     session.install(f".[test,{os.environ.get('CUDA_EXTRA', 'cuda13')}]", "torch", "l0-python")
     probe = "import sys; from l0np.backends.cuda import why_unavailable; sys.exit(why_unavailable(0))"
-    session.run("python", "-c", probe)  # says what is missing
+    session.run("python", "-c", probe)  # prints what is missing
     session.run("pytest", "tests", "-k", "cuda or test_readme", *session.posargs)
     sanitizer = shutil.which("compute-sanitizer")
     if sanitizer:
-        shapes = "cuda and (31 or 33 or entr or long or dense or short)"  # small ones, that launch every variant of the kernels
+        # small problems, which launch every variant of the kernels
+        shapes = "cuda and (31 or 33 or entr or long or dense or short)"
         small = ["python", "-m", "pytest", "-x", "-q", "tests/backends/test_conformance.py", "-k", shapes]
         for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
             session.run(sanitizer, "--tool", tool, "--error-exitcode", "1", *small, external=True)
     else:
-        session.warn("compute-sanitizer is not installed: races and stray accesses were not looked for")
+        session.warn("compute-sanitizer is not installed: races and invalid memory accesses were not checked")
     session.run("python", "benchmarks/gpu.py")
 
 
@@ -74,21 +83,24 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the package's types, strictly."""
+    """Check the types of the package with mypy in strict mode."""
     session.install(".", "mypy")
     session.run("mypy")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the examples in docstrings."""
+    """Run the examples in the docstrings."""
     session.install(".[test]")
     session.run("pytest", "--doctest-modules", "l0np")
 
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel and the source archive, install the wheel, and run the tests and the examples against it elsewhere."""
+    """Build the wheel and the source archive, and test the installed wheel away from the checkout.
+
+    Runs the tests that are not slow, and the examples.
+    """
     session.install("build")
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "-m", "build", "--outdir", folder)
@@ -96,14 +108,21 @@ def wheel(session: nox.Session) -> None:
         session.install(f"{built}[test]")
         root = Path.cwd()
         session.chdir(folder)  # so that the checkout's package cannot be imported
-        session.run("python", "-c", f"import l0np; assert not l0np.__file__.startswith({str(root / 'l0np')!r}), l0np.__file__")
-        session.run("pytest", "-c", str(root / "pyproject.toml"), "--rootdir", str(root), str(root / "tests"))
+        is_elsewhere = f"not l0np.__file__.startswith({str(root / 'l0np')!r})"
+        session.run("python", "-c", f"import l0np; assert {is_elsewhere}, l0np.__file__")
+        settings = ("-c", str(root / "pyproject.toml"), "--rootdir", str(root))
+        session.run("pytest", *settings, "-m", "not slow", *session.posargs, str(root / "tests"))
+        for example in sorted((root / "examples").glob("*.py")):
+            session.run("python", str(example))
         session.chdir(root)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the epoch against its rivals and write benchmarks/results; takes about half an hour on a quiet machine."""
+    """Measure an epoch on the CPU beside its rivals, which takes half an hour on 2 quiet cores.
+
+    Writes benchmarks/results. Sections of benchmarks/cpu.py may be named: `nox -s bench -- readme stress`.
+    """
     session.install(".[bench]")
     rivals = Path(session.create_tmp()) / "rivals"
     python = str(rivals / "bin" / "python")

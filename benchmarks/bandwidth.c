@@ -1,5 +1,5 @@
-/* Memory bandwidth: 256 MB for each thread, read once a run; prints the best of ten runs in bytes a second.
- * cc -O3 -march=native -pthread bandwidth.c; argument: threads. */
+/* Memory bandwidth: each thread reads 256 MB once per run; prints the best of ten runs in bytes per second.
+ * Compile with cc -O3 -march=native -pthread bandwidth.c; the argument is the number of threads. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ int main(int count, char **arguments) {
     double best = 0;
     for (int t = 0; t < n_threads; t++) {
         memory[t] = malloc(WORDS * sizeof(uint64_t));
-        memset(memory[t], 1, WORDS * sizeof(uint64_t)); /* so that the pages are there */
+        memset(memory[t], 1, WORDS * sizeof(uint64_t)); /* allocates the pages before the first run */
     }
     for (int run = 0; run < RUNS; run++) {
         struct timespec start, end;
@@ -38,7 +38,7 @@ int main(int count, char **arguments) {
         double speed = (double)n_threads * WORDS * sizeof(uint64_t) / seconds;
         if (speed > best) best = speed;
     }
-    fprintf(stderr, "%llu\n", (unsigned long long)sums[0]); /* so that nothing is optimised away */
+    fprintf(stderr, "%llu\n", (unsigned long long)sums[0]); /* keeps the compiler from removing the loops */
     printf("%.6g\n", best);
     return 0;
 }

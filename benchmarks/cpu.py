@@ -1,7 +1,11 @@
-"""Measure an epoch on the CPU against its rivals, side by side, and write the table that the README shows.
+"""Measure an epoch on the CPU beside its rivals, and write the table that the README shows.
 
-Each measurement is a fresh process (rivals.py); the rivals of a problem take turns, round by round; medians over rounds.
-Run it through ``nox -s bench``, which makes the environments. Arguments: names of sections to measure again (default: all).
+    nox -s bench -- [SECTION ...] [--rounds 5]
+
+Each measurement is a process of its own (rivals.py). The rivals of a problem take turns, round by round, and
+the medians over the rounds are reported. Sections that are not named keep their earlier results. Writes
+benchmarks/results/cpu.json and, through cpu_report.py, cpu.md and cpu.png. nox makes two environments: one
+with this package, and one with PyTorch and l0-python, whose Python is passed on as --rival-python.
 """
 
 import argparse
@@ -12,16 +16,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pages import processor
 from problems import CASES
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 CPUS = len(os.sched_getaffinity(0))
 THREADS = (1, CPUS) if CPUS > 1 else (1,)
-# section: {rival: (thread counts, epochs of one stretch)}
+# section: {rival: (thread counts, epochs of one timed fit)}
 COMPARED = {
     "readme": {
         "ours": (THREADS, 2000), "ours-numpy": ((1,), 100), "scipy": ((1,), 100),
@@ -49,7 +55,7 @@ ALONE = {
 
 
 def call(python: str, *arguments: Any, **environment: str) -> dict[str, Any]:
-    """Run a process that prints a line of JSON last."""
+    """Run a process whose last line of output is JSON, and return what it says."""
     command = [python, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=HERE, env=os.environ | environment)
     if done.returncode:
@@ -58,44 +64,51 @@ def call(python: str, *arguments: Any, **environment: str) -> dict[str, Any]:
 
 
 def limit(name: str, threads: int, runs: int, folder: Path) -> dict[str, Any]:
-    """Run the C loops on the same problem."""
-    place = folder / name
-    if not place.exists():
-        place.mkdir()
+    """Run the plain C loops on the same problem."""
+    own = folder / name
+    if not own.exists():
+        own.mkdir()
         case = CASES[name]()
-        for part, array in (("data", case.data), ("indices", case.indices), ("indptr", case.indptr.astype("int64"))):
-            array.tofile(place / part)
+        arrays = {"data": case.data, "indices": case.indices, "indptr": case.indptr.astype("int64")}
+        for part, array in arrays.items():
+            array.tofile(own / part)
         index = {2: "uint16_t", 4: "int32_t"}[case.indices.itemsize]
         flags = ["-O3", "-march=native", "-pthread", f"-DINDEX={index}"]
-        subprocess.run(["cc", *flags, str(HERE / "limit.c"), "-o", str(place / "run")], check=True)
-        (place / "rows").write_text(str(case.shape[0]))
-    arguments = [place / "run", place, (place / "rows").read_text(), threads, runs]
+        subprocess.run(["cc", *flags, str(HERE / "limit.c"), "-o", str(own / "run")], check=True)
+        (own / "rows").write_text(str(case.shape[0]))
+    arguments = [own / "run", own, (own / "rows").read_text(), threads, runs]
     output = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=True).stdout
     return {"seconds": [float(line) for line in output.split()][1:]}
 
 
-def compare(name: str, rivals: dict[str, Any], rounds: int, rival_python: str, folder: Path) -> dict[str, Any]:
+def compare(
+    name: str, rivals: dict[str, Any], rounds: int, rival_python: str, folder: Path
+) -> dict[str, Any]:
     """Let the rivals take turns; return each one's median seconds for an epoch."""
     runs: dict[str, list[dict[str, Any]]] = {}
     for turn in range(rounds):
         for rival, (thread_counts, epochs) in rivals.items():
             for threads in thread_counts:
                 if rival == "limit":
-                    told = limit(name, threads, epochs, folder)
+                    found = limit(name, threads, epochs, folder)
                 else:
                     python = sys.executable if rival.startswith("ours") else rival_python
                     environment = {"OMP_NUM_THREADS": str(threads)} if not rival.startswith("ours") else {}
-                    told = call(python, "rivals.py", rival, name, threads, epochs, 1, **environment)
-                seconds = statistics.median(told["seconds"])
-                runs.setdefault(f"{rival}/{threads}", []).append(told | {"seconds": seconds})
-                print(f"{name}: {rival}, {threads} threads, round {turn + 1}: {1e3 * seconds:.3f} ms", flush=True)
+                    found = call(python, "rivals.py", rival, name, threads, epochs, 1, **environment)
+                seconds = statistics.median(found["seconds"])
+                runs.setdefault(f"{rival}/{threads}", []).append(found | {"seconds": seconds})
+                print(
+                    f"{name}: {rival}, {threads} threads, round {turn + 1}: {1e3 * seconds:.3f} ms",
+                    flush=True,
+                )
     return {
-        key: {field: statistics.median(told[field] for told in all_told) for field in all_told[0]}
-        | {"all_seconds": [told["seconds"] for told in all_told]}
-        for key, all_told in runs.items()
+        key: {field: statistics.median(run[field] for run in of_rival) for field in of_rival[0]}
+        | {"all_seconds": [run["seconds"] for run in of_rival]}
+        for key, of_rival in runs.items()
     }
 
 
+# Seconds of the import and of a first fit
 START = """
 import time; start = time.perf_counter()
 import l0np; imported = time.perf_counter() - start
@@ -106,6 +119,7 @@ l0np.SparseCalibrationWeights(200, seed=0).fit(M, M.sum(axis=1), epochs=10, loss
 print(json.dumps({"import": imported, "first_fit": time.perf_counter() - start}))
 """
 
+# Conversion of a csr matrix: seconds, and bytes per entry beyond input and result; the same for a short fit
 CONVERT = """
 import json, time, numpy as np
 from problems import CASES
@@ -113,7 +127,7 @@ from l0np import ColumnMatrix, SparseCalibrationWeights
 case = CASES["national-500k"]()
 csr = case.csr(); csr.data = csr.data.astype(np.float64)
 part = csr[:, :50_000]
-ColumnMatrix.build(part)  # loads Numba and compiles: more than a million non-zeros
+ColumnMatrix.build(part)  # loads Numba and compiles, because it has more than a million entries
 SparseCalibrationWeights(50_000, **case.model).fit(part, case.y, epochs=2, **case.fit)
 y, model, fit = case.y, case.model, case.fit
 del case, part
@@ -121,7 +135,7 @@ def peak():
     return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1])
 def now():
     return int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1])
-open("/proc/self/clear_refs", "w").write("5")  # the peak starts again from here
+open("/proc/self/clear_refs", "w").write("5")  # the peak is counted from here again
 before = now()
 start = time.perf_counter()
 matrix = ColumnMatrix.build(csr)
@@ -136,6 +150,7 @@ fit = (1024 * (peak() - before) - 100 * csr.shape[1]) / csr.nnz
 print(json.dumps({"seconds": seconds, "beyond": beyond, "fit": fit, "entries": csr.nnz}))
 """
 
+# Nanoseconds of the two products, for each entry, and of an epoch with all gates closed, for each column
 PARTS = """
 import json, statistics, sys, time, numba, numpy as np
 numba.set_num_threads(1)
@@ -161,6 +176,7 @@ print(json.dumps({
 }))
 """
 
+# A fit at national size: seconds and peak memory
 WHOLE = """
 import json, resource, sys, time
 from problems import national
@@ -171,19 +187,22 @@ model = l0np.SparseCalibrationWeights(case.shape[1], **case.model)
 start = time.perf_counter()
 model.fit(matrix, case.y, epochs=int(sys.argv[1]), **case.fit)
 seconds = time.perf_counter() - start
-peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"seconds": seconds, "entries": matrix.nnz, "peak_bytes": peak, "open": model.get_l0_penalty()}))
+peak, still_open = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, model.get_l0_penalty()
+print(json.dumps({"seconds": seconds, "entries": matrix.nnz, "peak_bytes": peak, "open": still_open}))
 """
 
 
 def starts(rounds: int) -> dict[str, Any]:
-    """Measure import and first fit in fresh processes, without and with the kernel cache."""
+    """Measure import and first fit in processes of their own, without and with the kernel cache."""
     with tempfile.TemporaryDirectory() as cache:
-        # Python's own cache of byte code is there, as after an installation
+        # Python's own cache of byte code is filled first, as it is after an installation
         python = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": f"{cache}/python"}
         call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/first", **python)
         cold, warm = (
-            [call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/{turn}", **python) for turn in range(rounds)]
+            [
+                call(sys.executable, "-c", START, NUMBA_CACHE_DIR=f"{cache}/{turn}", **python)
+                for turn in range(rounds)
+            ]
             for _ in range(2)
         )
     return {
@@ -194,70 +213,100 @@ def starts(rounds: int) -> dict[str, Any]:
 
 
 def bandwidth(folder: Path) -> dict[str, float]:
-    """Measure how fast memory is read, in bytes a second, by threads."""
+    """Return how fast memory is read, in bytes per second, for each number of threads."""
     program = folder / "bandwidth"
-    subprocess.run(["cc", "-O3", "-march=native", "-pthread", str(HERE / "bandwidth.c"), "-o", str(program)], check=True)
-    run = [subprocess.run([program, str(n)], capture_output=True, text=True, check=True) for n in THREADS]
-    return {str(n): float(done.stdout) for n, done in zip(THREADS, run, strict=True)}
+    flags = ["-O3", "-march=native", "-pthread"]
+    subprocess.run(["cc", *flags, str(HERE / "bandwidth.c"), "-o", str(program)], check=True)
+    runs = [subprocess.run([program, str(n)], capture_output=True, text=True, check=True) for n in THREADS]
+    return {str(n): float(run.stdout) for n, run in zip(THREADS, runs, strict=True)}
 
 
 def machine(rival_python: str) -> dict[str, str]:
-    """Describe the machine and what was measured."""
+    """Return the processor and the versions of what was measured."""
     versions = "import importlib.metadata as m, json; print(json.dumps({p: m.version(p) for p in %r}))"
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = next(
-        (line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.processor()
-    )
-    ours = call(sys.executable, "-c", versions % ["numpy", "scipy", "numba"])
-    return (
-        {"cpu": f"{model}, {CPUS} threads", "python": platform.python_version()}
-        | ours
-        | call(rival_python, "-c", versions % ["torch", "l0-python"])
-    )
+    about = {"cpu": f"{processor()}, {CPUS} threads", "python": platform.python_version()}
+    about |= call(sys.executable, "-c", versions % ["numpy", "scipy", "numba"])
+    return about | call(rival_python, "-c", versions % ["torch", "l0-python"])
+
+
+def parts(folder: Path) -> dict[str, Any]:
+    """Return the results that say where the time of an epoch and of a first fit goes."""
+    names = ("readme", "stress", "national-500k")
+    return {
+        "parts": {name: call(sys.executable, "-c", PARTS, name) for name in names},
+        "stages": call(sys.executable, "stages.py", "columns"),
+        "compiling": call(sys.executable, "stages.py", "compiling", NUMBA_CACHE_DIR=f"{folder}/empty"),
+    }
+
+
+def memory(rival_python: str, folder: Path) -> dict[str, Any]:
+    """Return the peak memory of each rival on each problem, in kilobytes."""
+    peaks = {}
+    for name, rivals in COMPARED.items():
+        short = {rival: ((1,), 2) for rival in rivals if rival != "limit"}
+        found = compare(name, short, 1, rival_python, folder)
+        peaks[name] = {key.split("/")[0]: run["peak_kb"] for key, run in found.items()}
+    return peaks
+
+
+def conversion(rounds: int) -> dict[str, Any]:
+    """Return the medians of `CONVERT`."""
+    turns = [call(sys.executable, "-c", CONVERT) for _ in range(rounds)]
+    return {field: statistics.median(turn[field] for turn in turns) for field in turns[0]}
+
+
+def alone(rounds: int, folder: Path) -> dict[str, Any]:
+    """Return what this package takes for problems of many sizes and fractions of open gates."""
+    return {
+        name: compare(name, {"ours": ((CPUS,), epochs)}, rounds, "", folder) for name, epochs in ALONE.items()
+    }
+
+
+def measure(section: str, rounds: int, rival_python: str, folder: Path) -> dict[str, Any]:
+    """Return the results of a section by name."""
+    if section in COMPARED:
+        return {section: compare(section, COMPARED[section], rounds, rival_python, folder)}
+    if section == "alone":
+        return alone(rounds, folder)
+    others: dict[str, Callable[[], dict[str, Any]]] = {
+        "memory": lambda: {"memory": memory(rival_python, folder)},
+        "start": lambda: {"start": starts(rounds)},
+        "convert": lambda: {"convert": conversion(rounds)},
+        "parts": lambda: parts(folder),
+        "bandwidth": lambda: {"bandwidth": bandwidth(folder)},
+        "national-5m": lambda: {"national-5m": call(sys.executable, "-c", WHOLE, 1000)},
+    }
+    return others[section]()
+
+
+SECTIONS = (*COMPARED, "memory", "alone", "start", "convert", "parts", "bandwidth", "national-5m")
 
 
 def main() -> None:
-    """Measure the sections asked for, keep the others' results, write JSON and Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "sections", nargs="*", help="problems, or: memory, alone, start, convert, parts, bandwidth, national-5m"
+    """Measure the sections that are named, keep the results of the others, write JSON and Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rival-python", default=os.environ.get("RIVAL_PYTHON", sys.executable))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)}; all by default"
+    )
+    parser.add_argument(
+        "--rival-python",
+        default=os.environ.get("RIVAL_PYTHON", sys.executable),
+        help="Python of the environment with PyTorch and l0-python (default: RIVAL_PYTHON, else this one)",
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each rival (default: 5)")
     options = parser.parse_args()
-    wanted = options.sections or [*COMPARED, "memory", "alone", "start", "convert", "parts", "bandwidth", "national-5m"]
+    unknown = set(options.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"unknown section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "cpu.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     results["machine"] = machine(options.rival_python)
     with tempfile.TemporaryDirectory() as folder:
-        for section in wanted:
-            if section in COMPARED:
-                results[section] = compare(section, COMPARED[section], options.rounds, options.rival_python, Path(folder))
-            elif section == "alone":
-                for name, epochs in ALONE.items():
-                    results |= {name: compare(name, {"ours": ((CPUS,), epochs)}, options.rounds, "", Path(folder))}
-            elif section == "start":
-                results["start"] = starts(options.rounds)
-            elif section == "convert":
-                turns = [call(sys.executable, "-c", CONVERT) for _ in range(options.rounds)]
-                results["convert"] = {field: statistics.median(turn[field] for turn in turns) for field in turns[0]}
-            elif section == "parts":
-                names = ("readme", "stress", "national-500k")
-                results["parts"] = {name: call(sys.executable, "-c", PARTS, name) for name in names}
-                results["stages"] = call(sys.executable, "stages.py", "columns")
-                results["compiling"] = call(sys.executable, "stages.py", "compiling", NUMBA_CACHE_DIR=f"{folder}/empty")
-            elif section == "memory":
-                for name, rivals in COMPARED.items():
-                    short = {rival: ((1,), 2) for rival in rivals if rival != "limit"}
-                    told = compare(name, short, 1, options.rival_python, Path(folder))
-                    results.setdefault("memory", {})[name] = {key.split("/")[0]: run["peak_kb"] for key, run in told.items()}
-            elif section == "bandwidth":
-                results["bandwidth"] = bandwidth(Path(folder))
-            elif section == "national-5m":
-                results["national-5m"] = call(sys.executable, "-c", WHOLE, 1000)
-            else:
-                parser.error(f"unknown section {section}")
+        for section in options.sections or SECTIONS:
+            results |= measure(section, options.rounds, options.rival_python, Path(folder))
             path.write_text(json.dumps(results, indent=1) + "\n")
     subprocess.run([sys.executable, str(HERE / "cpu_report.py")], check=True)
 

@@ -1,5 +1,7 @@
-/* The limit: every entry once for the gradient and once for the prediction, in two plain loops, and nothing else.
- * cc -O3 -march=native -pthread limit.c; arguments: folder, threads, runs. Prints seconds of each run. */
+/* Two plain loops that read every entry of the matrix once for the gradient and once for the prediction.
+ * Compile with cc -O3 -march=native -pthread -DINDEX=uint16_t limit.c (INDEX is the type of the row indices).
+ * The arguments are a folder with the files data, indices and indptr, the number of rows, threads and runs.
+ * Prints the seconds of each run. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -72,6 +74,7 @@ int main(int count, char **arguments) {
         clock_gettime(CLOCK_MONOTONIC, &end);
         printf("%.9f\n", (end.tv_sec - start.tv_sec) + 1e-9 * (end.tv_nsec - start.tv_nsec));
     }
-    fprintf(stderr, "%g %g\n", gradient[n_columns / 2], sums[n_rows / 2]); /* so that nothing is optimised away */
+    /* keeps the compiler from removing the loops */
+    fprintf(stderr, "%g %g\n", gradient[n_columns / 2], sums[n_rows / 2]);
     return 0;
 }

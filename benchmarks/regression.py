@@ -1,15 +1,17 @@
-"""Which features, how well, how fast: the designs of Hastie, Tibshirani and Tibshirani (2020) against abess and LassoCV.
-
-T. Hastie, R. Tibshirani, R. J. Tibshirani: Best subset, forward stepwise or lasso? (Statistical Science 35, 2020). Rows are
-normal with correlations ``rho^|i - j|``, the first s coefficients are 1, the noise gives the signal-to-noise ratio wanted.
-Rivals run with their documented defaults, all in one process, taking turns on each data set. Differences are of the same data
-sets, so that their standard errors say which of them more seeds might turn round.
+"""Compare sparse regressions with abess and LassoCV: which features are selected, prediction error, time.
 
     pip install . abess scikit-learn
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/regression.py [--seeds 10]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/regression.py [--seeds 10] [--gates]
 
-writes benchmarks/results/regression.json and regression.md. On one thread: the problems are small, and on a machine that does
-other work too, linear algebra on several threads measures how long they wait for each other. Time is that of the processor.
+The designs are those of T. Hastie, R. Tibshirani and R. J. Tibshirani (Best subset, forward stepwise or
+lasso? Statistical Science 35, 2020): normal rows with correlations ``rho^|i - j|``, the first s
+coefficients 1, and noise that gives the wanted signal-to-noise ratio. The rivals run with their documented
+defaults; all run in one process and take turns on each data set. Differences are paired by data set, so
+that their standard errors show which of them more seeds might reverse. Writes
+benchmarks/results/regression.json and regression.md.
+
+One thread is best: the problems are small, and on a machine that does other work too, linear algebra on
+several threads measures how long they wait for each other. Times are processor times.
 """
 
 import argparse
@@ -25,13 +27,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from pages import paragraph, processor
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = [(100, 10, 5), (500, 100, 5), (100, 1000, 10)]  # n, p, s
 CORRELATIONS = (0.35, 0.7)
 SIGNAL_TO_NOISE = (0.42, 0.71, 1.22, 2.07, 3.52, 6.0)
 OURS, PLAIN, ABESS, LASSO = "l0np", "l0np, NumPy", "abess", "LassoCV"
-LIMIT_F1, LIMIT_TIME = 0.02, 30.0  # not worse than abess by more, on average; not slower by more, anywhere
+LIMIT_F1, LIMIT_TIME = (
+    0.02,
+    30.0,
+)  # goals: F1 at most so far below abess on average; time at most so many times
 
 Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -48,7 +54,7 @@ def draw(n: int, p: int, s: int, rho: float, snr: float, seed: int) -> tuple[np.
 
 
 def methods(everything: bool) -> dict[str, Fit]:
-    """Return what is compared: a function from data to coefficients for each name."""
+    """Return the compared methods: for each name a function from data to coefficients."""
     from abess.linear import LinearRegression
     from sklearn.linear_model import LassoCV
 
@@ -70,23 +76,25 @@ def methods(everything: bool) -> dict[str, Fit]:
     return fits
 
 
-def measure(fit: Fit, X: np.ndarray, y: np.ndarray, truth: np.ndarray, covariance: np.ndarray) -> dict[str, float]:
-    """Return F1 of the support, relative risk, support size and seconds."""
+def measure(
+    fit: Fit, X: np.ndarray, y: np.ndarray, truth: np.ndarray, covariance: np.ndarray
+) -> dict[str, float]:
+    """Return F1 of the support, relative risk, number of selected features and seconds."""
     start = time.process_time()
     coefficients = fit(X, y)
     seconds = time.process_time() - start
     found, true = coefficients != 0, truth != 0
-    off = coefficients - truth
+    error = coefficients - truth
     return {
         "f1": 2.0 * float((found & true).sum()) / float(found.sum() + true.sum()),
-        "risk": float(off @ covariance @ off / (truth @ covariance @ truth)),
+        "risk": float(error @ covariance @ error / (truth @ covariance @ truth)),
         "size": float(found.sum()),
         "seconds": seconds,
     }
 
 
 def run(seeds: int, everything: bool) -> list[dict[str, object]]:
-    """Return one row of means (medians for seconds) for each design and method."""
+    """Return a row of means (for seconds, medians) for each design and method."""
     fits, rows = methods(everything), []
     for fit in fits.values():
         fit(*draw(100, 10, 5, 0.35, 1.0, 0)[:2])  # imports and compiles
@@ -103,7 +111,10 @@ def run(seeds: int, everything: bool) -> list[dict[str, object]]:
             seconds = statistics.median(r["seconds"] for r in results)
             each = {key + "_by_seed": [round(r[key], 4) for r in results] for key in ("f1", "risk")}
             rows.append(design | means | {"seconds": seconds} | each)
-        print(f"{n} x {p}, rho {rho}, SNR {snr}: " + ", ".join(f"{m} {_last(rows, m)['f1']:.2f}" for m in fits), flush=True)
+        print(
+            f"{n} x {p}, rho {rho}, SNR {snr}: " + ", ".join(f"{m} {_last(rows, m)['f1']:.2f}" for m in fits),
+            flush=True,
+        )
     return rows
 
 
@@ -111,33 +122,45 @@ def _last(rows: list[dict], name: str) -> dict:
     return next(row for row in reversed(rows) if row["method"] == name)
 
 
-def report(rows: list[dict], machine: dict[str, object]) -> str:
-    """Return the Markdown: averages, then each design, then what of the aims was met."""
+def page(rows: list[dict], machine: dict[str, object]) -> str:
+    """Return the whole of regression.md: averages, each design, and which goals are met."""
     names = list(dict.fromkeys(row["method"] for row in rows))
     cells = list(dict.fromkeys((row["n"], row["p"], row["rho"], row["snr"]) for row in rows))
     table = {(row["n"], row["p"], row["rho"], row["snr"], row["method"]): row for row in rows}
+    about = (
+        f"Designs of Hastie, Tibshirani and Tibshirani (2020), {machine['seeds']} seeds each; F1 of the "
+        "support (higher is better), risk relative to that of the null model (lower is better), median "
+        "processor time. Rivals run with their defaults."
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    measured = (
+        f"{machine['cpu']}, {machine['cores']} cores, threads: {machine['threads']}, Python "
+        f"{machine['python']}; {versions}. `{machine['command']}`"
+    )
     lines = [
-        "# Sparse regression: support and risk of the automatically chosen model",
+        "# Sparse regression: support and risk of the model that is selected automatically",
         "",
-        f"Designs of Hastie, Tibshirani and Tibshirani (2020), {machine['seeds']} seeds each; F1 of the support (higher is",
-        "better), risk relative to that of the null model (lower is better), median processor time.",
-        "Rivals with their defaults.",
+        paragraph(about),
         "",
-        f"{machine['cpu']}, {machine['cores']} cores, threads: {machine['threads']}, Python {machine['python']}; "
-        + ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-        + f". `{machine['command']}`",
+        paragraph(measured),
         "",
         "## Averages over all designs",
         "",
-        "| method | F1 | relative risk | features chosen | ms at 100 x 10 | ms at 500 x 100 | ms at 100 x 1000 |",
+        "| method | F1 | relative risk | features selected "
+        "| ms at 100 x 10 | ms at 500 x 100 | ms at 100 x 1000 |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name in names:
         mine = [row for row in rows if row["method"] == name]
-        ms = [1e3 * statistics.median(row["seconds"] for row in mine if (row["n"], row["p"]) == size[:2]) for size in SIZES]
+        ms = [
+            1e3 * statistics.median(row["seconds"] for row in mine if (row["n"], row["p"]) == size[:2])
+            for size in SIZES
+        ]
         means = [statistics.fmean(row[key] for row in mine) for key in ("f1", "risk", "size")]
         lines.append(
-            f"| {name} | {means[0]:.3f} | {means[1]:.3f} | {means[2]:.1f} | " + " | ".join(f"{x:.3g}" for x in ms) + " |"
+            f"| {name} | {means[0]:.3f} | {means[1]:.3f} | {means[2]:.1f} | "
+            + " | ".join(f"{x:.3g}" for x in ms)
+            + " |"
         )
     lines += ["", "## Each design: F1 (relative risk)", ""]
     lines += ["| n x p | rho | SNR | " + " | ".join(names) + " |", "|---|---:|---:|" + "---:|" * len(names)]
@@ -145,8 +168,13 @@ def report(rows: list[dict], machine: dict[str, object]) -> str:
         entries = [table[n, p, rho, snr, name] for name in names]
         shown = " | ".join(f"{row['f1']:.2f} ({row['risk']:.2f})" for row in entries)
         lines.append(f"| {n} x {p} | {rho} | {snr} | {shown} |")
-    ours, plain, abess, lasso = ([table[(*cell, name)] for cell in cells] for name in (OURS, PLAIN, ABESS, LASSO))
-    return "\n".join(lines + _differences(cells, ours, abess, lasso) + _aims(cells, ours, plain, abess, lasso)) + "\n"
+    ours, plain, abess, lasso = (
+        [table[(*cell, name)] for cell in cells] for name in (OURS, PLAIN, ABESS, LASSO)
+    )
+    return (
+        "\n".join(lines + _differences(cells, ours, abess, lasso) + _goals(cells, ours, plain, abess, lasso))
+        + "\n"
+    )
 
 
 def _less(mine: dict, other: dict, key: str = "f1") -> tuple[float, float]:
@@ -164,50 +192,58 @@ def _mean_less(mine: list[dict], other: list[dict], key: str) -> tuple[float, fl
 def _differences(cells: list[tuple], ours: list[dict], abess: list[dict], lasso: list[dict]) -> list[str]:
     lines = [
         "",
-        f"## Each design: {OURS} less its rivals, paired by data set",
+        f"## Each design: {OURS} minus its rivals, paired by data set",
         "",
-        "Mean difference and its standard error; in bold what is worse by more than two standard errors.",
+        f"Mean difference and standard error; bold where {OURS} is worse by more than two standard errors.",
         "",
-        f"| n x p | rho | SNR | F1 less {ABESS} | F1 less {LASSO} | risk less {ABESS} | risk less {LASSO} |",
+        f"| n x p | rho | SNR | F1 minus {ABESS} | F1 minus {LASSO} "
+        f"| risk minus {ABESS} | risk minus {LASSO} |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for (n, p, rho, snr), mine, *rivals in zip(cells, ours, abess, lasso, strict=True):
         shown = []
         for key, sign in (("f1", 1), ("risk", -1)):
             for mean, se in (_less(mine, rival, key) for rival in rivals):
-                shown.append(f"**{mean:+.2f} ± {se:.2f}**" if sign * mean < -2 * se else f"{mean:+.2f} ± {se:.2f}")
+                shown.append(
+                    f"**{mean:+.2f} ± {se:.2f}**" if sign * mean < -2 * se else f"{mean:+.2f} ± {se:.2f}"
+                )
         lines.append(f"| {n} x {p} | {rho} | {snr} | " + " | ".join(shown) + " |")
     return lines
 
 
-def _aims(cells: list[tuple], ours: list[dict], plain: list[dict], abess: list[dict], lasso: list[dict]) -> list[str]:
-    """Return which aims were met, and which differences may be chance."""
+def _goals(
+    cells: list[tuple], ours: list[dict], plain: list[dict], abess: list[dict], lasso: list[dict]
+) -> list[str]:
+    """Return which goals are met, and which differences may be due to chance."""
     (f1, f1_se), (risk, risk_se) = (_mean_less(ours, abess, key) for key in ("f1", "risk"))
     over_lasso, over_lasso_se = _mean_less(ours, lasso, "f1")
     worse = [c for c, o, a in zip(cells, ours, abess, strict=True) if o["f1"] < a["f1"] - LIMIT_F1]
     surely = [c for c, o, a in zip(cells, ours, abess, strict=True) if _less(o, a)[0] < -2 * _less(o, a)[1]]
     lost = [c for c, o, r in zip(cells, ours, lasso, strict=True) if o["f1"] <= r["f1"]]
-    surely_lost = [c for c, o, r in zip(cells, ours, lasso, strict=True) if _less(o, r)[0] < -2 * _less(o, r)[1]]
+    surely_lost = [
+        c for c, o, r in zip(cells, ours, lasso, strict=True) if _less(o, r)[0] < -2 * _less(o, r)[1]
+    ]
     lines = [
         "",
-        "## Aims",
+        "## Goals",
         "",
-        f"- {_met(f1 >= -LIMIT_F1)}: F1 on average not more than {LIMIT_F1} behind {ABESS}: {f1:+.3f} ± {f1_se:.3f}.",
-        f"  - Behind by more: {_names(worse)}.",
-        f"  - Behind by more than two standard errors: {_names(surely)}.",
-        f"- {_met(not lost)}: F1 above that of {LASSO} everywhere; on average {over_lasso:+.3f} ± {over_lasso_se:.3f}.",
-        f"  - Not above: {_names(lost)}.",
-        f"  - Below by more than two standard errors: {_names(surely_lost)}.",
-        f"- {_met(risk <= 0)}: relative risk on average not above that of {ABESS}: {risk:+.3f} ± {risk_se:.3f}.",
+        f"- {_met(f1 >= -LIMIT_F1)}: F1 on average at most {LIMIT_F1} below that of {ABESS}. "
+        f"Difference: {f1:+.3f} ± {f1_se:.3f}.",
+        f"  - Designs in which it is further below: {_names(worse)}.",
+        f"  - Designs in which it is below by more than two standard errors: {_names(surely)}.",
+        f"- {_met(not lost)}: F1 above that of {LASSO} in every design. "
+        f"Difference on average: {over_lasso:+.3f} ± {over_lasso_se:.3f}.",
+        f"  - Designs in which it is not above: {_names(lost)}.",
+        f"  - Designs in which it is below by more than two standard errors: {_names(surely_lost)}.",
+        f"- {_met(risk <= 0)}: relative risk on average not above that of {ABESS}. "
+        f"Difference: {risk:+.3f} ± {risk_se:.3f}.",
     ]
     for name, mine in ((OURS, ours), (PLAIN, plain)):
         times = {c: o["seconds"] / a["seconds"] for c, o, a in zip(cells, mine, abess, strict=True)}
         slow = [f"{n} x {p}: {max(t for c, t in times.items() if c[:2] == (n, p)):.0f}" for n, p, _ in SIZES]
-        lines.append(
-            f"- {_met(max(times.values()) <= LIMIT_TIME)}: {name} never slower than {LIMIT_TIME:.0f} times {ABESS}: at most, "
-            + ", ".join(slow)
-            + " times."
-        )
+        is_fast = _met(max(times.values()) <= LIMIT_TIME)
+        lines.append(f"- {is_fast}: {name} takes at most {LIMIT_TIME:.0f} times as long as {ABESS}.")
+        lines.append(f"  - Largest ratios: {', '.join(slow)}.")
     return lines
 
 
@@ -219,35 +255,33 @@ def _names(cells: list[tuple]) -> str:
     return "; ".join(f"{n} x {p}, rho {rho}, SNR {snr}" for n, p, rho, snr in cells) or "none"
 
 
-def cpu_name() -> str:
-    """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--gates", action="store_true", help="also train gates along the path, which takes long")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=10, help="data sets of each design, at least 2 (default: 10)"
+    )
+    parser.add_argument(
+        "--gates", action="store_true", help="also train gates along the path, which takes long"
+    )
     options = parser.parse_args()
-    warnings.simplefilter("ignore")  # LassoCV's convergence
+    warnings.simplefilter("ignore")  # LassoCV warns where it has not converged
     rows = run(options.seeds, options.gates)
     packages = ("numpy", "scipy", "numba", "abess", "scikit-learn")
     machine = {
-        "cpu": cpu_name(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in packages},
         "seeds": options.seeds,
-        "threads": os.environ.get("OMP_NUM_THREADS", "as many as there are"),
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
         "command": f"python benchmarks/regression.py --seeds {options.seeds}" + " --gates" * options.gates,
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "regression.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
-    text = report(rows, machine)
+    text = page(rows, machine)
     (RESULTS / "regression.md").write_text(text)
     print(text)
 

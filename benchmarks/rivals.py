@@ -1,10 +1,14 @@
-"""One rival, one problem, one process: prints a line of JSON. Arguments: rival, case, threads, epochs, runs.
+"""Measure one rival on one problem in this process, and print a line of JSON: `cpu.py` starts it.
 
-Each rival gets one warm-up fit (compilation, conversion) and then `runs` timed stretches of `epochs` epochs.
+    python benchmarks/rivals.py RIVAL CASE THREADS EPOCHS RUNS
+
+RIVAL is a name of `RIVALS`, CASE a name of `problems.CASES`. After a warm-up fit of one epoch, which compiles
+and converts, RUNS fits of EPOCHS epochs are timed. The rivals written by hand train as this package's models
+do: the same objective, the same optimiser (Adam), a draw of all gates in each epoch.
 """
 
+import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +19,7 @@ from scipy import sparse
 
 
 def ours(case: Case, threads: int, device: str = "numba") -> Callable[[int], Any]:
-    """This package."""
+    """Return a fit of this package."""
     import numba
 
     import l0np
@@ -33,12 +37,12 @@ def ours(case: Case, threads: int, device: str = "numba") -> Callable[[int], Any
 
 
 def numpy_backend(case: Case, threads: int) -> Callable[[int], Any]:
-    """This package without Numba."""
+    """Return a fit of this package on NumPy alone."""
     return ours(case, threads, "numpy")
 
 
 def original(case: Case, threads: int) -> Callable[[int], Any]:
-    """l0-python, PyTorch on the CPU."""
+    """Return a fit of l0-python, which runs on PyTorch."""
     import torch
 
     torch.set_num_threads(threads)
@@ -56,9 +60,14 @@ def original(case: Case, threads: int) -> Callable[[int], Any]:
 
 
 def scipy_user(case: Case, threads: int) -> Callable[[int], Any]:
-    """What a careful SciPy user writes: two sparse products, the rest vectorised in float32 and in place where it pays."""
-    del threads  # SciPy's products have one
-    M = sparse.csc_array((case.data, case.indices.astype(np.int32), case.indptr.astype(np.int32)), shape=case.shape)
+    """Return what a careful SciPy user writes: two sparse products, the rest vectorised in float32.
+
+    Arrays are updated in place where that saves time.
+    """
+    del threads  # SciPy's products run on one
+    M = sparse.csc_array(
+        (case.data, case.indices.astype(np.int32), case.indptr.astype(np.int32)), shape=case.shape
+    )
     MT = M.T  # csr over the same arrays
     n, beta, gamma, zeta = case.shape[1], np.float32(case.beta), np.float32(-0.1), np.float32(1.1)
     rng = np.random.default_rng(0)
@@ -76,9 +85,8 @@ def scipy_user(case: Case, threads: int) -> Callable[[int], Any]:
         v *= np.float32(0.999)
         g *= g
         v += np.float32(0.001) * g
-        value -= (
-            np.float32(lr / (1 - 0.9**step)) * m / (np.sqrt(v) * np.float32(1 / np.sqrt(1 - 0.999**step)) + np.float32(1e-8))
-        )
+        step_size, root_factor = np.float32(lr / (1 - 0.9**step)), np.float32(1 / np.sqrt(1 - 0.999**step))
+        value -= step_size * m / (np.sqrt(v) * root_factor + np.float32(1e-8))
 
     def epoch() -> None:
         nonlocal step
@@ -114,7 +122,10 @@ def scipy_user(case: Case, threads: int) -> Callable[[int], Any]:
 
 
 def torch_user(case: Case, threads: int) -> Callable[[int], Any]:
-    """What a careful PyTorch user writes: CSR products both ways, gradients by hand, everything else compiled and fused."""
+    """Return what a careful PyTorch user writes: CSR products with M and its transpose, gradients by hand.
+
+    Everything but the products is compiled and fused by `torch.compile`.
+    """
     import torch
 
     torch.set_num_threads(threads)
@@ -131,13 +142,15 @@ def torch_user(case: Case, threads: int) -> Callable[[int], Any]:
 
     M, MT = tensor(csr), tensor(csr.T.tocsr())
     n, beta, linear = case.shape[1], case.beta, case.linear
-    theta, alpha = (torch.tensor(start, dtype=torch.float32) for start in case.starts(np.random.default_rng(0)))
+    theta, alpha = (
+        torch.tensor(start, dtype=torch.float32) for start in case.starts(np.random.default_rng(0))
+    )
     moments, intercept = [torch.zeros(n) for _ in range(4)], [torch.zeros(1) for _ in range(3)]
     shift = float(-beta * np.log(0.1 / 1.1))
     l0, l2, lr = case.fit["lambda_l0"], case.fit.get("lambda_l2", 0.0), case.fit["lr"]
     y, curvature = (torch.tensor(rows, dtype=torch.float32) for rows in (case.y, case.curvature()))
 
-    def draw(theta: Any, alpha: Any, u: Any) -> Any:
+    def sample(theta: Any, alpha: Any, u: Any) -> Any:
         a = alpha.clamp(-20, 20)
         u = u.clamp(1e-6, 1 - 1e-6)
         s = torch.sigmoid((torch.log(u / (1 - u)) + a) / beta)
@@ -146,11 +159,14 @@ def torch_user(case: Case, threads: int) -> Callable[[int], Any]:
         z = bar.clamp(0, 1)
         return w * z, w, z, torch.where((bar > 0) & (bar < 1), s * (1 - s), 0.0) * (1.2 / beta)
 
-    def update(G: Any, w: Any, z: Any, slope: Any, theta: Any, alpha: Any, m1: Any, v1: Any, m2: Any, v2: Any, c: Any) -> Any:
+    def update(
+        G: Any, w: Any, z: Any, slope: Any, theta: Any, alpha: Any, m1: Any, v1: Any, m2: Any, v2: Any, c: Any
+    ) -> Any:
         p = torch.sigmoid(alpha.clamp(-20, 20) + shift)
         g1 = G * z + 2 * l2 * w if linear else G * w * z + 2 * l2 * w * w
         g2 = G * w * slope + l0 * p * (1 - p)
-        m1, v1, m2, v2 = 0.9 * m1 + 0.1 * g1, 0.999 * v1 + 0.001 * g1 * g1, 0.9 * m2 + 0.1 * g2, 0.999 * v2 + 0.001 * g2 * g2
+        m1, v1 = 0.9 * m1 + 0.1 * g1, 0.999 * v1 + 0.001 * g1 * g1
+        m2, v2 = 0.9 * m2 + 0.1 * g2, 0.999 * v2 + 0.001 * g2 * g2
         theta = theta - c[0] * m1 / (v1.sqrt() * c[1] + 1e-8)
         alpha = alpha - c[0] * m2 / (v2.sqrt() * c[1] + 1e-8)
         return theta, alpha, m1, v1, m2, v2
@@ -163,14 +179,14 @@ def torch_user(case: Case, threads: int) -> Callable[[int], Any]:
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         return b - c[0] * m / (v.sqrt() * c[1] + 1e-8), m, v
 
-    draw, update, residual, move = (torch.compile(function) for function in (draw, update, residual, move))
+    sample, update, residual, move = (torch.compile(f) for f in (sample, update, residual, move))
     step = 0
 
     def fit(epochs: int) -> dict[str, Any]:
         nonlocal theta, alpha, moments, intercept, step
         for _ in range(epochs):
             step += 1
-            wz, w, z, slope = draw(theta, alpha, torch.rand(n))
+            wz, w, z, slope = sample(theta, alpha, torch.rand(n))
             r = residual(torch.mv(M, wz), intercept[0])
             G = torch.mv(MT, r)
             c = torch.tensor([lr / (1 - 0.9**step), 1 / np.sqrt(1 - 0.999**step)])
@@ -182,28 +198,41 @@ def torch_user(case: Case, threads: int) -> Callable[[int], Any]:
     return fit
 
 
-RIVALS = {"ours": ours, "ours-numpy": numpy_backend, "original": original, "scipy": scipy_user, "torch": torch_user}
+RIVALS = {
+    "ours": ours,
+    "ours-numpy": numpy_backend,
+    "original": original,
+    "scipy": scipy_user,
+    "torch": torch_user,
+}
 
 
 def peak_kilobytes() -> int:
-    """Return this process's peak memory; what `resource` tells starts from that of the parent process."""
+    """Return this process's peak memory; what `resource` reports starts from the parent's peak."""
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 
 
 def main() -> None:
     """Measure and print."""
-    rival, name, threads, epochs, runs = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
-    case = CASES[name]()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rival", choices=RIVALS)
+    parser.add_argument("case", choices=CASES, metavar="case", help=", ".join(CASES))
+    for name in ("threads", "epochs", "runs"):
+        parser.add_argument(name, type=int)
+    options = parser.parse_args()
+    case = CASES[options.case]()
     before = peak_kilobytes()
-    fit = RIVALS[rival](case, threads)
+    fit = RIVALS[options.rival](case, options.threads)
     fit(1)
-    seconds, told = [], {}
-    for _ in range(runs):
+    seconds, found = [], {}
+    for _ in range(options.runs):
         start = time.perf_counter()
-        told = fit(epochs)
-        seconds.append((time.perf_counter() - start) / epochs)
-    entries = int(case.indptr[-1])
-    print(json.dumps({"seconds": seconds, "entries": entries, "peak_kb": peak_kilobytes(), "problem_kb": before, **told}))
+        found = fit(options.epochs)
+        seconds.append((time.perf_counter() - start) / options.epochs)
+    memory = {"peak_kb": peak_kilobytes(), "problem_kb": before}
+    print(json.dumps({"seconds": seconds, "entries": int(case.indptr[-1])} | memory | found))
 
 
 if __name__ == "__main__":

@@ -1,34 +1,37 @@
-"""Compare ways to select k records, each followed by the same refit: error, effective sample size, time.
+"""Compare methods of selecting k records, each with the same refit: errors, effective sample size, time.
 
-    python benchmarks/selection.py [nhanes] [schools] [stress] [national] [--rival-python PYTHON]
+    python benchmarks/selection.py [PROBLEM ...] [--rival-python PYTHON]
 
-Writes benchmarks/results/selection.json and selection.md. With --rival-python (an environment with l0-python and PyTorch) the
-original takes part, its lambda tuned by bisection to the same count. Its gates are refitted as ours are; records whose weight
-it has lost count as such.
+PROBLEM is nhanes, schools, stress or national; all by default. Problems that are not named keep their
+earlier results. PYTHON is that of an environment with l0-python and PyTorch: l0-python then takes part, its
+lambda found by bisection so that about k records are left. All selections get the same refit; a record
+whose weight the refit puts at its lower bound is counted as such. Writes benchmarks/results/selection.json
+and selection.md.
 """
 
 import argparse
 import csv
 import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import problems
+from pages import machine, paragraph
+from scipy import sparse
+from scipy.optimize import nnls
 
 import l0np
-from l0np.refit.refit import DEFAULT_BOUNDS
-from l0np.selection.api import Study
-from l0np.selection.pursuit import pursue
+from l0np.sampling import inclusion_probabilities  # no public name gives them for a selection made elsewhere
 
 HERE = Path(__file__).parent
 SEEDS = range(10)
+BOUNDS = (0.05, None)  # of g-weights, in every refit
 ORIGINAL = """
 import json, sys, time
 import numpy as np, scipy.sparse as sp
@@ -37,51 +40,72 @@ folder, k, epochs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(s
 M, y, base = sp.load_npz(folder + "/M.npz").tocsr(), np.load(folder + "/y.npy"), np.load(folder + "/base.npy")
 low, high, best, runs, start = -9.0, 2.0, None, 0, time.process_time()
 while runs < int(sys.argv[5]):
-    price, runs = (low + high) / 2, runs + 1
-    model = SparseCalibrationWeights(n_features=M.shape[1], beta=0.35, init_keep_prob=0.9, init_weights=base, seed=seed)
-    model.fit(M, y, lambda_l0=10.0**price, lr=0.1, epochs=epochs, loss_type="relative", verbose=False)
+    exponent, runs = (low + high) / 2, runs + 1
+    model = SparseCalibrationWeights(
+        n_features=M.shape[1], beta=0.35, init_keep_prob=0.9, init_weights=base, seed=seed
+    )
+    options = dict(lambda_l0=10.0**exponent, lr=0.1, epochs=epochs, loss_type="relative", verbose=False)
+    model.fit(M, y, **options)
     active = model.get_active_weights()
     count = int(active["count"])
     if count and (best is None or abs(count - k) < abs(best["count"] - k)):
-        best = {"count": count, "indices": active["indices"].tolist(), "lambda": 10.0**price}
+        best = {"count": count, "indices": active["indices"].tolist(), "lambda": 10.0**exponent}
     if abs(count - k) <= max(1, k // 100):
         break
-    low, high = (price, high) if count > k else (low, price)
+    low, high = (exponent, high) if count > k else (low, exponent)
 print(json.dumps(best | {"seconds": time.process_time() - start, "runs": runs}))
 """
 
 
-def schools() -> Any:
-    """68 targets of 6,194 Californian schools, base weights 1."""
+class Problem(NamedTuple):
+    """A matrix by columns, its targets and the base weights."""
+
+    M: l0np.ColumnMatrix
+    y: Any
+    base: Any
+
+    def refit(self, indices: Any, reference: Any) -> Any:
+        """Return the calibration of selected records from their reference weights."""
+        return l0np.calibrate(self.M.to_scipy()[:, indices], self.y, base_weights=reference, bounds=BOUNDS)
+
+
+def schools() -> Problem:
+    """Return 68 targets of 6,194 Californian schools, base weights 1."""
     with (HERE.parent / "examples" / "apipop.csv").open() as file:
         rows = list(csv.DictReader(file))
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    labels = [values[name] == level for name in ("stype", "sch_wide", "comp_imp", "cname") for level in np.unique(values[name])]
-    M = np.array([*labels, *(values[name].astype(float) for name in ("api99", "api00", "meals", "api_stu"))], dtype=float)
-    return l0np.ColumnMatrix.build(M, "float64"), M.sum(axis=1), np.ones(M.shape[1])
+    classes = ("stype", "sch_wide", "comp_imp", "cname")
+    labels = [values[name] == level for name in classes for level in np.unique(values[name])]
+    amounts = [values[name].astype(float) for name in ("api99", "api00", "meals", "api_stu")]
+    M = np.array([*labels, *amounts], dtype=float)
+    return Problem(l0np.ColumnMatrix.build(M, "float64"), M.sum(axis=1), np.ones(M.shape[1]))
 
 
-def stress() -> Any:
-    """The stress example: 2,000 targets, 20,000 records, 10 % dense; base weights 1."""
+def stress() -> Problem:
+    """Return the stress example: 2,000 targets, 20,000 records, 10 % dense; base weights 1."""
     case = problems.stress()
-    return l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape), case.y, np.ones(case.shape[1])
+    M = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
+    return Problem(M, case.y, np.ones(case.shape[1]))
 
 
-def national() -> Any:
-    """100,000 records of 40 districts in 9 states, 2,000 targets; lognormal base weights, targets off by a few per cent."""
-    problems.DISTRICTS, problems.STATES, problems.AREAS = 40, 9, 50
-    case = problems.national(100_000)
+def national() -> Problem:
+    """Return 100,000 records of 40 districts in 9 states, 2,000 targets and lognormal base weights.
+
+    The targets are totals under weights that differ from the base weights at random.
+    """
+    case = problems.national(100_000, geography=problems.Geography(districts=40, states=9, variables=40))
     M = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
     rng = np.random.default_rng(5)
     base = rng.lognormal(5, 0.5, size=100_000)
-    return M, M.to_scipy().astype(float) @ (base * rng.lognormal(0, 0.2, size=100_000)), base
+    return Problem(M, M.to_scipy().astype(float) @ (base * rng.lognormal(0, 0.2, size=100_000)), base)
 
 
-def nhanes() -> Any:
-    """10,337 persons of NHANES II with final weights from 2,000 to 79,634; 75 targets, off by up to 7 per cent.
+def nhanes() -> Problem:
+    """Return 10,337 persons of NHANES II with final weights from 2,000 to 79,634, and 75 targets.
 
-    The targets are totals under weights that differ from the final ones at random: persons by region and race, by region and
-    sampling unit and by stratum, cases of high blood pressure and diabetes by region, and sums of zinc by region.
+    The targets are totals under weights that differ from the final ones at random, which moves them by up
+    to 7 %: persons by region and race, by region and sampling unit, and by stratum; cases of high blood
+    pressure and diabetes by region; sums of zinc by region.
     """
     with (HERE / "data" / "nhanes2.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -95,7 +119,7 @@ def nhanes() -> Any:
     M = np.array([*region, *race, *unit, *stratum, *crossed, *amounts], dtype=float)
     base = values["finalwgt"]
     y = M @ (base * np.random.default_rng(6).lognormal(0, 0.2, size=len(base)))
-    return l0np.ColumnMatrix.build(M, "float64"), y, base
+    return Problem(l0np.ColumnMatrix.build(M, "float64"), y, base)
 
 
 PROBLEMS = {
@@ -106,231 +130,304 @@ PROBLEMS = {
 }
 
 
-def pursuit(study: Any, k: int) -> Any:
-    """Non-negative orthogonal matching pursuit (Bruckstein et al. 2008), the rival below the rank: ours without exchanges."""
-    scale = study.targets.error_scale
-    return pursue(study.matrix.to_scipy().toarray() / scale[:, None], study.targets.value / scale, k)
+def at_random(problem: Problem, k: int, seed: int) -> Any:
+    """Select with probabilities in proportion to the base weights."""
+    rng, base = np.random.default_rng(seed), problem.base
+    return np.sort(rng.choice(len(base), k, replace=False, p=base / base.sum()))
 
 
-def at_random(study: Any, k: int, seed: int) -> Any:
-    """Probability in proportion to the base weight."""
-    rng = np.random.default_rng(seed)
-    return np.sort(rng.choice(len(study.base), k, replace=False, p=study.base / study.base.sum()))
-
-
-def stratified(study: Any, k: int, seed: int) -> Any:
-    """Systematic sampling in proportion to base weights within strata of records with the same rarest target."""
-    rng = np.random.default_rng(seed)
-    lengths = np.bincount(study.matrix.indices, minlength=study.matrix.shape[0])
-    home = np.array([lengths[rows].min() * len(lengths) + rows[lengths[rows].argmin()] if len(rows) else -1
-                     for rows in np.split(study.matrix.indices, study.matrix.indptr[1:-1])])  # fmt: skip
-    order = np.lexsort((rng.random(len(home)), home))
-    size = np.minimum(k * study.base[order] / study.base.sum(), 1.0)
+def stratified(problem: Problem, k: int, seed: int) -> Any:
+    """Select systematically, in proportion to the base weights, within strata of the same rarest target."""
+    rng, base = np.random.default_rng(seed), problem.base
+    indices, indptr = problem.M.indices, problem.M.indptr
+    lengths = np.bincount(indices, minlength=problem.M.shape[0])
+    stratum = np.array([
+        lengths[rows].min() * len(lengths) + rows[lengths[rows].argmin()] if len(rows) else -1
+        for rows in np.split(indices, indptr[1:-1])
+    ])  # fmt: skip
+    order = np.lexsort((rng.random(len(stratum)), stratum))
+    size = np.minimum(k * base[order] / base.sum(), 1.0)
     ends = np.cumsum(size) * (k / size.sum())
-    return np.sort(order[np.unique(np.searchsorted(ends, np.arange(k) + rng.random()).clip(0, len(home) - 1))])
+    found = np.searchsorted(ends, np.arange(k) + rng.random()).clip(0, len(stratum) - 1)
+    return np.sort(order[np.unique(found)])
 
 
-def measure(answer: Any, seconds: float, k: int) -> dict[str, Any]:
+def pursuit(problem: Problem, k: int) -> Any:
+    """Select by non-negative orthogonal matching pursuit (Bruckstein, Elad and Zibulevsky 2008)."""
+    scale = np.maximum(np.abs(problem.y), 1.0)
+    rows, target = problem.M.to_scipy().toarray() / scale[:, None], problem.y / scale
+    norms = np.linalg.norm(rows, axis=0)
+    norms[norms == 0] = np.inf
+    selected: list[int] = []
+    residual = target
+    for _ in range(k):
+        correlation = rows.T @ residual / norms
+        correlation[selected] = -np.inf
+        selected.append(int(correlation.argmax()))
+        weights, _ = nnls(rows[:, selected], target, maxiter=30 * len(selected) + 100)
+        residual = target - rows[:, selected] @ weights
+    return np.sort(selected)
+
+
+def scaled_up(problem: Problem, indices: Any) -> Any:
+    """Return reference weights: the base weights of the selected, times one factor that keeps the total."""
+    base = problem.base
+    return base[indices] * (base.sum() / base[indices].sum())
+
+
+def by_inclusion(problem: Problem, indices: Any) -> Any:
+    """Return reference weights as `calibrate` makes them: calibrated weight over inclusion probability."""
+    weights = l0np.calibrate(problem.M, problem.y, base_weights=problem.base, bounds=BOUNDS).weights
+    parts = abs(problem.M.to_scipy().toarray()) * weights
+    fractions = (parts / parts.sum(axis=1, keepdims=True)).max(axis=0)  # the largest of any one total
+    return weights[indices] / inclusion_probabilities(weights, fractions, len(indices))[indices]
+
+
+def measure(answer: Any, method: str, seconds: float, k: int) -> dict[str, Any]:
     """Return a row of the table."""
-    errors, found = np.abs(answer.targets.relative_error), answer.diagnostics
+    errors = np.abs(answer.targets.relative_error)
     plus_one = np.abs(answer.targets.estimate - answer.targets.target) / np.abs(answer.targets.target + 1)
+    at_bound = answer.selected_weights <= 1.001 * BOUNDS[0] * answer.reference_weights
     return {
-        "method": answer.method, "count": len(answer.indices), "mean": errors.mean(), "worst": errors.max(),
-        "mean_y_plus_1": plus_one.mean(), "ess": found.effective_sample_size / k,
-        "lost": int((answer.selected_weights <= 1.001 * DEFAULT_BOUNDS[0] * answer.reference_weights).sum()),
-        "seconds": seconds,
+        "method": method, "count": len(answer.indices), "mean": errors.mean(), "worst": errors.max(),
+        "mean_y_plus_1": plus_one.mean(), "ess": answer.diagnostics.effective_sample_size / k,
+        "lost": int(at_bound.sum()), "seconds": seconds,
     }  # fmt: skip
 
 
 def run(name: str, rival: str | None) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yield (k, way, row) for one problem."""
     make, sizes, seeds = PROBLEMS[name]
-    M, y, base = make()
-    ways = ("auto", "balanced", "gates") if M.nnz < 10**6 else ("auto", "balanced")
-    l0np.calibrate(M, y, sizes[-1], base, seed=0) if name == "schools" else None  # loads what is loaded once
+    problem = make()
+    M, y, base = problem
+    methods = ("auto", "balanced", "gates") if M.nnz < 10**6 else ("auto", "balanced")
+    if name == "schools":
+        l0np.calibrate(M, y, sizes[-1], base, seed=0)  # loads what is loaded once
+    rivals = {"random": at_random, "stratified": stratified}
     for k in sizes:
         for seed in seeds:
-            for way in ways:
-                if seed > (0 if way == "gates" else 2) and way != "auto":
+            for method in methods:
+                if seed > (0 if method == "gates" else 2) and method != "auto":
                     continue
                 start = time.process_time()
-                answer = l0np.calibrate(M, y, k, base, method=way, seed=seed)
-                yield k, f"ours, {way}", measure(answer, time.process_time() - start, k)
-            if seed > 2:
-                continue
-            start = time.process_time()
-            study = Study.checked(M, y, base, "chi-square", DEFAULT_BOUNDS, None, "cpu", seed, {}).calibrate_all()
-            shared = time.process_time() - start
-            rivals = {"random": at_random, "stratified": stratified}
-            if name == "schools" and k <= 100 and seed == 0:
-                rivals["pursuit"] = lambda study, k, seed: pursuit(study, k)
-            for way, select in rivals.items():
+                answer = l0np.calibrate(M, y, k, base, method=method, bounds=BOUNDS, seed=seed)
+                seconds = time.process_time() - start
+                yield k, f"ours, {method}", measure(answer, answer.method, seconds, k)
+            for way, select in rivals.items() if seed <= 2 else ():
                 start = time.process_time()
-                indices = select(study, k, seed)
-                reference = base[indices] * (base.sum() / base[indices].sum())
-                if way == "pursuit":
-                    answer = study.attempt(indices, k, way)
-                else:
-                    answer = study.answer(indices, reference, study.refit(indices, reference), way)
-                yield k, way, measure(answer, shared + time.process_time() - start, k)
+                indices = select(problem, k, seed)
+                answer = problem.refit(indices, scaled_up(problem, indices))
+                yield k, way, measure(answer, way, time.process_time() - start, k)
+            if name == "schools" and k <= 100 and seed == 0:
+                start = time.process_time()
+                indices = pursuit(problem, k)
+                answer = problem.refit(indices, by_inclusion(problem, indices))
+                yield k, "pursuit", measure(answer, "pursuit", time.process_time() - start, k)
         if rival and (name != "schools" or k in (100, 231, 771)):
-            yield k, "original, tuned", original(rival, M, y, base, k, study)
+            yield k, "original, tuned", original(rival, problem, k)
 
 
-def original(rival: str, M: Any, y: Any, base: Any, k: int, study: Any) -> dict[str, Any]:
-    """Tune the original's lambda to k in its own process, and refit what it selects."""
-    from scipy import sparse
-
+def original(rival: str, problem: Problem, k: int) -> dict[str, Any]:
+    """Tune the lambda of l0-python to k in a process of its own, and refit the records that are left."""
     with tempfile.TemporaryDirectory() as folder:
-        sparse.save_npz(folder + "/M.npz", M.to_scipy().tocsr().astype(np.float64))
-        np.save(folder + "/y.npy", y)
-        np.save(folder + "/base.npy", base)
-        epochs, runs = (1500, 12) if M.nnz < 10**6 else (300, 6)
+        sparse.save_npz(folder + "/M.npz", problem.M.to_scipy().tocsr().astype(np.float64))
+        np.save(folder + "/y.npy", problem.y)
+        np.save(folder + "/base.npy", problem.base)
+        epochs, runs = (1500, 12) if problem.M.nnz < 10**6 else (300, 6)
         arguments = [folder, str(k), str(epochs), "0", str(runs)]
         done = subprocess.run([rival, "-c", ORIGINAL, *arguments], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(done.stderr[-2000:])
     best = json.loads(done.stdout.strip().splitlines()[-1])
     indices = np.array(best["indices"])
-    reference = base[indices] * (base.sum() / base[indices].sum())
-    answer = study.answer(indices, reference, study.refit(indices, reference), "original")
-    return measure(answer, best["seconds"], len(indices))
+    answer = problem.refit(indices, scaled_up(problem, indices))
+    return measure(answer, "original", best["seconds"], len(indices))
+
+
+NAMES = {"ours, auto": "l0np, auto", "ours, balanced": "l0np, balanced", "ours, gates": "l0np, gates",
+         "original, tuned": "l0-python, tuned", "original": "l0-python"}  # fmt: skip
+ROUNDING = 1e-12  # errors below it are rounding errors
+ABOUT = (
+    "Schools: 6,194 Californian schools, 68 targets, base weights 1. Nhanes: 10,337 persons of NHANES II "
+    "with their final weights, 75 targets. Stress: 20,000 records, 2,000 targets, 10 % dense, base weights "
+    "1. National: 100,000 records, 40 districts in 9 states, 2,000 targets, lognormal base weights. The "
+    "default method has ten seeds for the schools and three elsewhere; the others have three, but "
+    "l0-python, gates and pursuit one.",
+    'l0np: `calibrate` with its default method, "auto", and with `method=` (the first row of gates includes '
+    "compilation). Random: with probabilities in proportion to the base weights. Stratified: "
+    "systematically, in the same proportion, within strata of the same rarest target. Pursuit: "
+    "non-negative orthogonal matching pursuit. l0-python: its gates, with lambda tuned until about k "
+    "records are left. Errors are relative to max(|y|, 1); rounding: below 1e-12.",
+)
+
+
+def named(name: str) -> str:
+    """Return how the page calls a method of selection.json."""
+    return NAMES.get(name, name)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the Markdown table: means over seeds."""
     lines = [
-        "| problem | k | way | chosen by | kept | mean error | worst error | ess / k | at bound | seconds |",
+        "| problem | k | method | selected by | records | mean error | worst error | ESS / k "
+        "| at bound | seconds |",
         "|---|" + "--:|---" + "|---" + "|--:" * 6 + "|",
     ]
     keys = list(dict.fromkeys((row["problem"], row["k"], row["way"]) for row in rows))
     for problem, k, way in keys:
         group = [row for row in rows if (row["problem"], row["k"], row["way"]) == (problem, k, way)]
-        mean = {name: np.mean([row[name] for row in group]) for name in ("count", "mean", "ess", "lost", "seconds")}
+        mean = {
+            name: np.mean([row[name] for row in group])
+            for name in ("count", "mean", "ess", "lost", "seconds")
+        }
         worst = max(row["worst"] for row in group)
-        chosen = ", ".join(sorted({row["method"] for row in group}))
+        by = ", ".join(sorted({named(row["method"]) for row in group}))
         lines.append(
-            f"| {problem} | {k} | {way} | {chosen} | {mean['count']:.0f} | {mean['mean']:.4g} | {worst:.2g} "
-            f"| {mean['ess']:.3f} | {mean['lost']:.1f} | {mean['seconds']:.2g} |"
+            f"| {problem} | {k} | {named(way)} | {by} | {mean['count']:.0f} | {mean['mean']:.4g} | "
+            f"{worst:.2g} | {mean['ess']:.3f} | {mean['lost']:.1f} | {mean['seconds']:.2g} |"
         )
     return "\n".join(lines)
 
 
-ROUNDING = 1e-12  # errors below it are none
-ABOUT = """\
-Schools: 6,194 Californian schools, 68 targets, base weights 1, ten seeds. Nhanes: 10,337 persons of NHANES II with their final
-weights, 75 targets. Stress: 20,000 records, 2,000 targets, 10 % dense, base weights 1. National: 100,000 records, 40 districts
-in 9 states, 2,000 targets, lognormal base weights. Three seeds each; one of the original, and of gates.
-
-Ours: `calibrate` with its default and with `method=` (gates: compilation included in the first of them). Random: in proportion
-to the base weights. Stratified: systematically so within strata of the same rarest target. Pursuit: non-negative orthogonal
-matching pursuit. Original: the gates of l0-python, its lambda tuned until they keep about k. Errors: relative to max(|y|, 1);
-none: below 1e-12."""
-
-
 def means(rows: list[dict[str, Any]], problem: str, k: int) -> dict[str, dict[str, float]]:
-    """Return the means over seeds of each way to choose k records."""
-    chosen = [row for row in rows if (row["problem"], row["k"]) == (problem, k)]
-    ways = dict.fromkeys(row["way"] for row in chosen)
+    """Return the means over seeds of each method for one problem and size."""
+    of_size = [row for row in rows if (row["problem"], row["k"]) == (problem, k)]
     fields = ("count", "mean", "mean_y_plus_1", "worst", "ess", "lost", "seconds")
-    return {way: {name: float(np.mean([row[name] for row in chosen if row["way"] == way])) for name in fields} for way in ways}
+    return {
+        way: {name: float(np.mean([row[name] for row in of_size if row["way"] == way])) for name in fields}
+        for way in dict.fromkeys(row["way"] for row in of_size)
+    }
 
 
 def verdicts(rows: list[dict[str, Any]]) -> str:
-    """Say for each problem and size whether the default is first in error and in effective sample size."""
+    """Return, for each problem and size, whether the default method is best in error and in sample size."""
     lines = [
-        "## Is the default first?",
+        "## Is the default method best?",
         "",
-        "| problem | k | in mean error | in effective sample size / k |",
+        "Each cell: the default; the best of the others, l0np's own methods aside.",
+        "",
+        "| problem | k | mean error | effective sample size / k |",
         "|---|--:|---|---|",
     ]
     for problem, k in dict.fromkeys((row["problem"], row["k"]) for row in rows):
         found = means(rows, problem, k)
         ours = found.pop("ours, auto")
         rivals = {way: figures for way, figures in found.items() if not way.startswith("ours")}
-        closest, evenest = min(rivals, key=lambda way: rivals[way]["mean"]), max(rivals, key=lambda way: rivals[way]["ess"])
-        error, best = ours["mean"], rivals[closest]["mean"]
-        first = max(error, ROUNDING) <= 1.001 * max(best, ROUNDING)
+        closest = min(rivals, key=lambda way: rivals[way]["mean"])
+        evenest = max(rivals, key=lambda way: rivals[way]["ess"])
+        error, least = ours["mean"], rivals[closest]["mean"]
+        first = max(error, ROUNDING) <= 1.001 * max(least, ROUNDING)
         even = ours["ess"] >= rivals[evenest]["ess"] - 0.0005
-        told = "none; none" if max(error, best) <= ROUNDING else f"{error:.2g}; {closest} {best:.2g}"
+        figures = "rounding; rounding"
+        if max(error, least) > ROUNDING:
+            figures = f"{error:.2g}; {named(closest)} {least:.2g}"
         lines.append(
-            f"| {problem} | {k} | {'yes' if first else '**no**'}: {told} "
-            f"| {'yes' if even else '**no**'}: {ours['ess']:.3f}; {evenest} {rivals[evenest]['ess']:.3f} |"
+            f"| {problem} | {k} | {'yes' if first else '**no**'}: {figures} | {'yes' if even else '**no**'}: "
+            f"{ours['ess']:.3f}; {named(evenest)} {rivals[evenest]['ess']:.3f} |"
         )
     return "\n".join(lines)
 
 
-PURSUIT = {60: 0.0074, 40: 0.234, 20: 0.535, 10: 0.704}  # measured before, in units of |y + 1|
-EVENNESS = {100: 0.75, 231: 0.93, 771: 0.99}  # effective sample size / k aimed at
+PURSUIT = {
+    60: 0.0074,
+    40: 0.234,
+    20: 0.535,
+    10: 0.704,
+}  # goals: errors of pursuit, measured before, over |y + 1|
+EVENNESS = {100: 0.75, 231: 0.93, 771: 0.99}  # goals for the effective sample size / k
 
 
-def aims(rows: list[dict[str, Any]]) -> str:
-    """Say which aims for the schools are met."""
+def goals(rows: list[dict[str, Any]]) -> str:
+    """Return which goals for the schools are met."""
     schools = [row for row in rows if row["problem"] == "schools" and row["way"] == "ours, auto"]
     sizes = dict.fromkeys(row["k"] for row in schools)
-    aimed = [(f"exactly k records, {len(schools)} runs", all(row["count"] == row["k"] for row in schools), "")]
+    exact = all(row["count"] == row["k"] for row in schools)
+    found = [(f"exactly k records, {len(schools)} runs", exact, "")]
     for k, least in EVENNESS.items():
-        chosen = [row for row in schools if row["k"] == k]
-        worst, lost = max(row["worst"] for row in chosen), sum(row["lost"] for row in chosen)
-        ess = float(np.mean([row["ess"] for row in chosen]))
-        aimed.append((f"k = {k}: worst error <= 1e-6 in every run", worst <= 1e-6, f"{worst:.1g}"))
-        aimed.append((f"k = {k}: effective sample size / k >= {least}", ess >= least, f"{ess:.3f}"))
-        aimed.append((f"k = {k}: no record at its bound", lost == 0, f"{lost}"))
+        of_size = [row for row in schools if row["k"] == k]
+        worst, lost = max(row["worst"] for row in of_size), sum(row["lost"] for row in of_size)
+        ess = float(np.mean([row["ess"] for row in of_size]))
+        found.append((f"k = {k}: worst error <= 1e-6 in every run", worst <= 1e-6, f"{worst:.1g}"))
+        found.append((f"k = {k}: effective sample size / k >= {least}", ess >= least, f"{ess:.3f}"))
+        found.append((f"k = {k}: no record at its bound", lost == 0, f"{lost}"))
     differences = []
-    for k, mark in PURSUIT.items():
-        found = means(rows, "schools", k)
-        ours, now = found["ours, auto"], found["pursuit"]
-        differences.append(now["mean"] - ours["mean"])
-        told = f"{ours['mean_y_plus_1']:.4f} of abs(y + 1), the mark is {mark}; "
-        told += f"{ours['mean']:.4f} of max(abs(y), 1), pursuit {now['mean']:.4f}"
-        met = ours["mean"] <= now["mean"] * (1 + 1e-9) and ours["mean_y_plus_1"] <= mark + 0.0005
-        aimed.append((f"k = {k}: mean error not above that of matching pursuit (the mark is rounded)", met, told))
-    aimed.append(("k = 60, 40, 20, 10: better on average", float(np.mean(differences)) > 0, f"by {np.mean(differences):.4f}"))
+    for k, goal in PURSUIT.items():
+        of_size = means(rows, "schools", k)
+        ours, rival = of_size["ours, auto"], of_size["pursuit"]
+        differences.append(rival["mean"] - ours["mean"])
+        figures = (
+            f"{ours['mean_y_plus_1']:.4f} of abs(y + 1), goal {goal}; "
+            f"{ours['mean']:.4f} of max(abs(y), 1), pursuit {rival['mean']:.4f}"
+        )
+        met = ours["mean"] <= rival["mean"] * (1 + 1e-9) and ours["mean_y_plus_1"] <= goal + 0.0005
+        found.append((f"k = {k}: mean error not above that of pursuit (the goal is rounded)", met, figures))
+    gain = float(np.mean(differences))
+    found.append(
+        ("k = 60, 40, 20, 10: mean error below that of pursuit, on average", gain > 0, f"by {gain:.4f}")
+    )
     seconds = float(np.median([row["seconds"] for row in schools if row["k"] == 231]))
-    aimed.append(("k = 231: select and refit within 1 s (median)", seconds <= 1.0, f"{seconds:.2f} s"))
+    found.append(("k = 231: selection and refit within 1 s (median)", seconds <= 1.0, f"{seconds:.2f} s"))
     lines = [
-        "## Aims for the schools",
+        "## Goals for the schools",
         "",
-        "k of " + ", ".join(map(str, sizes)) + ".",
+        "k is " + ", ".join(map(str, sizes)) + ".",
         "",
-        "| aim | | measured |",
+        "| goal | | measured |",
         "|---|---|---|",
     ]
-    return "\n".join([*lines, *(f"| {aim} | {'met' if met else '**missed**'} | {told} |" for aim, met, told in aimed)])
+    lines += [f"| {goal} | {'met' if met else '**missed**'} | {figures} |" for goal, met, figures in found]
+    return "\n".join(lines)
+
+
+def page(rows: list[dict[str, Any]], measured_on: str) -> str:
+    """Return the whole of selection.md."""
+    note = (
+        f"{measured_on}. `python benchmarks/selection.py --rival-python PYTHON`. Means over the seeds; the "
+        "worst error is that of all runs. ESS: effective sample size (Kish). At bound: weights that the "
+        "refit put at 0.05 of their reference. Seconds are processor time, all cores together. Those of "
+        "l0-python are the time of all its runs until lambda leaves about k records: at most 12 of 1,500 "
+        "epochs, for stress and national 6 of 300."
+    )
+    if any(row.get("with_full_calibration") for row in rows):
+        note += (
+            " Those of random and stratified include a calibration of all records, which the two do not "
+            "need; the script no longer includes it."
+        )
+    sections = [
+        "# Selecting k records: methods compared, each with the same refit",
+        *(paragraph(t) for t in ABOUT),
+    ]
+    sections.append(verdicts(rows))
+    if any(row["problem"] == "schools" for row in rows):
+        sections.append(goals(rows))
+    return "\n\n".join([*sections, "## All figures", table(rows), paragraph(note)]) + "\n"
 
 
 def main() -> None:
-    """Run what is asked for and write the results."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("problems", nargs="*", default=list(PROBLEMS))
-    parser.add_argument("--rival-python")
-    arguments = parser.parse_args()
+    """Measure the problems that are named, keep the results of the others, write JSON and Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "problems", nargs="*", metavar="PROBLEM", help=f"{', '.join(PROBLEMS)}; all by default"
+    )
+    parser.add_argument(
+        "--rival-python", metavar="PYTHON", help="of an environment with l0-python and PyTorch"
+    )
+    options = parser.parse_args()
+    unknown = set(options.problems) - set(PROBLEMS)
+    if unknown:
+        parser.error(f"unknown problem {', '.join(sorted(unknown))}; there are {', '.join(PROBLEMS)}")
+    names = options.problems or list(PROBLEMS)
     path = HERE / "results" / "selection.json"
-    kept = json.loads(path.read_text())["rows"] if path.exists() else []
-    rows = [row for row in kept if row["problem"] not in arguments.problems]
-    for name in arguments.problems:
-        for k, way, row in run(name, arguments.rival_python):
+    earlier = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = [row for row in earlier if row["problem"] not in names]
+    for name in names:
+        for k, way, row in run(name, options.rival_python):
             rows.append({"problem": name, "k": k, "way": way} | row)
             print(rows[-1], file=sys.stderr, flush=True)
-        machine = (
-            f"{platform.processor() or platform.machine()}, 2 cores, Python {platform.python_version()}, NumPy {np.__version__}"
-        )
-        path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1, default=float) + "\n")
-        (HERE / "results" / "selection.md").write_text(page(rows, machine))
-
-
-def page(rows: list[dict[str, Any]], machine: str) -> str:
-    """Return the Markdown page."""
-    note = (
-        "Means over the seeds; worst error: of all runs. At bound: weights that the refit put at 0.05 of their reference. "
-        "Seconds are the processor's, all cores together; those of the original are of all its runs (at most 12 of 1,500 "
-        "epochs; 6 of 300 for stress and national) until its lambda keeps about k."
-    )
-    parts = ["# Ways to select k records, each with the same refit", ABOUT, verdicts(rows)]
-    if any(row["problem"] == "schools" for row in rows):
-        parts.append(aims(rows))
-    command = "`python benchmarks/selection.py --rival-python PYTHON`"
-    return "\n\n".join([*parts, "## All figures", table(rows), f"{machine}. {command}. {note}"]) + "\n"
+        path.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=float) + "\n")
+        (HERE / "results" / "selection.md").write_text(page(rows, machine()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Choose a few hundred of California's 6,194 schools that stand for all of them.
+"""Select a few hundred of California's 6,194 schools, with weights, that represent all of them.
 
-Each school starts with weight 1. The targets are 68 totals of the whole population: the number of schools of each type, in
-each county, that met their growth targets, and the sums of four scores. Data: apipop.csv, see README.md beside this file.
+Each school starts with weight 1. The targets are 68 totals of the whole population: the numbers of schools of
+each type, in each county, and that met their growth targets or not, and the sums of four variables.
+The data are in apipop.csv, which README.md in this folder describes.
 """
 
 import csv
@@ -10,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l0np import SparseCalibrationWeights, schedules
-from l0np.targets.metrics import effective_sample_size
+from l0np import SparseCalibrationWeights, diagnose, schedules
 
 DATA = Path(__file__).parent / "apipop.csv"
 CATEGORIES = {
@@ -20,12 +20,12 @@ CATEGORIES = {
     "comp_imp": "met comparable improvement",
     "cname": "county",
 }
-SCORES = ("api99", "api00", "meals", "api_stu")
-SHOWN = 12
+AMOUNTS = ("api99", "api00", "meals", "api_stu")
+SHOWN = 12  # targets with the largest errors
 
 
 def read_targets() -> tuple[list[str], np.ndarray]:
-    """Return the names of the targets and what each school adds to each of them, shape (68 targets, 6194 schools)."""
+    """Return the names of the targets, and the matrix of what each school adds to each, shape (68, 6194)."""
     with DATA.open(newline="") as file:
         schools = list(csv.DictReader(file))
     rows = {
@@ -33,18 +33,18 @@ def read_targets() -> tuple[list[str], np.ndarray]:
         for column, title in CATEGORIES.items()
         for level in sorted({school[column] for school in schools})
     }
-    rows |= {f"sum of {score}": [float(school[score]) for school in schools] for score in SCORES}
+    rows |= {f"sum of {name}": [float(school[name]) for school in schools] for name in AMOUNTS}
     return list(rows), np.array(list(rows.values()), dtype=float)
 
 
 def main() -> None:
-    """Fit, and print what a statistician would like to read."""
+    """Fit, and print the targets with the largest errors and a summary of the weights."""
     names, M = read_targets()
     y = M.sum(axis=1)
     n_schools = M.shape[1]
 
     start = time.perf_counter()
-    model = SparseCalibrationWeights(n_features=n_schools, init_weights=1.0, beta=0.35, init_keep_prob=0.5, seed=2000)
+    model = SparseCalibrationWeights(n_schools, init_weights=1.0, beta=0.35, init_keep_prob=0.5, seed=2000)
     lr = schedules.Cosine(0.1, 0.002, epochs=4000)
     model.fit(M, y, lambda_l0=3e-3, lambda_l2=4e-7, lr=lr, epochs=4000, loss_type="relative")
     seconds = time.perf_counter() - start
@@ -58,12 +58,13 @@ def main() -> None:
     for i in order[:SHOWN]:
         print(f"{names[i]:<42}{y[i]:>14,.0f}{estimates[i]:>14,.1f}{errors[i]:>+9.2%}")
     rest = np.abs(errors[order[SHOWN:]])
+    mean = np.abs(errors).mean()
     print(
-        f"... and {len(rest)} more targets, each within {rest.max():.2%} (mean of all {len(y)}: {np.abs(errors).mean():.2%})\n"
+        f"... and {len(rest)} more targets, each within {rest.max():.2%} (mean of all {len(y)}: {mean:.2%})\n"
     )
 
     count = model.get_active_weights()["count"]
-    size = effective_sample_size(weights)
+    size = diagnose(M, y, weights).effective_sample_size
     print(f"{'schools selected':<24}{count:>10,} of {n_schools:,}")
     print(f"{'total weight':<24}{weights.sum():>10,.1f}   (population {n_schools:,})")
     print(f"{'effective sample size':<24}{size:>10,.1f}   (Kish; {size / count:.0%} of the schools selected)")

@@ -9,17 +9,18 @@ N_ROWS, CORRELATION, NOISE = 500, 0.5, 1.5
 
 
 def main() -> None:
-    """Fit with both kinds of test-time gates and print what is recovered."""
+    """Fit, and print the coefficients and the test-time gates, with and without temperature."""
     rng = np.random.default_rng(1)
     covariance = np.full((4, 4), CORRELATION) + (1 - CORRELATION) * np.eye(4)
-    X = rng.normal(size=(N_ROWS, 4)) @ np.linalg.cholesky(covariance).T  # the same with every linear algebra library
+    # a Cholesky factor, because it is unique: every linear algebra library gives the same data
+    X = rng.normal(size=(N_ROWS, 4)) @ np.linalg.cholesky(covariance).T
     y = INTERCEPT + X @ COEFFICIENTS + NOISE * rng.normal(size=N_ROWS)
 
     model = SparseL0Linear(n_features=4, beta=2 / 3, seed=0).fit(X, y, lambda_l0=0.2, lr=0.01, epochs=5000)
     without = SparseL0Linear(n_features=4, beta=2 / 3, seed=0, test_time_temperature=False)
     without.load_state_dict(model.state_dict())
 
-    with np.printoptions(precision=3, suppress=True, formatter={"float": lambda number: f"{number + 0.0:6.3f}"}):
+    with np.printoptions(formatter={"float": lambda number: f"{number + 0.0:6.3f}"}):
         print(f"True coefficients:          {COEFFICIENTS}   intercept {INTERCEPT:.3f}")
         print(f"Recovered coefficients:     {model.get_coefficients()}   intercept {model.bias:.3f}")
         print(f"Gates with temperature:     {model.get_deterministic_gates()}")

@@ -1,6 +1,7 @@
-"""L0 regularisation with Hard Concrete gates: survey calibration and sparse regression, NumPy in and NumPy out.
+"""L0 regularisation with Hard Concrete gates, for survey calibration and sparse regression.
 
-Louizos, Welling and Kingma (2017), Learning sparse neural networks through L0 regularization, arXiv:1712.01312.
+Louizos, Welling and Kingma (2017), Learning sparse neural networks through L0 regularization,
+arXiv:1712.01312.
 """
 
 from l0np import callbacks, errors, schedules

@@ -1,7 +1,7 @@
 """The rooms of the package and the one direction of imports between them.
 
-A room is a folder of the package or a file at its top. It imports from rooms further down in `ROOMS`, through what their
-`__init__` exports, and from itself.
+A room is a folder of the package or a file at its top. It imports from rooms further down in `ROOMS`, through
+what their `__init__` exports, and from itself.
 """
 
 import ast
@@ -45,9 +45,10 @@ ROOMS = (  # from the top floor down
 )
 MOST_ROOMS, MOST_ARROWS = 25, 110  # the plan that later rooms are measured against
 MOST_PARAMETERS = 8  # of functions that are not public; more become a record
+NUMBA_FILES = ("backend", "kernels", "elementary_kernels", "vector_instructions")
 OPTIONAL = {  # package: the only modules that may import it
-    "numba": {"_jit", "backends.numba.backend", "backends.numba.kernels"},
-    "cupy": {"backends.cuda.backend"},
+    "numba": {"_jit", *(f"backends.numba.{name}" for name in NUMBA_FILES)},
+    "cupy": {"backends.cuda.availability", "backends.cuda.backend"},
     "cupyx": {"backends.cuda.device_input"},
     "mpi4py": set(),
     "matplotlib": set(),
@@ -55,7 +56,7 @@ OPTIONAL = {  # package: the only modules that may import it
     "sklearn": set(),
     "torch": set(),
 }
-LOADED_WITH_NUMBA = {"_jit", "backends.numba.backend", "backends.numba.kernels"}  # only where Numba is used
+LOADED_WITH_NUMBA = OPTIONAL["numba"]  # the files that are loaded only where Numba is used
 
 
 def modules():
@@ -74,7 +75,9 @@ def room_of(module):
 
 def imports(tree, *, at_import_only=False):
     """Yield (module, names) of each import; only those that run when the file is loaded, if asked."""
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.Lambda) for n in ast.walk(f)}
+    inside = {
+        id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.Lambda) for n in ast.walk(f)
+    }
     for node in ast.walk(tree):
         if at_import_only and id(node) in inside:
             continue
@@ -104,7 +107,9 @@ def arrows():
 def exported(room):
     """Return what a folder's `__init__` offers to other rooms."""
     (assigned,) = (
-        node.value for node in MODULES[room].body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        node.value
+        for node in MODULES[room].body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     )
     return set(ast.literal_eval(assigned))
 
@@ -128,7 +133,11 @@ def test_the_house_stays_small():
 
 
 def test_no_circles_within_rooms():
-    graph = {name: {module for module, _ in own(tree)} - {name} for name, tree in MODULES.items() if name not in FOLDERS}
+    graph = {
+        name: {module for module, _ in own(tree)} - {name}
+        for name, tree in MODULES.items()
+        if name not in FOLDERS
+    }
     assert list(TopologicalSorter(graph).static_order())
 
 
@@ -153,15 +162,23 @@ def test_a_room_says_what_it_is_for(room):
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if not name.endswith("kernels")))
 def test_private_functions_take_few_parameters(name):
     public = set().union(*(exported(room) for room in FOLDERS))
-    methods = {id(f): c.name for c in ast.walk(MODULES[name]) if isinstance(c, ast.ClassDef) for f in functions(c)}
+    methods = {
+        id(f): c.name for c in ast.walk(MODULES[name]) if isinstance(c, ast.ClassDef) for f in functions(c)
+    }
     for function in functions(MODULES[name]):
         of_class = methods.get(id(function))
-        if function.name == "__init__" or function.name in public or (of_class and function.name in ("fit", "refit")):
+        if (
+            function.name == "__init__"
+            or function.name in public
+            or (of_class and function.name in ("fit", "refit"))
+        ):
             continue
         arguments = function.args
         taken = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
         count = len([a for a in taken if a not in ("self", "cls")])
-        assert count <= MOST_PARAMETERS, f"{name}.{function.name} takes {count} parameters: make a record of them"
+        assert count <= MOST_PARAMETERS, (
+            f"{name}.{function.name} takes {count} parameters: make a record of them"
+        )
 
 
 def test_optional_packages_stay_in_their_files():
@@ -207,6 +224,8 @@ def test_one_loop():
         calls = {
             node.func.attr
             for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func) != "np.repeat"
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and ast.unparse(node.func) != "np.repeat"
         }
         assert name == "engine.training" or not calls & {"repeat", "step"}, f"{name} runs epochs"

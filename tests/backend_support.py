@@ -32,7 +32,7 @@ def make_problem(backend, dense, rng, link, gated=True, lambda_l2=0.02, loss=SQU
     target = rng.normal(size=dense.shape[0]) + 5
     return Problem(
         matrix=backend.matrix(ColumnMatrix.build(dense, dense.dtype)),
-        target=target,
+        n_rows=len(target),
         loss=loss(backend.asarray(target), backend.asarray(rng.random(len(target)))),
         link=link,
         gates=(lambda epoch: HardConcrete(beta=0.5 + 0.01 * epoch)) if gated else None,

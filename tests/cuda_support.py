@@ -57,7 +57,7 @@ def run(device, epochs, loss=None, communicator=None, intercept=False, dtype="fl
     with backend.active():
         target = backend.asarray(y)
         problem = Problem(
-            matrix=backend.matrix(ColumnMatrix.build(M, dtype)), target=y,
+            matrix=backend.matrix(ColumnMatrix.build(M, dtype)), n_rows=len(y),
             loss=loss(target) if loss else squares("mse", target, backend.asarray(np.ones(5))),
             link=ExponentialLink(), gates=lambda epoch: HardConcrete(beta=0.5 + 0.001 * epoch),
             lambda_l2=0.01,

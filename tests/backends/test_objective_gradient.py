@@ -49,7 +49,7 @@ def test_gradient_of_the_whole_objective(device, exponential, data):
     weights = group_weights(np.array(groups), n_rows, True, {groups[0]: 2.5})
     problem = Problem(
         matrix=backend.matrix(ColumnMatrix.build(dense, "float64")),
-        target=y,
+        n_rows=len(y),
         loss=squares("relative" if relative else "mse", backend.asarray(y), backend.asarray(weights)),
         link=ExponentialLink() if exponential else IdentityLink(),
         gates=(lambda epoch: GATES) if gated else None,

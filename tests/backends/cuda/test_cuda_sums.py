@@ -85,7 +85,7 @@ def test_columns_far_beyond_what_32_bits_count(backend):
     with backend.active():
         target = backend.asarray(np.ones(2))
         problem = Problem(
-            matrix=backend.matrix(ColumnMatrix.build(np.ones((2, n)), "float64")), target=np.ones(2),
+            matrix=backend.matrix(ColumnMatrix.build(np.ones((2, n)), "float64")), n_rows=2,
             loss=squares("mse", target, target), link=ExponentialLink(), gates=lambda epoch: HardConcrete(),
             lambda_l2=0.0, learning_rate=lambda epoch: 0.1, column_offset=offset,
         )  # fmt: skip

@@ -10,9 +10,8 @@ from typing import Any
 from l0np._namespace import array_namespace
 
 BETA1, BETA2 = 0.9, 0.999
-EPSILON = (
-    1e-8  # outside the root; at high keep probabilities it exceeds the penalty's gradient: it sets the speed
-)
+# Outside the root. At high keep probabilities the penalty's gradient is below it, so it decides the speed
+EPSILON = 1e-8
 
 
 @dataclass

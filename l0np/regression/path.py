@@ -184,13 +184,12 @@ def _values(task: Task, supports: Supports, path: RegressionPath, options: Optio
     """Return what the size is chosen by, for each size; the smallest wins."""
     if options.folds is not None:
         return np.maximum(_cross_validated(task, path.n_active, options, options.folds), _no_error(task))
-    f1 = supports.expected_f1
 
     def error() -> NDArray[np.float64]:
         plain = _fitted(task, supports, replace(options, shrunken=False)) if options.shrunken else path
         return np.maximum(plain.error, _no_error(task))
 
-    f1 = None if f1 is None else f1[path.n_active]
+    f1 = None if supports.expected_f1 is None else supports.expected_f1[path.n_active]
     models = Candidates(path.n_active, task.design.n, task.design.p, error, f1)
     return np.asarray(options.criterion.value(models), dtype=np.float64)
 

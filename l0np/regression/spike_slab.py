@@ -34,9 +34,8 @@ from l0np.regression.gram import Products
 from l0np.regression.shared_kernels import Chain, Conditions, Noise, SweepProducts
 from l0np.regression.sweep import sweep
 
-SPREAD = (
-    0.04  # of unit information, in which one observation says as much as the prior: twice the prior's scale
-)
+# Twice the scale of the spread's prior, of unit information: there one observation says as much as the prior
+SPREAD = 0.04
 SMALLEST_VARIANCE = 1e-10  # of the response's: an exact fit must not divide by 0
 
 Sweep = Callable[[int, SweepProducts, Chain, Noise, Conditions], int]

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from l0np.regression.gram import Products
 
-DEPENDENT = (
-    1e-9  # part of a column's squared length outside of the selected ones, below which it depends on them
-)
+# Fraction of a column's squared length outside of the selected ones, up to which it is rounding
+DEPENDENT = 1e-9
 GAIN = 1e-9  # of the total sum of squares: smaller gains are rounding
 MOST_EXCHANGES = 100  # at one size; each lowers the error, so this ends only what hardly moves
 

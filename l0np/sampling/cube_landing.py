@@ -94,7 +94,7 @@ def _freedom(columns: Any, exact: Floats) -> tuple[Floats, int]:
     change = np.abs(exact.T @ freedom).max(axis=0) / np.abs(freedom).max(initial=np.finfo(float).tiny)
     if (
         change.max() > INEXACT * np.abs(exact).max()
-    ):  # the eigenvalues spread too far to tell small ones from 0
+    ):  # eigenvalues spread too far to distinguish small ones from 0
         return _freedom_in_null_space(gram, exact)
     return np.asfortranarray(freedom), int(np.count_nonzero(independent))
 

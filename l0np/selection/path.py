@@ -78,19 +78,9 @@ class CalibrationPath:
         rows = [["records", "  method", "mean error", "worst", "<= 10%", "eff. size"]]
         for answer in self.answers:
             found, errors = answer.diagnostics, answer.diagnostics.fitted
-            shares = [
-                percentage(errors.mean, 2),
-                percentage(errors.worst, 1),
-                percentage(errors.within[1], 0),
-            ]
-            rows.append(
-                [
-                    f"{len(answer.indices):,}",
-                    f"  {answer.method}",
-                    *shares,
-                    f"{found.effective_sample_size:,.1f}",
-                ]
-            )
+            sizes = [percentage(errors.mean, 2), percentage(errors.worst, 1)]
+            sizes += [percentage(errors.within[1], 0), f"{found.effective_sample_size:,.1f}"]
+            rows.append([f"{len(answer.indices):,}", f"  {answer.method}", *sizes])
         return "\n".join(columns(rows, (9, -11, 12, 10, 8, 11)))
 
     def smallest_adequate(

@@ -41,6 +41,16 @@ def test_totals_of_targets_are_met_beside_them():
     assert not len(found.missed)
 
 
+def test_missed_totals_are_not_counted_among_the_targets():
+    M, y, reference = random_problem(0)
+    state = Aggregate([0] * 6, totals=[-1.0], weight=1e-9)  # no positive weights add up to it
+    targets = Targets.build(y, 6, aggregates=state)
+    problem = RefitProblem(ColumnMatrix.of(M), targets, distance_of("chi-square", (0.05, None)))
+    found = problem.refit(np.arange(25), reference)
+    assert len(found.errors) == 6
+    assert found.missed.max(initial=0) < 6
+
+
 def test_selections_of_one_problem_do_not_depend_on_each_other():
     M, y, reference = random_problem(1, k=60)
     y[2] *= 5.0

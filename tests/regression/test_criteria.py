@@ -56,6 +56,8 @@ def test_f1_is_the_default_of_methods_that_find_a_posterior():
     for k in default.n_active[1:]:
         expected = 2 * ranked[:k].sum() / (k + ranked.sum())
         assert named.criterion[k] == pytest.approx(1 - expected, abs=1e-11)
+    some = l0_regression_path(X, y, [1, 3, 4])
+    assert np.array_equal(some.criterion, named.criterion[[1, 3, 4]])
 
 
 def test_a_criterion_of_ones_own_is_a_line_in_the_table(monkeypatch):

@@ -180,7 +180,12 @@ def test_more_columns_than_methods_see_at_once(method):
     rng = np.random.default_rng(7)
     X = sparse.random_array((300, 3000), density=0.05, format="csc", rng=rng)
     y = X[:, [5, 50, 500]] @ np.array([3.0, -4.0, 5.0]) + 0.1 * rng.normal(size=300)
-    assert l0_regression_path(X, y, method=method).indices.tolist() == [5, 50, 500]
+    path = l0_regression_path(X, y, method=method)
+    assert path.indices.tolist() == [5, 50, 500]
+    if method == "inclusion":
+        assert path.inclusion.shape == (3000,)
+        assert path.inclusion[[5, 50, 500]].min() > 0.9
+        assert np.delete(path.inclusion, [5, 50, 500]).sum() < 1.0
 
 
 @pytest.mark.parametrize("device", CPU_DEVICES)

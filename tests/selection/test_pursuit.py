@@ -44,6 +44,12 @@ def test_the_best_addition_lowers_the_error_most():
     assert best_addition(scaled, (scaled**2).sum(axis=0), target, selected) == np.argmin(allowed)
 
 
+def test_where_no_addition_lowers_the_error_the_selection_still_grows():
+    scaled, target, selected = np.eye(3), np.array([1.0, -1.0, -1.0]), np.array([0])
+    assert best_addition(scaled, np.ones(3), target, selected) != 0
+    np.testing.assert_array_equal(exchange(scaled, target, np.array([0, 1])), [0, 1])
+
+
 def test_a_record_in_no_target_is_removed_first():
     scaled = np.array([[1.0, 0.0, 0.2, 2.0], [0.0, 0.0, 1.0, 1.0]])
     np.testing.assert_array_equal(exchange(scaled, np.array([3.0, 1.5]), np.array([0, 1])), [0, 2])

@@ -26,9 +26,9 @@ NULL = np.uint64(0)  # a pointer to nothing
 NOT_FUSED = (
     "the CUDA kernels do not compute this loss: instead of replaying a CUDA graph, Python launches 12 to 20 "
     "small kernels for each epoch, which takes an estimated 0.1 ms. Results do not change, and large "
-    "problems hardly notice; below about a million entries an epoch takes several times as long. Plain squares "
-    '(loss_type "mse" or "relative" without tolerances, caps or aggregates) avoid this; for small problems '
-    'device="cpu" may be faster.'
+    "problems hardly notice; below about a million entries an epoch takes several times as long. Plain "
+    'squares (loss_type "mse" or "relative" without tolerances, caps or aggregates) avoid this; for small '
+    'problems device="cpu" may be faster.'
 )
 
 

@@ -1,32 +1,60 @@
 // The fused epoch on a CUDA device: two kernels, launched in turn, that never wait for the host.
 //
-//   columns   one visit to each column: gather M_j . dpred, chain rule, Adam, next gate, scatter w_j z_j M_j
-//   rows      the sums become predictions, and these the gradient of the loss for the next epoch
+//   columns   visits each column once: gather M_j . gradient, chain rule, Adam, gate, scatter w_j z_j M_j.
+//   rows      turns the sums into predictions, and these into the loss's gradient for the next epoch.
 //
-// A warp takes up to 32 columns: its lanes share the entries of a column, then each lane trains a column of its own.
+// An example with 3 rows and 4 columns, of which 2 warps take 2 each; the gate of column 1 comes out closed:
 //
-// Sums over columns are int64 multiples of a unit, so that they do not depend on the order of additions. At loading, rows are
-// scaled by powers of two, which is exact, so that the absolute values of each sum to at most 1 (`headroom` 0; a row of extreme
-// spread keeps its smallest entry a normal number and may exceed 1, `headroom` then holds by how many doublings). With all
-// weights below 2^E, E a multiple of 4, no sum passes 2^(E + headroom); the unit is 2^(E + headroom - 62), so none overflows,
-// and n entries in a row err by at most n / 2 units. E follows the heaviest weight of the state itself, so that a resumed run
-// rounds like one that was not stopped. But it is only known when all columns have been visited, so the visit goes by the E of
-// the last one; where the two differ, `rows` drops the sums and orders another visit that only scatters, with the right E.
-// The gradient by the scaled rows is `lift` doublings smaller than it should be, so that no float overflows in rows of huge sums.
+//              column   0   1   2   3        gradient   sums
+//              row 0  [ a   .   c   d ]         g0        0
+//              row 1  [ .   b   .   e ]         g1        0
+//              row 2  [ f   .   h   . ]         g2        0
+//                       \___/   \___/
+//                       warp 0  warp 1
+//
+//              warp 0                                  warp 1
+//   gather     32 lanes together: a g0 + f g2          32 lanes together: c g0 + h g2
+//              32 lanes together: b g1                 32 lanes together: d g0 + e g1
+//   train      lane 0 trains column 0: w0, z0          lane 0 trains column 2: w2, z2
+//              lane 1 trains column 1: w1, z1 = 0      lane 1 trains column 3: w3, z3
+//   scatter    32 lanes together: w0 z0 (a, f)         32 lanes together: w2 z2 (c, h)
+//              column 1 is closed and not read         32 lanes together: w3 z3 (d, e)
+//
+//   rows       row 0: sums = w0 z0 a + w2 z2 c + w3 z3 d  ->  prediction  ->  gradient g0 of the next epoch
+//              row 1: sums = w3 z3 e                      ->  ...
+//              row 2: sums = w0 z0 f + w2 z2 h            ->  ...           the sums are 0 again
+//
+// Where columns are short, 8 lanes read a column together, and a warp reads 4 columns at a time.
+//
+// Fixed-point sums. The sums over columns are int64 multiples of a unit, so that they do not depend on the
+// order of additions. They must not overflow, and the unit must be small:
+//
+//   - When a matrix is loaded, each row is scaled by a power of two, which is exact, so that the absolute
+//     values of its entries sum to at most 1. A row of extreme spread keeps its smallest entry a normal
+//     number and may exceed 1; `headroom` is by how many doublings the worst row does.
+//   - While all weights are below 2^E, E a multiple of 4, no sum passes 2^(E + headroom). The unit is
+//     2^(E + headroom - 62), so that none overflows, and a row of n entries errs by at most n / 2 units.
+//   - E follows the heaviest weight of the state itself, so that a resumed run rounds like one that was not
+//     stopped. It is known only when all columns have been visited, so a visit takes the E of the one before.
+//     Where the two differ, `rows` drops the sums and orders a repair: a visit that only scatters, with the
+//     right E.
+//   - The gradient by the scaled rows is `lift` doublings smaller than it should be, so that no float
+//     overflows in rows of huge sums.
 
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef long long i64;
 
-#include "enums.h"  // Constant, Place (in the clock), Mode and Switch: source.py writes them from Python's lists
+#include "enums.h"  // In its place source.py writes Constant, Clock, Mode and Switch from Python's lists.
 #include "column_maths.cuh"
 
 __device__ constexpr u32 FULL = 0xFFFFFFFFu;
 __device__ constexpr int BITS = 62, UNIT_STEP = 4;
-__device__ constexpr int ENDLESS = 5000;  // exponent of a weight that is not finite
+__device__ constexpr int ENDLESS = 5000;  // This is the exponent of a weight that is not finite.
 
-template <class T> __device__ constexpr int MOST_THREADS = sizeof(T) == 4 ? 1024 : 512;  // double spills in 64 registers
+// In double, 64 registers do not suffice.
+template <class T> __device__ constexpr int MOST_THREADS = sizeof(T) == 4 ? 1024 : 512;
 
 template <class T, class Index> struct Entries {
     const T* data;
@@ -36,15 +64,16 @@ template <class T, class Index> struct Entries {
     int n_rows;
 };
 
-// The smallest E with |x| < 2^E.
+// Return the smallest E with |x| < 2^E.
 __device__ inline int exponent_of(double x) {
     const int biased = (int)((u64)__double_as_longlong(x) >> 52) & 0x7FF;
     return biased == 0x7FF ? ENDLESS : larger(biased - 1022, LIGHTEST);
 }
 
+// Return E for weights of this exponent.
 __device__ inline int unit_for(int heaviest) { return (heaviest + UNIT_STEP - 1) & -UNIT_STEP; }
 
-// 2^(BITS - headroom - E): what makes whole numbers of weights
+// Return 2^(BITS - headroom - E), the factor from weights to multiples of the unit.
 __device__ inline double fixed_scale(const i64* clock) {
     return wide_power_of_two(BITS - (int)clock[HEADROOM] - (int)clock[UNIT]);
 }
@@ -62,14 +91,18 @@ __device__ inline int most_of_warp(int x) {
     return x;
 }
 
-// --- gather and scatter for the columns of a warp: lane i owns column i, LANES lanes read a column together
+// --- Gather and scatter for a warp's columns: lane i owns column i, and LANES lanes read a column together.
 
-__device__ inline double multiply_add(float a, float b, double sum) { return fma((double)a, (double)b, sum); }  // a b is exact
-template <class A> __device__ inline double multiply_add(A a, double b, double sum) { return sum + (double)a * b; }
+// The product of two floats is exact in double, so that fma rounds as often as two operations.
+__device__ inline double multiply_add(float a, float b, double sum) { return fma((double)a, (double)b, sum); }
+template <class A> __device__ inline double multiply_add(A a, double b, double sum) {
+    return sum + (double)a * b;
+}
 
-// Return M_j . rows to the lane that owns column j; `length` is 0 for columns that are not wanted.
+// Return M_j . rows to the lane that owns column j. The length of a column that is not wanted is 0.
 template <int LANES, class T, class Index, class Row>
-__device__ inline double gather(const Entries<T, Index>& m, i64 begin, int length, int n, const Row* __restrict__ rows) {
+__device__ inline double gather(const Entries<T, Index>& m, i64 begin, int length, int n,
+                                const Row* __restrict__ rows) {
     const int lane = threadIdx.x & 31;
     double mine = 0;
     for (int first = 0; first < n; first += 32 / LANES) {
@@ -89,7 +122,8 @@ __device__ inline double gather(const Entries<T, Index>& m, i64 begin, int lengt
     return mine;
 }
 
-// Sums in shared memory take two words, for 64-bit atomics are a loop there; integers may carry in any order.
+// Add to a sum. In shared memory it is two words, because 64-bit atomics are a loop there; carries may come
+// in any order.
 template <bool SHARED> __device__ inline void add(u64* sums, u32* words, int n_rows, int row, i64 value) {
     if (SHARED) {
         const u32 low = (u32)value, before = atomicAdd(&words[row], low);
@@ -100,9 +134,11 @@ template <bool SHARED> __device__ inline void add(u64* sums, u32* words, int n_r
     }
 }
 
-// Add multiple_j M_j to the sums for each column; `multiple` counts units and belongs to the lane that owns column j.
+// Add multiple_j M_j to the sums for each column. The lane that owns column j has its `multiple`, counted
+// in units.
 template <int LANES, bool SHARED, class T, class Index>
-__device__ inline void scatter(const Entries<T, Index>& m, i64 begin, int length, int n, double multiple, u64* sums, u32* words) {
+__device__ inline void scatter(const Entries<T, Index>& m, i64 begin, int length, int n, double multiple,
+                               u64* sums, u32* words) {
     const int lane = threadIdx.x & 31;
     for (int first = 0; first < n; first += 32 / LANES) {
         const int owner = first + lane / LANES;
@@ -134,30 +170,32 @@ template <bool SHARED> __device__ inline void pour_words(u64* sums, const u32* w
     }
 }
 
-// --- the epoch in column space
+// --- The epoch in column space.
 
 template <class T, class Index, int LANES, bool SHARED>
 __global__ void __launch_bounds__(MOST_THREADS<T>, 1)
-columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows, const T* rows, u64* sums,
-        T* theta, T* theta_first, T* theta_second, T* log_alpha, T* log_alpha_first, T* log_alpha_second,
+columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows,
+        const T* rows, u64* sums, T* theta, T* theta_first, T* theta_second,
+        T* log_alpha, T* log_alpha_first, T* log_alpha_second,
         T* theta_slope, T* log_alpha_slope, const T* schedule, i64* clock,
         u64 seed, u64 column_offset, int switches, int columns_per_warp, int repair_only) {
     extern __shared__ u32 words[];
     __shared__ u64 warp_tallies[3][32];
     __shared__ int warp_heaviest[32];
     const int mode = (int)clock[MODE];
-    if (repair_only && mode != REPAIR) return;  // of all threads alike: only `rows` writes the mode
+    if (repair_only && mode != REPAIR) return;  // All threads agree, because only `rows` writes the mode.
     clear_words<SHARED>(words, n_rows);
 
     const Entries<T, Index> m = {data, indices, indptr, n_columns, n_rows};
-    const Vectors<T> v = {theta, theta_first, theta_second, log_alpha, log_alpha_first, log_alpha_second, theta_slope,
-                          log_alpha_slope};
+    const Vectors<T> v = {theta, theta_first, theta_second, log_alpha, log_alpha_first, log_alpha_second,
+                          theta_slope, log_alpha_slope};
     const bool exponential = switches & EXPONENTIAL, gated = switches & GATED;
-    const i64 epoch = clock[EPOCH] + (mode == TRAIN ? 1 : 0);  // whose gates are drawn
+    const i64 epoch = clock[EPOCH] + (mode == TRAIN ? 1 : 0);  // Its gates are drawn.
     const T* c = schedule + (epoch - clock[SCHEDULE_START]) * N_CONSTANTS;
     const double scale = fixed_scale(clock), lift = wide_power_of_two((int)clock[LIFT]);
     const int lane = threadIdx.x & 31, warps_per_block = blockDim.x >> 5, warp_of_block = threadIdx.x >> 5;
-    const i64 warp = (i64)blockIdx.x * warps_per_block + warp_of_block, n_warps = (i64)gridDim.x * warps_per_block;
+    const i64 warp = (i64)blockIdx.x * warps_per_block + warp_of_block;
+    const i64 n_warps = (i64)gridDim.x * warps_per_block;
     u64 gathered = 0, scattered = 0, closed = 0;
     int heaviest = LIGHTEST;
     bool fine = true;
@@ -176,7 +214,8 @@ columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
         }
         T product = T(0);
         if (mine && mode == REPAIR) {
-            product = exponential ? theta_slope[j] : (theta_slope[j] > T(0) ? theta[j] * theta_slope[j] : T(0));
+            const T slope = theta_slope[j];  // It is w z where w = exp(theta), else z.
+            product = exponential ? slope : (slope > T(0) ? theta[j] * slope : T(0));
         } else if (mine) {
             const float u = gated ? clipped_uniform(seed, (u64)epoch, column_offset + (u64)j) : 0.5f;
             const Drawn<T> drawn = draw(v, j, u, c, exponential, gated);
@@ -186,7 +225,8 @@ columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
             closed += drawn.closed;
             scattered += product != T(0) ? length : 0;
         }
-        scatter<LANES, SHARED>(m, begin, product != T(0) ? length : 0, n, (double)product * scale, sums, words);
+        const int scattered_length = product != T(0) ? length : 0;
+        scatter<LANES, SHARED>(m, begin, scattered_length, n, (double)product * scale, sums, words);
     }
 
     pour_words<SHARED>(sums, words, n_rows);
@@ -199,7 +239,7 @@ columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
         warp_tallies[2][warp_of_block] = closed, warp_heaviest[warp_of_block] = heaviest;
     }
     __syncthreads();
-    if (warp_of_block == 0) {  // few atomics to one place: they queue
+    if (warp_of_block == 0) {  // One warp for the block, because atomics on one number wait for each other.
         const bool used = lane < warps_per_block;
         heaviest = most_of_warp(used ? warp_heaviest[lane] : LIGHTEST);
         for (int i = 0; i < 3; ++i) {
@@ -210,9 +250,9 @@ columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
     }
 }
 
-// --- the epoch in row space
+// --- The epoch in row space.
 
-// The sum of x over the block's threads, the same in every run; to be used by thread 0.
+// Return to thread 0 the sum of x over the threads of its block, in a fixed order.
 __device__ inline double sum_of_block(double x) {
     __shared__ double warp_sums[32];
     x = sum_of_warp(x);
@@ -224,10 +264,11 @@ __device__ inline double sum_of_block(double x) {
     return sum;
 }
 
-// Write d loss / d prediction for one row of losses.WeightedSquares, and the same for the gather, scaled as the rows of M are.
+// Write d loss / d prediction of plain weighted squares for one row, and the same scaled as the rows of M.
 template <class T>
-__device__ inline double row_gradient(int i, double prediction, const T* intercept, const double* target, const double* curvature,
-                                      const int* exponents, int lift, double* gradient, T* scaled) {
+__device__ inline double row_gradient(int i, double prediction, const T* intercept, const double* target,
+                                      const double* curvature, const int* exponents, int lift,
+                                      double* gradient, T* scaled) {
     double g = intercept ? prediction + (double)intercept[0] : prediction;
     g -= target[i];
     g *= curvature[i];
@@ -236,10 +277,12 @@ __device__ inline double row_gradient(int i, double prediction, const T* interce
     return g;
 }
 
-// Turn sums into predictions and, where there is a target, predictions into gradients. The last block sets the clock.
+// Turn sums into predictions and, where there is a target, predictions into gradients. The last block to
+// finish sets the clock.
 template <class T>
-__global__ void rows(u64* sums, const int* exponents, int n_rows, double* prediction, const T* intercept, const double* target,
-                     const double* curvature, double* gradient, T* scaled, double* partial_sums, i64* clock, int repair_only) {
+__global__ void rows(u64* sums, const int* exponents, int n_rows, double* prediction, const T* intercept,
+                     const double* target, const double* curvature, double* gradient, T* scaled,
+                     double* partial_sums, i64* clock, int repair_only) {
     const int mode = (int)clock[MODE], heaviest = (int)clock[HEAVIEST], unit = (int)clock[UNIT];
     if (repair_only && mode != REPAIR) return;
     const bool finite = heaviest != ENDLESS, right = !finite || unit_for(heaviest) == unit;
@@ -249,16 +292,20 @@ __global__ void rows(u64* sums, const int* exponents, int n_rows, double* predic
         const double sum = (double)(i64)sums[i];
         sums[i] = 0;
         if (right) {
-            const double p = finite ? ldexp(sum, units + exponents[i]) : __longlong_as_double(0x7FF8000000000000);
+            const double not_a_number = __longlong_as_double(0x7FF8000000000000);
+            const double p = finite ? ldexp(sum, units + exponents[i]) : not_a_number;
             prediction[i] = p;
-            if (!(magnitude(p) <= 1.7976931348623157e308)) atomicMin(&clock[FIRST_BAD], clock[EPOCH] + (mode == TRAIN));
-            if (target) g = row_gradient(i, p, intercept, target, curvature, exponents, (int)clock[LIFT], gradient, scaled);
+            const bool is_finite = magnitude(p) <= 1.7976931348623157e308;
+            if (!is_finite) atomicMin(&clock[FIRST_BAD], clock[EPOCH] + (mode == TRAIN));
+            if (target)
+                g = row_gradient(i, p, intercept, target, curvature, exponents, (int)clock[LIFT],
+                                 gradient, scaled);
         }
     }
     g = sum_of_block(g);
     if (threadIdx.x) return;
     if (target && right) partial_sums[blockIdx.x] = g;
-    if (atomicAdd((u64*)&clock[TICKETS], 1) != gridDim.x - 1) return;  // all blocks have read the clock
+    if (atomicAdd((u64*)&clock[TICKETS], 1) != gridDim.x - 1) return;  // After this, all blocks have read it.
     clock[TICKETS] = 0;
     if (mode == TRAIN) ++clock[EPOCH];
     clock[MODE] = right ? TRAIN : REPAIR;
@@ -266,30 +313,33 @@ __global__ void rows(u64* sums, const int* exponents, int n_rows, double* predic
     else clock[UNIT] = unit_for(heaviest);
 }
 
-// The same gradient for a prediction that came from elsewhere, as from many ranks.
+// Write the same gradient for a prediction that is not a visit's own, such as the sum over ranks.
 template <class T>
-__global__ void gradients(int n_rows, const double* prediction, const T* intercept, const double* target, const double* curvature,
-                          const int* exponents, const i64* clock, double* gradient, T* scaled, double* partial_sums) {
+__global__ void gradients(int n_rows, const double* prediction, const T* intercept, const double* target,
+                          const double* curvature, const int* exponents, const i64* clock, double* gradient,
+                          T* scaled, double* partial_sums) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     double g = 0;
     if (i < n_rows)
-        g = row_gradient(i, prediction[i], intercept, target, curvature, exponents, (int)clock[LIFT], gradient, scaled);
+        g = row_gradient(i, prediction[i], intercept, target, curvature, exponents, (int)clock[LIFT],
+                         gradient, scaled);
     g = sum_of_block(g);
     if (threadIdx.x == 0) partial_sums[blockIdx.x] = g;
 }
 
-// A gradient that another loss has written, for the gather.
+// Scale a gradient that another loss has written, for the gather.
 template <class T>
-__global__ void scale_rows(int n_rows, const double* gradient, const int* exponents, const i64* clock, T* scaled) {
+__global__ void scale_rows(int n_rows, const double* gradient, const int* exponents, const i64* clock,
+                           T* scaled) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n_rows) scaled[i] = (T)ldexp(gradient[i], exponents[i] - (int)clock[LIFT]);
 }
 
-// Train the intercept: one thread.
+// Train the intercept, in one thread.
 template <class T>
-__global__ void intercept(T* value, T* first, T* second, const double* partial_sums, int n_partial_sums, const T* schedule,
-                          i64* clock) {
-    if (clock[MODE] != TRAIN) return;  // this visit only repairs: the intercept has been trained
+__global__ void intercept(T* value, T* first, T* second, const double* partial_sums, int n_partial_sums,
+                          const T* schedule, i64* clock) {
+    if (clock[MODE] != TRAIN) return;  // The visit that follows only repairs: the intercept has been trained.
     const i64 epoch = clock[EPOCH] + 1;
     double sum = 0;
     for (int i = 0; i < n_partial_sums; ++i) sum += partial_sums[i];
@@ -297,8 +347,9 @@ __global__ void intercept(T* value, T* first, T* second, const double* partial_s
     if (!adam(*value, *first, *second, (T)sum, c)) atomicMin(&clock[FIRST_BAD], epoch);
 }
 
-// --- products with M, for predictions at reports
+// --- Products with M outside the epoch.
 
+// Note the heaviest coefficient in a clock, and the unit that follows from it.
 __global__ void weigh(const double* coefficients, i64 n_columns, i64* clock) {
     int heaviest = LIGHTEST;
     for (i64 j = (i64)blockIdx.x * blockDim.x + threadIdx.x; j < n_columns; j += (i64)gridDim.x * blockDim.x)
@@ -312,14 +363,15 @@ __global__ void weigh(const double* coefficients, i64 n_columns, i64* clock) {
 
 template <class T, class Index, int LANES, bool SHARED>
 __global__ void __launch_bounds__(1024, 1)
-matvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows, const double* coefficients, u64* sums,
-       const i64* clock, int columns_per_warp) {
+matvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows,
+       const double* coefficients, u64* sums, const i64* clock, int columns_per_warp) {
     extern __shared__ u32 words[];
     clear_words<SHARED>(words, n_rows);
     const Entries<T, Index> m = {data, indices, indptr, n_columns, n_rows};
     const double scale = fixed_scale(clock);
     const int lane = threadIdx.x & 31;
-    const i64 warp = ((i64)blockIdx.x * blockDim.x + threadIdx.x) >> 5, n_warps = (i64)gridDim.x * (blockDim.x >> 5);
+    const i64 warp = ((i64)blockIdx.x * blockDim.x + threadIdx.x) >> 5;
+    const i64 n_warps = (i64)gridDim.x * (blockDim.x >> 5);
     for (i64 first = warp * columns_per_warp; first < n_columns; first += n_warps * columns_per_warp) {
         const int n = (int)smaller((i64)columns_per_warp, n_columns - first);
         const double coefficient = lane < n ? coefficients[first + lane] : 0;
@@ -332,12 +384,13 @@ matvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, in
 
 template <class T, class Index, int LANES>
 __global__ void __launch_bounds__(1024, 1)
-rmatvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows, const double* rows, double* out,
-        const i64* clock, int columns_per_warp) {
+rmatvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows,
+        const double* rows, double* out, const i64* clock, int columns_per_warp) {
     const Entries<T, Index> m = {data, indices, indptr, n_columns, n_rows};
     const double lift = wide_power_of_two((int)clock[LIFT]);
     const int lane = threadIdx.x & 31;
-    const i64 warp = ((i64)blockIdx.x * blockDim.x + threadIdx.x) >> 5, n_warps = (i64)gridDim.x * (blockDim.x >> 5);
+    const i64 warp = ((i64)blockIdx.x * blockDim.x + threadIdx.x) >> 5;
+    const i64 n_warps = (i64)gridDim.x * (blockDim.x >> 5);
     for (i64 first = warp * columns_per_warp; first < n_columns; first += n_warps * columns_per_warp) {
         const int n = (int)smaller((i64)columns_per_warp, n_columns - first);
         const i64 begin = lane < n ? indptr[first + lane] : 0;
@@ -347,20 +400,24 @@ rmatvec(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
     }
 }
 
-// --- scaling the rows, once, when a matrix is loaded; whole numbers again, so that it comes out the same in every run
+// --- Scaling the rows, once, when a matrix is loaded: in integers again, so that it can be repeated exactly.
 
+// Note the largest and the smallest magnitude of each row.
 template <class T, class Index>
-__global__ void row_extremes(const T* data, const Index* indices, i64 n_entries, u64* largest, u64* smallest) {
+__global__ void row_extremes(const T* data, const Index* indices, i64 n_entries, u64* largest,
+                             u64* smallest) {
     const i64 n_threads = (i64)gridDim.x * blockDim.x;
     for (i64 k = (i64)blockIdx.x * blockDim.x + threadIdx.x; k < n_entries; k += n_threads) {
-        const u64 bits = (u64)__double_as_longlong((double)magnitude(data[k]));  // of positive numbers, ordered as they are
+        // The bits of positive numbers are ordered as the numbers.
+        const u64 bits = (u64)__double_as_longlong((double)magnitude(data[k]));
         const int row = (int)indices[k];
-        if (bits > largest[row]) atomicMax(&largest[row], bits);  // what is read may be old, never too large
+        if (bits > largest[row]) atomicMax(&largest[row], bits);  // What is read may be old, never too large.
         if (bits && bits < smallest[row]) atomicMin(&smallest[row], bits);
     }
 }
 
-// Each entry counts as a multiple, rounded up, of 2^-30 of the row's largest power of two.
+// Sum the magnitudes of each row; an entry counts as a multiple, rounded up, of 2^-30 of the largest power
+// of two.
 template <class T, class Index>
 __global__ void row_sums(const T* data, const Index* indices, i64 n_entries, const u64* largest, u64* sums) {
     const i64 n_threads = (i64)gridDim.x * blockDim.x;
@@ -371,8 +428,9 @@ __global__ void row_sums(const T* data, const Index* indices, i64 n_entries, con
     }
 }
 
-// lowest: the exponent below which numbers of type T are not normal.
-__global__ void row_exponents(const u64* largest, const u64* smallest, u64* sums, int n_rows, int lowest, int* exponents, i64* clock) {
+// Choose the exponent of each row; below the exponent `lowest`, numbers of type T are not normal.
+__global__ void row_exponents(const u64* largest, const u64* smallest, u64* sums, int n_rows, int lowest,
+                              int* exponents, i64* clock) {
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n_rows) return;
     const u64 total = sums[i];

@@ -51,7 +51,7 @@ def enums() -> str:
     """Return as C++ what the kernels share with Python: so that each list is written once."""
     lists = {
         "Constant": [*(name.upper() for name in EpochConstants._fields), "N_CONSTANTS"],
-        "Place": [*(f"{place.name} = {place.value}" for place in Clock), "N_PLACES"],
+        "Clock": [*(f"{position.name} = {position.value}" for position in Clock), "N_CLOCK"],
         "Mode": [f"{mode.name} = {mode.value}" for mode in Mode],
         "Switch": [f"{switch.name} = {switch.value}" for switch in Switch],
     }

@@ -22,7 +22,7 @@ def enum(name, text):
 
 
 def test_what_kernels_share_with_python_is_written_by_python():
-    assert enum("Place", enums())[:-1] == [place.name for place in Clock]
+    assert enum("Clock", enums())[:-1] == [position.name for position in Clock]
     assert enum("Constant", enums())[:-1] == [name.upper() for name in EpochConstants._fields]
     assert source().count("enum ") == 4
     assert "#include" not in source()

@@ -10,10 +10,8 @@ from l0np.maths.adam import Parameter
 from l0np.maths.hard_concrete import HardConcrete
 from l0np.matrix.column_matrix import ColumnMatrix
 
-EXACT = {
-    "float32": 1e-6,
-    "float64": 1e-14,
-}  # what counts as the same number, relative to the sum of magnitudes
+# Errors of sums, relative to the sums of magnitudes, that are rounding
+EXACT = {"float32": 1e-6, "float64": 1e-14}
 
 
 def random_state(n_columns, dtype, rng, seed=5, epoch=3, lambda_l0=0.3):

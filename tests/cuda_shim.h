@@ -1,5 +1,6 @@
-// What kernels.cu needs of CUDA, for g++: a kernel runs on the CPU, its blocks one after the other, the threads of a block as
-// fibres of one system thread that hand over at barriers and shuffles. Not for speed: for running the unmodified source.
+// What kernels.cu needs of CUDA, for g++: a kernel runs on the CPU, its blocks one after the other, the
+// threads of a block as fibres of one system thread that hand over at barriers and shuffles. It is not for
+// speed but for running the unmodified source.
 #pragma once
 
 #include <cmath>
@@ -24,7 +25,7 @@ struct Place3 {
     unsigned x, y, z;
 };
 static Place3 threadIdx, blockIdx, blockDim, gridDim;
-static thread_local unsigned words[232448 / 4];  // `extern __shared__` in the kernels: what a block of an H100 may have at most
+static thread_local unsigned words[232448 / 4];  // `extern __shared__` in the kernels: the most on an H100
 
 namespace shim {
 
@@ -137,7 +138,8 @@ inline void run_block(unsigned n, bool backwards) {
             to_fibre(fibre);
             progress = true;
         }
-        for (size_t warp = 0; warp < n; warp += WARP) progress |= release(warp, warp + WARP < n ? warp + WARP : n, &Fibre::waits_for_warp);
+        for (size_t warp = 0; warp < n; warp += WARP)
+            progress |= release(warp, warp + WARP < n ? warp + WARP : n, &Fibre::waits_for_warp);
         progress |= release(0, n, &Fibre::waits_for_block);
         if (alive && !progress) fail("the threads of a block wait for each other");
     }
@@ -161,8 +163,10 @@ template <class Value> Value exchange(unsigned mask, Value value, unsigned sourc
 }
 
 // Launch: `backwards` runs threads and blocks in the other order, which must not change anything.
-inline void launch(void (*kernel)(void*), void* argument, unsigned grid, unsigned block, unsigned shared_bytes, bool backwards) {
-    if (shared_bytes > sizeof(words) || block == 0 || block > 1024 || block % WARP && block != 1) fail("an impossible launch");
+inline void launch(void (*kernel)(void*), void* argument, unsigned grid, unsigned block,
+                   unsigned shared_bytes, bool backwards) {
+    const bool impossible = block == 0 || block > 1024 || block % WARP && block != 1;
+    if (impossible || shared_bytes > sizeof(words)) fail("an impossible launch");
     if (fibres.size() < block) {
         fibres.resize(block);
         stacks.resize(block * STACK);
@@ -191,7 +195,9 @@ struct Entry {
 
 template <auto KERNEL> struct Launcher;
 template <class... Arguments, void (*KERNEL)(Arguments...)> struct Launcher<KERNEL> {
-    template <size_t... I> static void call(void** a, std::index_sequence<I...>) { KERNEL(*(Arguments*)a[I]...); }
+    template <size_t... I> static void call(void** a, std::index_sequence<I...>) {
+        KERNEL(*(Arguments*)a[I]...);
+    }
     static void run(void** arguments, unsigned grid, unsigned block, unsigned shared_bytes, bool backwards) {
         auto thunk = [](void* a) { call((void**)a, std::index_sequence_for<Arguments...>()); };
         launch(thunk, arguments, grid, block, shared_bytes, backwards);
@@ -204,26 +210,26 @@ inline void __syncthreads() {
     shim::current->waits_for_block = true;
     shim::to_scheduler();
 }
-template <class V> V __shfl_sync(unsigned mask, V value, int source) { return shim::exchange(mask, value, source & 31); }
+template <class V> V __shfl_sync(unsigned mask, V value, int source) {
+    return shim::exchange(mask, value, source & 31);
+}
 template <class V> V __shfl_xor_sync(unsigned mask, V value, int offset) {
     return shim::exchange(mask, value, (threadIdx.x & 31) ^ offset);
 }
 
-template <class V> V shim_atomic(V* place, V value) {
-    const V before = *place;
-    *place = value;
+template <class V> V shim_atomic(V* address, V value) {
+    const V before = *address;
+    *address = value;
     return before;
 }
-inline unsigned atomicAdd(unsigned* place, unsigned value) { return shim_atomic(place, *place + value); }
-inline unsigned long long atomicAdd(unsigned long long* place, unsigned long long value) { return shim_atomic(place, *place + value); }
-inline long long atomicMin(long long* place, long long value) { return shim_atomic(place, value < *place ? value : *place); }
-inline long long atomicMax(long long* place, long long value) { return shim_atomic(place, value > *place ? value : *place); }
-inline unsigned long long atomicMin(unsigned long long* place, unsigned long long value) {
-    return shim_atomic(place, value < *place ? value : *place);
-}
-inline unsigned long long atomicMax(unsigned long long* place, unsigned long long value) {
-    return shim_atomic(place, value > *place ? value : *place);
-}
+typedef unsigned long long shim_u64;
+typedef long long shim_i64;
+inline unsigned atomicAdd(unsigned* at, unsigned value) { return shim_atomic(at, *at + value); }
+inline shim_u64 atomicAdd(shim_u64* at, shim_u64 value) { return shim_atomic(at, *at + value); }
+inline shim_i64 atomicMin(shim_i64* at, shim_i64 value) { return shim_atomic(at, value < *at ? value : *at); }
+inline shim_i64 atomicMax(shim_i64* at, shim_i64 value) { return shim_atomic(at, value > *at ? value : *at); }
+inline shim_u64 atomicMin(shim_u64* at, shim_u64 value) { return shim_atomic(at, value < *at ? value : *at); }
+inline shim_u64 atomicMax(shim_u64* at, shim_u64 value) { return shim_atomic(at, value > *at ? value : *at); }
 
 template <class To, class From> To shim_bits(From from) {
     To to;

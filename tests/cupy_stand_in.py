@@ -8,29 +8,24 @@ is for `nox -s gpu`.
 """
 
 import ctypes
-import hashlib
-import shutil
-import subprocess
 import sys
-import tempfile
 import types
-from functools import cache
-from pathlib import Path
 
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
+from cuda_on_gxx import library
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from scipy import sparse
 
-HERE = Path(__file__).parent
-GXX = shutil.which("g++")
-KERNELS_FOLDER = Path(tempfile.gettempdir()) / "l0np-shim"
 PROCESSORS, MOST_THREADS = 3, 96  # few and small blocks, so that small problems cross their borders
 SHARED_LIMIT = 1 << 14  # bytes a block may have: 2,000 rows fit, 3,000 do not
-# 16-bit indices with sums in shared memory or not; rows that need wider ones are too many for the shared
-# memory of any card
-PLACES = [("u16", "true"), ("u16", "false"), ("int", "false")]
 BACKWARDS = [False]  # whether threads and blocks run in the other order
+
+# What of NumPy's an array, and the module, have here
+ATTRIBUTES = {"dtype", "shape", "size", "ndim", "nbytes", "flags"}
+METHODS = {"astype", "copy", "sum", "min", "max", "any", "all", "reshape", "ravel", "argmax", "cumsum"}
+FUNCTIONS = ("zeros", "empty", "full", "empty_like", "zeros_like", "arange", "concatenate", "cumsum")
+FUNCTIONS += ("ascontiguousarray", "isfinite", "flatnonzero", "count_nonzero")
 
 
 class CUDARuntimeError(RuntimeError):
@@ -41,64 +36,6 @@ class OutOfMemoryError(MemoryError):
     pass
 
 
-def kernel_expressions():
-    """Every kernel that the backend can ask for."""
-    names = ["weigh", "row_exponents"]
-    for t in ("float", "double"):
-        names += [f"{name}<{t}>" for name in ("rows", "gradients", "scale_rows", "intercept")]
-        names += [
-            f"{name}<{t}, {i}>"
-            for name in ("row_extremes", "row_sums", "scale_entries")
-            for i in ("u16", "int")
-        ]
-        for lanes in (8, 32):
-            names += [f"rmatvec<{t}, {i}, {lanes}>" for i in ("u16", "int")]
-            names += [
-                f"{name}<{t}, {i}, {lanes}, {shared}>"
-                for name in ("columns", "matvec")
-                for i, shared in PLACES
-            ]
-    return names
-
-
-@cache
-def library(code):
-    """Compile the kernels once for each source; return the loaded library and the index of each kernel."""
-    names = kernel_expressions()
-    table = "".join(f"    {{&shim::Launcher<&{name}>::run}},\n" for name in names)
-    text = (
-        f'#include "{HERE / "cuda_shim.h"}"\n{code}\nstatic shim::Entry entries[] = {{\n{table}}};\n'
-        'extern "C" void l0np_launch(int i, void** a, unsigned grid, unsigned block, unsigned shared,'
-        " int backwards) {\n"
-        "    entries[i].run(a, grid, block, shared, backwards);\n}\n"
-    )
-    flags = [
-        "-std=c++17",
-        "-O2",
-        "-ffp-contract=off",
-        "-fPIC",
-        "-shared",
-        "-fno-extern-tls-init",
-        "-Wno-unknown-pragmas",
-    ]
-    digest = hashlib.sha256((text + str(flags) + (HERE / "cuda_shim.h").read_text()).encode()).hexdigest()[
-        :20
-    ]
-    KERNELS_FOLDER.mkdir(exist_ok=True)
-    built = KERNELS_FOLDER / f"{digest}.so"
-    if not built.exists():
-        with tempfile.TemporaryDirectory(dir=KERNELS_FOLDER) as folder:
-            source, partial = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
-            source.write_text(text)
-            done = subprocess.run(
-                [GXX, *flags, str(source), "-o", str(partial)], capture_output=True, text=True
-            )
-            if done.returncode:
-                raise RuntimeError(f"g++ cannot compile the kernels:\n{done.stderr[:4000]}")
-            partial.replace(built)
-    return ctypes.CDLL(str(built)), {name: place for place, name in enumerate(names)}
-
-
 # --- arrays
 
 
@@ -107,9 +44,7 @@ def _bare(value):
     if isinstance(value, ndarray):
         return value._array
     if isinstance(value, np.ndarray) and value.ndim:
-        raise TypeError(
-            "Unsupported type <class 'numpy.ndarray'>: a host array in an operation of the device"
-        )
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>: a host array in a device's operation")
     if isinstance(value, list | tuple):
         return type(value)(_bare(item) for item in value)
     return value
@@ -125,9 +60,7 @@ def _wrapped(value):
 
 def _moves():
     if Stream.capturing is not None:
-        raise CUDARuntimeError(
-            "cudaErrorStreamCaptureUnsupported: a copy or an allocation while a graph is captured"
-        )
+        raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported: copy or allocation in a capture")
 
 
 class ndarray(NDArrayOperatorsMixin):  # noqa: N801
@@ -152,29 +85,13 @@ class ndarray(NDArrayOperatorsMixin):  # noqa: N801
 
     @property
     def __cuda_array_interface__(self):
-        return {
-            "shape": self.shape,
-            "typestr": self.dtype.str,
-            "data": (self._array.ctypes.data, False),
-            "version": 3,
-        }
+        data = self._array.ctypes.data, False
+        return {"shape": self.shape, "typestr": self.dtype.str, "data": data, "version": 3}
 
     def __getattr__(self, name):
-        if name in ("dtype", "shape", "size", "ndim", "nbytes", "flags"):
+        if name in ATTRIBUTES:
             return getattr(self._array, name)
-        if name in (
-            "astype",
-            "copy",
-            "sum",
-            "min",
-            "max",
-            "any",
-            "all",
-            "reshape",
-            "ravel",
-            "argmax",
-            "cumsum",
-        ):
+        if name in METHODS:
             return lambda *a, **k: _wrapped(getattr(self._array, name)(*_bare(a), **k))
         raise AttributeError(name)
 
@@ -268,9 +185,7 @@ class Namespace(types.ModuleType):
         function = getattr(numpy_namespace, name)
         if not callable(function) or isinstance(function, type):
             return function
-        return lambda *a, **k: _wrapped(
-            function(*_bare(a), **{key: _bare(value) for key, value in k.items()})
-        )
+        return lambda *a, **k: _wrapped(function(*_bare(a), **{key: _bare(k[key]) for key in k}))
 
 
 # --- streams, graphs, memory, devices
@@ -279,10 +194,8 @@ class Namespace(types.ModuleType):
 class Graph:
     def __init__(self, launches):
         self.launches = launches
-        self.count = 0
 
     def launch(self, stream=None):
-        self.count += 1
         Graph.replays += 1
         for launch in self.launches:
             launch()
@@ -314,9 +227,6 @@ class Stream:
 
     def wait_event(self, event):
         assert isinstance(event, Event)
-
-    def synchronize(self):
-        _moves()
 
     def begin_capture(self):
         assert self.non_blocking
@@ -377,11 +287,10 @@ class Kernel:
 
     shared_size_bytes = 1024
     max_threads_per_block = MOST_THREADS
-    num_regs = 64
 
     def __init__(self, code, name):
-        self.library, places = library(code)
-        self.place, self.name = places[name], name
+        self.library, numbers = library(code)
+        self.number, self.name = numbers[name], name
         self.max_dynamic_shared_size_bytes = 0
         self.loaded = False
 
@@ -389,14 +298,13 @@ class Kernel:
         _moves()
 
     def __call__(self, grid, block, arguments, shared_mem=0):
-        assert shared_mem <= max(self.max_dynamic_shared_size_bytes, 1 << 10), (
-            "more shared memory than was asked for"
-        )
-        values, kept = [], []
+        allowed = max(self.max_dynamic_shared_size_bytes, 1 << 10)
+        assert shared_mem <= allowed, "more shared memory than was asked for"
+        values, arrays = [], []
         for argument in arguments:
             if isinstance(argument, ndarray):
                 assert argument.flags.c_contiguous
-                kept.append(argument._array)
+                arrays.append(argument._array)
                 values.append(ctypes.c_void_p(argument._array.ctypes.data))
             else:
                 assert isinstance(argument, np.generic), f"{self.name}: {argument!r} has no exact dtype"
@@ -404,8 +312,8 @@ class Kernel:
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         sizes = [*grid, *block, shared_mem]
 
-        def launch(keep=(values, kept)):
-            self.library.l0np_launch(self.place, pointers, *sizes, int(BACKWARDS[0]))
+        def launch(alive=(values, arrays)):
+            self.library.l0np_launch(self.number, pointers, *sizes, int(BACKWARDS[0]))
 
         if Stream.capturing is None:
             self.loaded = True
@@ -442,9 +350,7 @@ def _make_module():
 
         return make
 
-    for name in ("zeros", "empty", "full", "empty_like", "zeros_like", "arange", "concatenate", "cumsum",
-                 "ascontiguousarray",
-                 "isfinite", "flatnonzero", "count_nonzero"):  # fmt: skip
+    for name in FUNCTIONS:
         setattr(cupy, name, made(getattr(np, name)))
 
     def array(values, dtype=None, copy=True):
@@ -480,10 +386,9 @@ def install(monkeypatch):
     cupy = _make_module()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     inner = types.SimpleNamespace(issparse=lambda value: isinstance(value, Sparse), csc_matrix=Sparse)
-    monkeypatch.setitem(
-        sys.modules, "cupyx", types.SimpleNamespace(scipy=types.SimpleNamespace(sparse=inner))
-    )
-    monkeypatch.setitem(sys.modules, "cupyx.scipy", types.SimpleNamespace(sparse=inner))
+    scipy = types.SimpleNamespace(sparse=inner)
+    monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(scipy=scipy))
+    monkeypatch.setitem(sys.modules, "cupyx.scipy", scipy)
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", namespace)
     monkeypatch.setattr("array_api_compat.cupy", namespace, raising=False)
     monkeypatch.setattr(Stream, "capturing", None)

@@ -3,32 +3,31 @@
 import importlib.util
 import os
 
-import cupy_stand_in
 import numpy as np
 import pytest
+from cuda_on_gxx import GXX
 from scipy import sparse
 
-from l0np.backends.cuda.backend import why_unavailable
+from l0np.backends import BACKENDS, why_unavailable
 from l0np.maths import LOSSES
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
 needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
-needs_speed = pytest.mark.skipif(
-    JIT_DISABLED, reason="NUMBA_DISABLE_JIT: kernels run as plain Python, too slow for this test"
-)
+needs_speed = pytest.mark.skipif(JIT_DISABLED, reason="NUMBA_DISABLE_JIT: plain Python is too slow for it")
 # Without a CUDA device "cuda" is the real backend on a stand-in for CuPy that runs the real kernels, compiled
 # by g++ (conftest)
 HAS_CUDA = why_unavailable(0) is None
 needs_cuda = pytest.mark.skipif(
-    not (HAS_CUDA or cupy_stand_in.GXX), reason="cuda: no CUDA device, and no g++ for the stand-in"
+    not (HAS_CUDA or GXX), reason="cuda: no CUDA device, and no g++ for the stand-in"
 )
 needs_device = pytest.mark.skipif(not HAS_CUDA, reason=f"cupy: {str(why_unavailable(0)).split(':')[0]}")
 CPU_DEVICES = ["numpy", pytest.param("numba", marks=needs_numba)]
 CUDA = pytest.param("cuda", marks=[needs_cuda, pytest.mark.cuda])
-DEVICES = [*CPU_DEVICES, CUDA]
-FAST_DEVICES = [*CPU_DEVICES[1:], CUDA]
+OTHERS = [name for name in BACKENDS if name not in ("numpy", "numba", "cuda")]  # a new backend runs at once
+DEVICES = [*CPU_DEVICES, CUDA, *OTHERS]
+FAST_DEVICES = [*CPU_DEVICES[1:], CUDA, *OTHERS]
 
 
 SHAPES = {
@@ -44,7 +43,7 @@ SHAPES = {
     "long columns": (3000, 14, 0.6),
     "many chunks": (23, 2051, 0.5),
     "wide rows": (65_537, 9, 0.02),  # more rows than 16 bits count
-    # with these every variant of the CUDA kernels is launched, which a test of their names checks
+    # and with these every variant of the CUDA kernels has its turn (test_cuda_sums.py):
     "dense columns": (60, 97, 0.9),
     "short columns": (3000, 37, 0.008),
     "short columns, wide rows": (65_537, 33, 0.0005),
@@ -61,11 +60,9 @@ def random_matrix(n_rows, n_columns, density, rng, dtype):
 
 def dense_matrix(shape, dtype, rng):
     n_rows, n_columns, density = shape
-    return (
-        np.zeros((n_rows, n_columns), dtype)
-        if density is None
-        else random_matrix(n_rows, n_columns, density, rng, dtype)
-    )
+    if density is None:
+        return np.zeros((n_rows, n_columns), dtype)
+    return random_matrix(n_rows, n_columns, density, rng, dtype)
 
 
 def small_problem(n_targets=6, n_records=40, seed=0, density=0.5):

@@ -124,6 +124,7 @@ def test_every_room_is_in_the_table():
 
 def test_no_upward_imports():
     floor = {room: number for number, room in enumerate(ROOMS)}
+    assert {room for arrow in arrows() for room in arrow} <= set(ROOMS), "a room is missing in ROOMS"
     assert [(user, used) for user, used in sorted(arrows()) if floor[user] > floor[used]] == []
 
 
@@ -156,7 +157,7 @@ def test_rooms_use_of_each_other_only_what_is_exported(name):
 @pytest.mark.parametrize("room", sorted(FOLDERS))
 def test_a_room_says_what_it_is_for(room):
     words = ast.get_docstring(MODULES[room]) or ""
-    assert len(words.split()) >= 15
+    assert len(words.split()) >= 15, f"{room}/__init__.py must say in a paragraph what the room is for"
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if not name.endswith("kernels")))
@@ -219,8 +220,10 @@ def test_numba_is_loaded_when_a_model_asks_for_it():
 
 
 def test_one_loop():
-    """Nobody but training and the backends' repeat loops over epochs."""
+    """Nobody but training loops over epochs; a backend may pass its part of one on to another backend."""
     for name, tree in MODULES.items():
+        if name == "engine.training" or name.startswith("backends."):
+            continue
         calls = {
             node.func.attr
             for node in ast.walk(tree)
@@ -228,4 +231,4 @@ def test_one_loop():
             and isinstance(node.func, ast.Attribute)
             and ast.unparse(node.func) != "np.repeat"
         }
-        assert name == "engine.training" or not calls & {"repeat", "step"}, f"{name} runs epochs"
+        assert not calls & {"repeat", "step"}, f"{name} runs epochs"

@@ -1,4 +1,4 @@
-"""Where epochs run: the table of backends, and the one place where a device name becomes one of them.
+"""Where epochs run: the table of backends, and the one function that makes one of a device name.
 
 A backend implements the protocol `l0np.engine.Backend`. To add one, write its class in a folder of its own
 and enter it in `BACKENDS`; the conformance suite in `tests/backends` then runs it against the reference,

@@ -200,9 +200,9 @@ class CupyBackend(NumpyBackend):
     def _rows(self, problem: Problem, state: State, out: Any, repair_only: bool) -> None:
         matrix, run, loss, intercept = problem.matrix, state.run, problem.loss, state.intercept
         value = NULL if intercept is None else intercept.value
-        target, curvature = (
-            (loss.target, loss.curvature) if _is_fused(problem) else (NULL, NULL)  # type: ignore[attr-defined]
-        )
+        target = curvature = NULL
+        if _is_fused(problem):
+            target, curvature = loss.target, loss.curvature  # type: ignore[attr-defined]
         known = run.sums, matrix.exponents, np.int32(matrix.shape[0])
         written = run.gradient, run.scaled, run.partial_sums, run.clock
         matrix.launch("rows", *known, out, value, target, curvature, *written, np.int32(repair_only))

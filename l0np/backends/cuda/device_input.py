@@ -26,10 +26,10 @@ def adopt(cupy: Any, device: Any, name: str, matrix: Any, dtype: np.dtype[Any]) 
     """
     from cupyx.scipy import sparse
 
-    place = getattr(matrix, "data", matrix).device if sparse.issparse(matrix) else matrix.device
-    if place.id != device.id:
+    home = getattr(matrix, "data", matrix).device if sparse.issparse(matrix) else matrix.device
+    if home.id != device.id:
         raise InputError(
-            f"{name} is on device {place.id}, the model computes on device {device.id}: move one of them"
+            f"{name} is on device {home.id}, the model computes on device {device.id}: move one of them"
         )
     validation.check_kind(name, matrix.dtype)
     shape = checked_shape(tuple(matrix.shape))
@@ -54,20 +54,20 @@ def _check_indices(name: str, matrix: Any) -> None:
     """Refuse what would lead cuSPARSE or the kernels out of their arrays."""
     n_rows, n_columns = matrix.shape
     if matrix.format in ("csr", "csc"):
-        indptr, n_places = matrix.indptr, n_columns if matrix.format == "csr" else n_rows
+        indptr, n_indexed = matrix.indptr, n_columns if matrix.format == "csr" else n_rows
         if int(indptr[0]) != 0 or bool((indptr[1:] < indptr[:-1]).any()):
             raise InputError(f"{name} is broken: indptr must start at 0 and never fall")
         if int(indptr[-1]) != len(matrix.indices) or len(matrix.indices) != len(matrix.data):
             found = f"{len(matrix.indices)} indices and {len(matrix.data)} values"
             raise InputError(f"{name} is broken: indptr ends at {int(indptr[-1])}, but there are {found}")
-        places = [(matrix.indices, n_places)]
+        indices_and_sizes = [(matrix.indices, n_indexed)]
     elif matrix.format == "coo":
-        places = [(matrix.row, n_rows), (matrix.col, n_columns)]
+        indices_and_sizes = [(matrix.row, n_rows), (matrix.col, n_columns)]
     else:
         raise InputTypeError(
             f"{name} must be in csr, csc or coo format on the device, it is in {matrix.format}"
         )
-    for indices, size in places:
+    for indices, size in indices_and_sizes:
         if len(indices) and (int(indices.min()) < 0 or int(indices.max()) >= size):
             wrong = int(indices.min()) if int(indices.min()) < 0 else int(indices.max())
             raise InputError(f"{name}.indices holds {wrong}, which is out of range: 0 to {size - 1} wanted")
@@ -75,7 +75,7 @@ def _check_indices(name: str, matrix: Any) -> None:
 
 def _check_finite(cupy: Any, name: str, data: Any, original: Any) -> None:
     finite = cupy.isfinite(data)
-    if bool(finite.all()):  # to find places takes 8 bytes an entry
+    if bool(finite.all()):  # to find where it is not takes 8 bytes an entry
         return
     wrong = cupy.flatnonzero(~finite)
     value = original[wrong[:1]].get()[0]

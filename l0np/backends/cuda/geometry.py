@@ -1,4 +1,4 @@
-"""How the kernels that visit columns are launched: chosen from the matrix and the card, never from time."""
+"""How the kernels that visit columns are launched: it depends on the matrix and the card alone."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import Any
 
 WARP = 32
 MOST_WARPS = 32  # of a block
-SHORT_COLUMN = (
-    48  # mean entries below which 8 lanes share a column, not 32, so that fewer lanes idle at its end
-)
+# Mean entries of a column below which 8 lanes read it together, not 32, so that fewer idle at its end
+SHORT_COLUMN = 48
 
 
 @dataclass(frozen=True)
 class Geometry:
     """How the kernels that visit columns are launched. Results depend on `lanes` alone: the order of sums."""
 
-    lanes: int  # of a warp that share a column; chosen from the matrix alone
+    lanes: int  # of a warp that read a column together; depends on the matrix alone
     shared_bytes: int  # for the block's own sums; 0 where they do not fit and the sums are in device memory
     columns_per_warp: int
     threads: int

@@ -17,9 +17,8 @@ from l0np.matrix import ColumnMatrix
 
 ROW_THREADS = 256
 LARGEST_EXPONENT = 40  # of a row's sum, that leaves gradients room in float32
-SCHEDULED = (
-    512  # epochs whose constants are on the device at a time; a list of 4,096 takes twice as long for each
-)
+# Epochs whose constants are on the device at a time; to list 4,096 takes twice as long for each
+SCHEDULED = 512
 
 
 @dataclass(frozen=True, eq=False)

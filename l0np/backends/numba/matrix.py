@@ -46,7 +46,7 @@ def chunk_bounds(matrix: ColumnMatrix, chunk_cost: int = CHUNK_COST) -> NDArray[
     """Return the first column of each chunk and, last, the number of columns.
 
     Chunks have about equal cost: their entries, and a constant for each column. Their number is a power of
-    two, so that threads share them evenly; it depends on the matrix and not on threads, so that no result
+    two, so that each thread gets as many; it depends on the matrix and not on threads, so that no result
     does.
 
     Parameters

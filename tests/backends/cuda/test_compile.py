@@ -5,13 +5,13 @@ import shutil
 import subprocess
 from importlib.util import find_spec
 
-import cupy_stand_in
 import pytest
+from cuda_on_gxx import kernel_expressions
 
 from l0np.backends.cuda.source import OPTIONS, kernel_names, source
 
 NVCC = shutil.which("nvcc")
-NAMES = cupy_stand_in.kernel_expressions()
+NAMES = kernel_expressions()
 ARCHITECTURES = ["sm_80", "sm_90"]
 COMMON = [*OPTIONS, "-ftz=true"]  # which CuPy adds
 
@@ -24,7 +24,7 @@ def test_the_kernels_that_are_compiled_are_those_that_the_backend_asks_for():
         for lanes in (8, 32)
         for name in kernel_names(dtype, index, lanes, shared).values()
     }
-    assert asked == set(cupy_stand_in.kernel_expressions())
+    assert asked == set(kernel_expressions())
 
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")

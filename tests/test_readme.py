@@ -55,6 +55,7 @@ def example(name):
     ).stdout
 
 
+@pytest.mark.slow  # runs the README as a user does
 @trains
 def test_the_readme_prints_what_it_shows():
     names = {}
@@ -64,6 +65,7 @@ def test_the_readme_prints_what_it_shows():
     compare(OUTPUTS[3], run(regression, names), relative=0.01, absolute=0.01)
 
 
+@pytest.mark.slow  # runs the example as a user does
 @trains
 def test_schools_example_prints_the_readmes_table():
     printed, shown = example("calibrate_schools.py"), OUTPUTS[0]
@@ -77,6 +79,7 @@ def test_schools_example_prints_the_readmes_table():
     assert errors[0] < 10
 
 
+@pytest.mark.slow  # runs the example as a user does
 @trains
 def test_regression_demo_recovers_the_support():
     printed = example("sparse_regression_demo.py")
@@ -158,6 +161,7 @@ coef = model.get_coefficients(threshold=0.01)
 """
 
 
+@pytest.mark.slow  # trains thousands of epochs
 @trains
 def test_the_originals_readme_runs_with_only_the_import_changed():
     names = {}

@@ -84,6 +84,7 @@ def test_report(gpu):
     assert report.endswith("national: torch did not run, E: no.\n")
 
 
+@pytest.mark.slow  # runs every rival of the benchmark once
 @needs_numba
 @needs_cuda
 @pytest.mark.cuda

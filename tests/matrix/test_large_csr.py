@@ -20,6 +20,7 @@ def shuffled_rows(csr, rng):
     return result
 
 
+@pytest.mark.slow  # compiles the kernel for each pair of dtypes
 @needs_numba
 @pytest.mark.parametrize("result", RESULTS)
 @pytest.mark.parametrize("index", [np.int32, np.int64])

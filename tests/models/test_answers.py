@@ -8,6 +8,7 @@ from support import DEVICES, needs_speed, same_state, small_problem
 from l0np import SparseCalibrationWeights, SparseL0Linear
 
 
+@pytest.mark.slow  # trains hundreds of epochs
 @needs_speed
 @pytest.mark.parametrize("device", DEVICES)
 def test_calibration_selects_records_that_meet_the_targets(device):
@@ -24,6 +25,7 @@ def test_calibration_selects_records_that_meet_the_targets(device):
     assert model.get_sparsity() == pytest.approx(1 - active["count"] / 200)
 
 
+@pytest.mark.slow  # trains a thousand epochs
 @needs_speed
 @pytest.mark.parametrize("device", DEVICES)
 def test_regression_finds_the_support(device):

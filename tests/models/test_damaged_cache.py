@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from support import needs_numba, needs_speed
 
 # A prediction: of all that a model does it compiles fastest, and every kernel is cached in the same way
@@ -18,6 +19,7 @@ print(sum("compiles without Numba's cache" in str(w.message) for w in caught))
 """
 
 
+@pytest.mark.slow  # compiles kernels in new processes
 @needs_numba
 @needs_speed
 def test_a_damaged_kernel_cache_costs_a_compilation_and_no_more(tmp_path):

@@ -88,6 +88,7 @@ def test_lambda_l0_after_each_kind_of_fit():
         assert model.lambda_l0_ is None
 
 
+@pytest.mark.slow  # trains a run once for each way to divide it
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("parts", [(10,) * 12, (7, 50, 3, 60), (1, 119)], ids=str)
 def test_chunks_equal_one_run_bit_for_bit(device, parts):

@@ -57,6 +57,7 @@ COSINE = schedules.Cosine(0.15, 0.001, epochs=1000)
 FRACTIONS = {0.15: (0.005, 0.1, 0.6), COSINE: (0.02, 0.3, 0.9), 0.01: (0.005, 0.3, 0.9)}
 
 
+@pytest.mark.slow  # trains thousands of epochs on five problems
 @needs_numba
 @needs_speed
 @pytest.mark.parametrize("lr", FRACTIONS, ids=["0.15", "cosine", "0.01"])

@@ -9,6 +9,7 @@ from l0np import ColumnMatrix, SparseL0Linear
 from l0np.errors import InputError, InputTypeError
 
 
+@pytest.mark.slow  # trains before each refit
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("intercept", [True, False])
 def test_refit_is_least_squares_on_the_selected(device, intercept):

@@ -10,6 +10,7 @@ from support import DEVICES, needs_numba, same_state, small_problem
 from l0np import SparseCalibrationWeights, SparseL0Linear, schedules
 
 
+@pytest.mark.slow  # trains a thousand epochs twice
 @pytest.mark.parametrize("device", DEVICES)
 def test_ten_fits_equal_one_bit_for_bit(device):
     M, y = small_problem()

@@ -25,6 +25,7 @@ for dtype in ("float32", "float64"):
 """
 
 
+@pytest.mark.slow  # trains on a matrix of many chunks
 @needs_numba
 @needs_speed
 def test_results_do_not_depend_on_the_number_of_threads():
@@ -56,6 +57,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
+@pytest.mark.slow  # starts a process that trains
 @needs_numba
 @needs_speed
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

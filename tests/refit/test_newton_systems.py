@@ -20,6 +20,7 @@ def test_newton_systems_dense_and_sparse(n):
     assert np.linalg.norm(left - right) < 2e-4 * np.linalg.norm(right)
 
 
+@pytest.mark.slow  # solves a large problem three times
 @pytest.mark.parametrize("most_cost", [MOST_COST, 0.0])
 def test_blocks_with_a_border_and_the_diagonal_alone_give_one_answer(most_cost):
     rng = np.random.default_rng(3)

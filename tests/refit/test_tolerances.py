@@ -17,6 +17,7 @@ def test_tolerance_costs_nothing_and_saves_movement():
     assert moved[1] < 0.9 * moved[0]
 
 
+@pytest.mark.slow  # solves each problem by a second, general method
 @pytest.mark.parametrize("fraction", [0.01, 0.1])
 @pytest.mark.parametrize("wild", [False, True])
 def test_many_tolerances_lead_to_the_weights_of_least_movement(fraction, wild):

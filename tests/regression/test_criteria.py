@@ -118,6 +118,7 @@ def test_of_fits_that_differ_by_rounding_the_smallest_is_chosen(method, options,
 
 # What is rounding does not depend on how features were selected, so gates are trained for one criterion and
 # one cross-validation with the fewest folds
+@pytest.mark.slow  # trains gates for every size of a path
 @pytest.mark.parametrize("device", CPU_DEVICES[-1:])
 @pytest.mark.parametrize("options", [{"cv": 2}, {"criterion": "bic"}], ids=str)
 @pytest.mark.parametrize("offset", OFFSETS)

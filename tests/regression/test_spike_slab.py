@@ -64,6 +64,7 @@ def exact_posterior(X, y):
     return inclusion, float(np.exp(logs[()] - total)), expected
 
 
+@pytest.mark.slow  # draws long chains, and sums over all subsets
 @needs_speed
 @needs_numba
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def uneven(n=12, k=4):
     return M, inclusion_probabilities(rng.lognormal(size=n), np.zeros(n), k)
 
 
+@pytest.mark.slow  # draws thousands of samples, for their frequencies
 def test_samples_have_their_size_and_their_probabilities():
     M, p = uneven()
     drawn, n_samples = np.zeros(12), 1500
@@ -29,6 +30,7 @@ def test_samples_have_their_size_and_their_probabilities():
     assert np.abs(deviation).max() < 4.5
 
 
+@pytest.mark.slow  # draws hundreds of samples
 @pytest.mark.parametrize("arrivals", [1, 7])
 def test_samples_do_not_depend_on_how_many_records_arrive_together(arrivals):
     M, p = uneven(30, 8)
@@ -37,6 +39,7 @@ def test_samples_do_not_depend_on_how_many_records_arrive_together(arrivals):
         np.testing.assert_array_equal(one, balanced_sample(M, np.ones(30), p, seed))
 
 
+@pytest.mark.slow  # draws many samples
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=needs_numba)])
 def test_equal_probabilities_that_stop_together_keep_their_totals(compiled):
     regions = ColumnMatrix.build(np.repeat(np.eye(5), 4, axis=1))

@@ -1,6 +1,7 @@
 """The landing of the cube method: exact totals, probabilities, and totals that change little."""
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import sparse
@@ -23,6 +24,7 @@ def test_exact_totals_stay_and_no_more_than_their_number_stays_undecided(seed, n
     np.testing.assert_allclose(end @ exact, start @ exact, atol=3e-6 * n)
 
 
+@pytest.mark.slow  # draws thousands of landings, for their frequencies
 def test_probabilities_stay_and_totals_change_less_than_by_chance():
     rng = np.random.default_rng(3)
     n, n_landings = 7, 3000

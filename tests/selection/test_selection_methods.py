@@ -82,6 +82,7 @@ def test_targets_are_checked_once(monkeypatch, call, n_sizes, method):
     assert len(builds) == 1
 
 
+@pytest.mark.slow  # selects from 6,194 schools
 @pytest.mark.parametrize(("k", "size"), [(100, 0.74), (231, 0.93), (771, 0.99)])
 def test_schools_above_the_rank(schools, k, size):
     answer = l0np.calibrate(schools, schools.sum(axis=1), n_active=k, seed=0)
@@ -97,6 +98,7 @@ def test_one_school(schools):
     assert np.count_nonzero(l0np.calibrate(schools, schools.sum(axis=1), n_active=1, seed=0).weights) == 1
 
 
+@pytest.mark.slow  # selects from 6,194 schools
 @pytest.mark.parametrize("k", [10, 60])
 def test_schools_below_the_rank(schools, k):
     y = schools.sum(axis=1)

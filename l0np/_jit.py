@@ -15,21 +15,21 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 HELPER_OPTIONS: dict[str, Any] = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
-# Files with one of these in their names go into every kernel's stamp: all that kernels are made of, but for
+# Files whose names contain one of these go into every kernel's stamp: all that kernels are made of, except
 # the plain functions that `helper` may take from elsewhere
 KERNEL_FILES = ("kernel", "vector_instructions.", "constants.")
 
 
 def helper(function: Callable[..., Any]) -> Any:
-    """Compile `function` for use by kernels only; it is cached as a part of these.
+    """Compile `function` for use by kernels only; it is cached as a part of the kernels.
 
-    The function may stand in any file of the package: a kernel's stamp covers the files of all its helpers.
+    The function may be in any file of the package: a kernel's stamp covers the files of all its helpers.
     """
     return numba.njit(**HELPER_OPTIONS)(function)
 
 
 def jit(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile `function` at its first call; use Numba's cache where that can be written and trusted.
+    """Compile `function` at its first call; use Numba's cache if it can be written and trusted.
 
     No fastmath: it breaks isnan and bit-stability. NumPy's error model, because checks of divisors prevent
     vectorisation.
@@ -48,11 +48,11 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
 
 
 class KernelCache:
-    """Numba's cache of one kernel, with a stamp that also covers what the kernel is made of in other files.
+    """Numba's cache of one kernel, with a stamp that also covers the other files that the kernel is made of.
 
-    Numba compares the file in which the kernel stands and no other: without this it would go on running a
-    kernel with a helper or constant as it was before an upgrade. A damaged file or a full disk costs a
-    compilation, not the run.
+    Numba compares only the file that holds the kernel: without this class it would go on running a kernel
+    with a helper or constant as it was before an upgrade. A damaged file or a full disk costs a compilation,
+    not the run.
     """
 
     def __init__(self, cache: Any, function: Callable[..., Any]) -> None:
@@ -60,7 +60,7 @@ class KernelCache:
         self._stamp_of_numba = cache._cache_file._source_stamp
 
     def load_overload(self, *arguments: Any) -> Any:
-        """Return the compiled kernel, or None where there is none that can be read and is up to date."""
+        """Return the compiled kernel, or None if there is none that can be read and is up to date."""
         try:
             self._stamp()
             return self._cache.load_overload(*arguments)
@@ -69,7 +69,7 @@ class KernelCache:
             return None
 
     def save_overload(self, *arguments: Any) -> None:
-        """Keep the compiled kernel where that is possible."""
+        """Keep the compiled kernel if that is possible."""
         try:
             self._stamp()
             self._cache.save_overload(*arguments)
@@ -102,7 +102,7 @@ def _can_be_stamped(cache: Any) -> bool:
 
 @cache
 def kernel_files(folder: str) -> tuple[str, ...]:
-    """Return the paths of the files below `folder` that are called like `KERNEL_FILES`, sorted."""
+    """Return the paths of the files below `folder` whose names match `KERNEL_FILES`, sorted."""
     found, folders = [], [folder]
     while folders:
         with os.scandir(folders.pop()) as entries:
@@ -116,7 +116,7 @@ def kernel_files(folder: str) -> tuple[str, ...]:
 
 @cache
 def _contents(path: str) -> str:
-    """Return a hash of a file: its time would miss a change where an archive sets all times alike."""
+    """Return a hash of a file: modification times miss changes if an archive sets all times alike."""
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 

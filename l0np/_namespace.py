@@ -1,4 +1,4 @@
-"""Which array library's functions to use: NumPy for its own arrays, else what array-api-compat finds."""
+"""The array library whose functions to use: NumPy for its own arrays, else what array-api-compat finds."""
 
 from typing import Any
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SHOWN = 10  # rows that a printed table has room for
+SHOWN = 10  # number of rows in a printed table
 NAME_WIDTH = 40  # characters of a name that a table shows
-MANY_TIMES = 99.995  # fractions from which on a percentage of two decimals has nine characters
+MANY_TIMES = 99.995  # from this fraction on, a percentage with two decimals has nine characters
 
 
 def columns(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
-    """Return lines of cells below each other: right-aligned, or left-aligned where the width is negative.
+    """Return the lines of a table: columns are right-aligned, or left-aligned if their width is negative.
 
-    A column is as wide as its width says or as its longest cell needs, with two spaces before every
+    A column has its given width, or more if its longest cell needs it, with two spaces before every
     right-aligned cell.
 
     Examples
@@ -49,7 +49,7 @@ def number(value: float) -> str:
 
 
 def percent(value: float, digits: int = 2) -> str:
-    """Return a fraction as `percentage` does, but tiny ones as a power of ten: 0.00% would claim too much.
+    """Return a fraction as `percentage` does, but a tiny one in scientific notation instead of as 0.00%.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def percent(value: float, digits: int = 2) -> str:
 
 
 def percentage(value: float, digits: int) -> str:
-    """Return a fraction as a percentage, from 10,000 % on as a multiple; "-" for NaN.
+    """Return a fraction as a percentage, or as a multiple from 10,000 % on; "-" for NaN.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def shorten(string: str, width: int) -> str:
-    """Return the string, cut to the width where it is longer.
+    """Return the string, cut to the width if it is longer.
 
     Examples
     --------

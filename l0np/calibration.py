@@ -16,10 +16,10 @@ from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.maths import ExponentialLink, Link, Parameter, l2_penalty, philox
 from l0np.models import GatedModel, TrainingSettings, check_finite_weights
-from l0np.refit import DEFAULT_BOUNDS, Refit, distance_of, refit_to_targets
+from l0np.refit import DEFAULT_BOUNDS, Refit, checked_total, distance_of, refit_to_targets
 from l0np.targets import TargetOptions, Targets, check_options
 
-SMALLEST_WEIGHT = 1e-8  # added to the initial weights, so that 0 has a logarithm
+SMALLEST_WEIGHT = 1e-8  # added to the initial weights, because 0 has no logarithm
 
 
 class SparseCalibrationWeights(GatedModel):
@@ -149,13 +149,13 @@ class SparseCalibrationWeights(GatedModel):
         aggregates: Any = None,
         exclude: Any = None,
     ) -> Self:
-        """Train for more epochs from where the model stands: ten fits of 100 equal one of 1,000, bit for bit.
+        """Train for more epochs: ten fits of 100 epochs equal one of 1,000, bit for bit.
 
         Parameters
         ----------
         M : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (Q, n_features)
-            What each record adds to each target for one unit of weight. Converted at every call, except a
-            `ColumnMatrix`. Rows and columns count by position: where M is a DataFrame, Series given as other
+            What each record adds to each target for one unit of weight. It is converted at every call, except
+            a `ColumnMatrix`. Rows and columns count by position: if M is a DataFrame, Series given as other
             arguments and as `init_weights` must have its labels in its order, or a default index.
         y : array of shape (Q,)
             The targets, in the units of M @ weights.
@@ -168,27 +168,28 @@ class SparseCalibrationWeights(GatedModel):
         epochs : int
             Epochs to train; 0 does nothing.
         loss_type : {"mse", "relative", "absolute"}
-            What is minimised: squared errors, squared relative errors, or absolute relative errors. This and
-            the other options on targets are those of `l0np.TargetOptions`.
+            What is minimised: squared errors, squared relative errors, or absolute relative errors. See
+            `l0np.TargetOptions` for this and the other target options.
         verbose : bool
             Print a report at every epoch that is a multiple of `verbose_freq`.
         verbose_freq : int
             Epochs between reports: printing, callbacks, the check that all numbers are finite.
         n_active : int, optional
             Select exactly this many records. A controller moves lambda_l0 so that the expected number of
-            open gates approaches n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022,
-            arXiv:2208.04425). At the end, or where a callback stops the fit, the n_active records most
-            likely to be open are selected, with their ungated weights, and `lambda_l0_` is where the
-            multiplier ended. Callbacks still see the gates. Where an exception interrupts the fit, nothing
-            is selected. A later fit without n_active drops the selection and trains all gates on.
+            open gates moves towards n_active by at most 0.6 % per epoch and stays there (Gallego-Posada et
+            al. 2022, arXiv:2208.04425). At the end, or when a callback stops the fit, the n_active records
+            whose gates are most likely to be open are selected, with their ungated weights, and `lambda_l0_`
+            is the last value of the multiplier. Callbacks still see the gates. If an exception interrupts the
+            fit, nothing is selected. A later fit without n_active drops the selection and continues to train
+            all gates.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
         target_groups, normalize_groups, group_multipliers, target_weights, target_scales
-            Weights of targets by group and one by one, and what their errors are divided by: see
+            Weights of groups of targets and of single targets, and what their errors are divided by: see
             `l0np.TargetOptions`.
         tolerances, caps, aggregates, exclude
-            Errors that cost nothing, the most that a target may cost, totals of targets that are to be met
-            too, and targets that are held out: see `l0np.TargetOptions`.
+            Errors that cost nothing, the most that a target may cost, totals of targets to be met too, and
+            targets that are held out: see `l0np.TargetOptions`.
 
         Returns
         -------
@@ -200,7 +201,7 @@ class SparseCalibrationWeights(GatedModel):
         InputError, InputTypeError
             For unusable arguments, before any training; the model stays as it was.
         DivergenceError
-            When numbers are no longer finite; the model is at its last finite report or, without one, as
+            If training produces infinity or NaN; the model is at its last finite report or, without one, as
             before.
         """
         settings = TrainingSettings.checked(
@@ -249,7 +250,7 @@ class SparseCalibrationWeights(GatedModel):
     ) -> Refit:
         """Fix the selection and give it the weights that meet the targets as closely as the bounds allow.
 
-        Of such weights it takes those nearest to the reference weights. Nothing is random, no record is
+        Among such weights it takes those nearest to the reference weights. Nothing is random, no record is
         dropped, and the model's weights are replaced. The selection is that of the last `fit` with
         `n_active`, else the records whose test-time weight is not 0.
 
@@ -261,17 +262,17 @@ class SparseCalibrationWeights(GatedModel):
             The targets.
         reference : float or array of shape (n_features,), optional
             Reference weights, above 0. By default the initial weights, scaled so that those of the selected
-            records have the sum that those of all records had.
+            records add up to the sum over all records.
         distance : {"chi-square", "raking", "logit"}
             How the distance to the reference weights is measured: see `l0np.refit.distances`. Chi-square with
             bounds is the bounded linear method.
         bounds : (float or None, float or None)
             Smallest and largest g-weight, the ratio of weight to reference weight; the smallest must be
-            above 0. "raking" and "logit" take None for the smallest as 1e-4.
+            above 0. For "raking" and "logit", a smallest of None means 1e-4.
         total : float, optional
             A sum that the weights must have.
         **options
-            Options on targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
+            Target options: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
             ``max(|y|, 1)``; that matters only for targets that cannot all be met.
 
         Returns
@@ -296,8 +297,10 @@ class SparseCalibrationWeights(GatedModel):
         array([ 8., 10.])
         """
         check_options("refit", options)
-        found = distance_of(distance, bounds, no_zero="for these weights have logarithms")
-        total = fixed_total(total)
+        found = distance_of(
+            distance, bounds, no_zero="because the model stores the logarithms of its weights"
+        )
+        total = checked_total(total)
         matrix = self._refittable("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
         is_selected = self._test_time_weights(self._state) != 0
@@ -340,9 +343,8 @@ class SparseCalibrationWeights(GatedModel):
         Parameters
         ----------
         deterministic : bool
-            Return the test-time weights. By default the weights are those with the gates that are drawn for
-            the next epoch; after a fit with `n_active` nothing is drawn, and both are the weights of the
-            selection.
+            Return the test-time weights. By default the weights have the gates drawn for the next epoch;
+            after a fit with `n_active` nothing is drawn, and both are the weights of the selection.
         """
         if validation.flag("deterministic", deterministic):
             return self._answer(self._test_time_weights(self._state))
@@ -357,7 +359,7 @@ class SparseCalibrationWeights(GatedModel):
             return self._answer(np.asarray(weights * gates.sample(state.log_alpha.value, uniform)[0]))
 
     def get_active_weights(self) -> dict[str, Any]:
-        """Return the active records, as "indices", "values" (arrays) and "count" (int).
+        """Return the active records as "indices", "values" (arrays) and "count" (int).
 
         These are the records whose test-time weight is not 0.
         """
@@ -371,17 +373,8 @@ class SparseCalibrationWeights(GatedModel):
 
     def get_l2_penalty(self) -> float:
         """Return the sum of squared ungated weights."""
-        with np.errstate(all="ignore"):  # in the gradient, which is not needed here
+        with np.errstate(all="ignore"):  # the gradient may overflow; it is not used
             return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
-
-
-def fixed_total(total: Any) -> float | None:
-    """Check the sum that weights must have, if any."""
-    if total is None:
-        return None
-    number = validation.real_number("total", total, above=0.0)
-    validation.check_squarable("total", number, validation.DIVISIBLE)
-    return number
 
 
 def _describe_groups(

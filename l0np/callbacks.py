@@ -1,4 +1,4 @@
-"""Reports of a running fit: `Progress`, which callbacks get, and what is printed and written of it."""
+"""Reports of a running fit: `Progress`, which callbacks get, and how it is printed and logged."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Progress(TrainingProgress):
 
     @cached_property
     def relative_errors(self) -> NDArray[np.float64]:
-        """Absolute errors over the given scales or ``|target + 1|``, shape (n_rows,), held out or not."""
+        """Absolute errors over the given scales or ``|target + 1|``, shape (n_rows,), also if held out."""
         return metrics.relative_errors(self.targets.value, self.estimates, self.targets.given_scale)
 
     @property
@@ -87,7 +87,7 @@ class Callback(Protocol):
 def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None]:
     """Return a callback that prints errors, loss and active count, then the spread of active weights.
 
-    Where targets are held out, a third line shows their errors, which the first leaves out.
+    If targets are held out, a third line shows their errors, which the first leaves out.
     """
 
     def report(progress: Progress) -> None:
@@ -120,7 +120,7 @@ def csv_log(
     """Return a callback that writes a row for each target to a CSV file at each report.
 
     The header is ``epoch,loss,target_name,target,estimate,error,abs_error,rel_abs_error``. The error is
-    ``estimate - target``; rel_abs_error is its absolute value over `target_scales` where given, else over
+    ``estimate - target``; rel_abs_error is its absolute value over `target_scales` if given, else over
     ``max(|target|, 1)``. The rows of a report are written at once and the file is then closed, so that a
     reader of the file never sees half a report.
 
@@ -132,7 +132,7 @@ def csv_log(
         Write only this many rows at each report, those with the largest relative errors, the worst first. By
         default all are written: with many targets and frequent reports the file becomes large.
     append : bool
-        Continue a file that exists instead of starting a new one; an incomplete last line is dropped.
+        Continue an existing file instead of starting a new one; an incomplete last line is dropped.
 
     Returns
     -------

@@ -6,7 +6,7 @@ Every error is an `L0npError`. A wrong value is also a `ValueError` and a wrong 
 
 
 class L0npError(Exception):
-    """Base of all errors that l0np raises on purpose."""
+    """Base of all errors that l0np raises deliberately."""
 
 
 class InputError(L0npError, ValueError):
@@ -18,15 +18,15 @@ class InputTypeError(L0npError, TypeError):
 
 
 class L0npWarning(UserWarning):
-    """Base of all warnings that l0np gives on purpose."""
+    """Base of all warnings that l0np gives deliberately."""
 
 
 class PerformanceWarning(L0npWarning):
-    """The computation takes longer than it might; the message says what costs time and what would not."""
+    """The computation takes longer than necessary; the message says what costs time and how to avoid it."""
 
 
 class BackendUnavailableError(L0npError, RuntimeError):
-    """A device was asked for by name that this machine does not have; the message says what is missing."""
+    """The requested device is not available on this machine; the message says what is missing."""
 
 
 class DeviceMemoryError(L0npError, MemoryError):
@@ -54,7 +54,7 @@ class DeviceMemoryError(L0npError, MemoryError):
 class DivergenceError(L0npError, ArithmeticError):
     """Training produced numbers that are not finite.
 
-    The model is as it was at its last report of finite numbers or, where there was none, before `fit`.
+    The model is as it was at its last report of finite numbers or, if there was none, before `fit`.
 
     Attributes
     ----------

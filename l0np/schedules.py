@@ -28,7 +28,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Exponential:
-    """From `start` to `end` by equal factors over `epochs`, then `end`; both of one sign.
+    """From `start` to `end` by equal factors over `epochs`, then `end`; both non-zero and of the same sign.
 
     Examples
     --------

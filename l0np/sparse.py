@@ -93,7 +93,7 @@ class SparseL0Linear(GatedModel):
 
     @property
     def bias(self) -> float | None:
-        """The intercept; None where none is fitted."""
+        """The intercept; None if none is fitted."""
         intercept = self._state.intercept
         return None if intercept is None else np.float64(intercept.value[0])
 
@@ -111,7 +111,7 @@ class SparseL0Linear(GatedModel):
         lambda_reg: float | None = None,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
     ) -> Self:
-        """Train for more epochs from where the model stands.
+        """Train for more epochs, starting from the model's current state.
 
         At the first fit the coefficients start at 0.1 times standard normal draws and the bias at the mean
         of y.
@@ -119,8 +119,8 @@ class SparseL0Linear(GatedModel):
         Parameters
         ----------
         X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
-            The features. Converted at every call, except a `ColumnMatrix`. Rows count by position: where X
-            is a DataFrame, a Series y must have the labels of its rows in its order, or a default index.
+            The features. They are converted at every call, except a `ColumnMatrix`. Rows count by position:
+            if X is a DataFrame, a Series y must have the labels of its rows in its order, or a default index.
         y : array of shape (n,)
             The response.
         lambda_l0 : float, optional
@@ -134,14 +134,15 @@ class SparseL0Linear(GatedModel):
         verbose_freq : int
             Epochs between reports: printing, callbacks, the check that all numbers are finite.
         lambda_reg : float, optional
-            Old spelling of `lambda_l0`.
+            Old name of `lambda_l0`.
         n_active : int, optional
             Select exactly this many features. A controller moves lambda_l0 so that the expected number of
-            open gates approaches n_active by 0.6 % an epoch and stays there (Gallego-Posada et al. 2022,
-            arXiv:2208.04425). At the end, or where a callback stops the fit, the n_active features most
-            likely to be open are selected, with their ungated coefficients, and `lambda_l0_` is where the
-            multiplier ended. Callbacks still see the gates. Where an exception interrupts the fit, nothing
-            is selected. A later fit without n_active drops the selection and trains all gates on.
+            open gates moves towards n_active by at most 0.6 % per epoch and stays there (Gallego-Posada et
+            al. 2022, arXiv:2208.04425). At the end, or when a callback stops the fit, the n_active features
+            whose gates are most likely to be open are selected, with their ungated coefficients, and
+            `lambda_l0_` is the last value of the multiplier. Callbacks still see the gates. If an exception
+            interrupts the fit, nothing is selected. A later fit without n_active drops the selection and
+            continues to train all gates.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
 
@@ -155,7 +156,7 @@ class SparseL0Linear(GatedModel):
         InputError, InputTypeError
             For unusable arguments, before any training; the model stays as it was.
         DivergenceError
-            When numbers are no longer finite; the model is at its last finite report or, without one, as
+            If training produces infinity or NaN; the model is at its last finite report or, without one, as
             before.
         """
         if lambda_reg is not None:
@@ -184,9 +185,9 @@ class SparseL0Linear(GatedModel):
 
         The selected features are those that `n_active` selected, else those whose test-time gate is above 0.
         They stay selected, with ungated coefficients that minimise ``mean_i (y_i - prediction_i)^2 +
-        lambda_l2 sum_j (sd_j coefficient_j)^2``, sd_j the standard deviation of feature j: neither the
-        penalty nor the accuracy depends on units. A later `fit` drops the selection and trains on from these
-        coefficients.
+        lambda_l2 sum_j (sd_j coefficient_j)^2``, where sd_j is the standard deviation of feature j: neither
+        the penalty nor the accuracy depends on units. A later `fit` drops the selection and continues from
+        these coefficients.
 
         Parameters
         ----------
@@ -210,9 +211,9 @@ class SparseL0Linear(GatedModel):
         Warns
         -----
         RuntimeWarning
-            Where the selected features are linearly dependent and nothing is penalised: the coefficients are
-            then the solution of least norm, for standardised features. Also where the iterative solver,
-            which problems of more than 20 million selected entries need, did not converge.
+            If the selected features are linearly dependent and nothing is penalised: the coefficients are
+            then the solution of least norm, for standardised features. Also if the iterative solver, which
+            problems with more than 20 million selected entries need, did not converge.
 
         Examples
         --------
@@ -272,7 +273,7 @@ class SparseL0Linear(GatedModel):
         return self._predict("X", X, state) + bias
 
     def get_coefficients(self, threshold: float = 0.01) -> NDArray[Any]:
-        """Return the gated coefficients, shape (n_features,); 0 where the gate is below `threshold`."""
+        """Return the gated coefficients, shape (n_features,); 0 if the gate is below `threshold`."""
         state = self._state
         weights = self._test_time_weights(state)
         return self._answer(np.where(self._selected(state, threshold), weights, self.dtype.type(0)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from l0np.matrix import ColumnMatrix, entry_blocks
 from l0np.targets import metrics
 
-PRICED = 1e-7  # shadow price from which on a target conflicts with those that are missed
+PRICED = 1e-7  # a target with a larger shadow price conflicts with those that are missed
 
 
 def row_ranges(
@@ -42,12 +42,11 @@ class Feasibility:
     Attributes
     ----------
     violated : array of row indices
-        The targets that are missed where the sum of all relative misses is smallest; empty where all can be
-        met.
+        The targets that are missed when the sum of all relative misses is smallest; empty if all can be met.
     misses : array of float64
-        By how much, relative to the scale, beyond the tolerance; estimate less target.
+        Estimate minus target beyond the tolerance, relative to the scale, for each of these.
     opposed : array of row indices
-        The targets that are met, but only because these are missed (their shadow price is not 0).
+        The targets that are met only because those are missed: their shadow price is not 0.
     """
 
     violated: NDArray[np.intp]
@@ -66,8 +65,8 @@ def feasibility(
 ) -> Feasibility | str:
     """Minimise the sum of scaled ``|M w - y|`` beyond tolerances, within bounds; or return why that failed.
 
-    The variables are the weights, an excess and a shortfall of each target, and an error within the tolerance
-    where there is one: ``M w - excess + shortfall + error = y``. Solved by HiGHS (Huangfu and Hall 2018),
+    The variables are the weights, an excess and a shortfall of each target and, for targets with a tolerance,
+    an error within it: ``M w - excess + shortfall + error = y``. The solver is HiGHS (Huangfu and Hall 2018),
     which is stopped after `seconds`.
 
     Examples
@@ -101,7 +100,7 @@ def feasibility(
             f"not solved in {seconds:g} s" if solved.status == 1 else f"the solver gave up: {solved.message}"
         )
     miss = solved.x[n_columns : n_columns + n_rows] - solved.x[n_columns + n_rows : n_columns + 2 * n_rows]
-    violated = np.abs(miss) > metrics.MET  # what the solver leaves is a thousandth of it
+    violated = np.abs(miss) > metrics.MET  # the solver's own errors are a thousandth of that
     priced = np.abs(solved.eqlin.marginals) > PRICED
     return Feasibility(
         np.flatnonzero(violated), miss[violated], np.flatnonzero(priced & ~violated & bool(violated.any()))

@@ -12,7 +12,7 @@ from l0np._text import NAME_WIDTH, counted, shorten
 from l0np.targets import Targets
 
 NAMED = 5  # targets that a printed line names
-TOGETHER = 3  # targets of one group that it names
+TOGETHER = 3  # targets of one group that a printed line names
 
 Rows = NDArray[np.intp]
 
@@ -31,36 +31,36 @@ class TargetChecks:
         Targets that no weights within the bounds can meet, even alone: no record contributes to them, or all
         contributions have the wrong sign, or the bounds are too narrow.
     at_bound : array of rows
-        Targets that are met only if each of their records has its least (or its largest) weight, such as a
-        target of 0 to which records contribute: all of these would have to be dropped.
+        Targets that are met only if each of their records has its smallest (or its largest) weight, such as a
+        target of 0 to which records contribute: all these records would have to be dropped.
     contradictory : tuple of arrays of rows
         Groups of rows that are multiples of one another while their targets are not the same multiples.
     redundant : tuple of arrays of rows
-        Such groups whose targets agree: one of them would do.
+        Such groups whose targets agree: one of the targets would do.
     outliers : array of rows
-        Targets whose ratio to the total under the base weights differs from that of their group: at least
-        twice or half the median, and 3.5 robust standard deviations from it on the logarithmic scale.
+        Targets whose ratio to the total under the base weights is unusual in their group: at least twice or
+        at most half the median, and 3.5 robust standard deviations from it on the logarithmic scale.
     outlier_factors : array of float64
         Ratio of each outlier, divided by the median ratio of its group; negative for the wrong sign.
     unused_records : array of columns
         Records that contribute to no target.
     rank : int or None
-        Numerical rank of the fitted rows of M; None where the check was skipped.
+        Numerical rank of the fitted rows of M; None if the check was skipped.
     dependent : array of rows
-        Rows that are sums of multiples of other rows: without them the rank is the same. Which ones of
-        several rows that depend on each other are listed is decided by the decomposition.
+        Rows that are linear combinations of other rows: without them the rank is the same. If several rows
+        depend on each other, the decomposition decides which of them are listed.
     inconsistent : tuple of arrays of rows
-        For each dependent row whose target is not the same sum of the targets of the other rows: itself, then
-        those rows.
+        For each dependent row whose target is not the same combination of the targets of the other rows: the
+        row itself, then those rows.
     infeasible : array of rows
-        The targets that are missed where the sum of all relative misses is as small as possible; empty where
-        all can be met.
+        The targets that are missed when the sum of all relative misses is as small as possible; empty if all
+        can be met.
     misses : array of float64
         Their misses beyond the tolerance, relative to the scale.
     opposed : array of rows
-        Targets that are met there, but only at the expense of those that are missed.
+        Targets that are met then, but only at the expense of those that are missed.
     rank_skipped, linear_programme_skipped : str
-        Why rank and dependence, and whether all can be met together, were not checked; empty where they were.
+        Why rank and dependence, or whether all can be met together, were not checked; empty if they were.
     """
 
     targets: Targets
@@ -96,7 +96,7 @@ class TargetChecks:
         return str(self)
 
     def __str__(self) -> str:
-        """Return what was found, a line for each check that found something."""
+        """Return the findings, one line for each check that found something."""
         verdict = "nothing keeps them from being met together" if self.ok else "they cannot all be met"
         fitted = int(self.targets.fitted.sum())
         return "\n".join(

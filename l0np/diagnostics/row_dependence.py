@@ -1,4 +1,4 @@
-"""Which rows of a matrix are multiples of others, and which are sums of others."""
+"""Which rows of a matrix are multiples of others, and which are linear combinations of others."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from l0np.matrix import ColumnMatrix, entry_blocks
 
 PROBES = 3  # random sums of each row; rows that agree in all of them are multiples of one another
 SAME = 1e-10  # difference of two random sums, relative to the row's size, that is due to rounding
-SKETCH_ENTRIES = 4  # random sums to which each column is added, where a matrix is made narrower
-SKETCH_MARGIN = 50  # more sums than rows, which keep the sketch well-conditioned
-RANK_TOLERANCE = {
-    np.dtype(np.float64): 1e-8,
-    np.dtype(np.float32): 1e-5,
-}  # of the largest pivot, rows being of length 1
+SKETCH_ENTRIES = 4  # random sums to which each column is added when a matrix is made narrower
+SKETCH_MARGIN = 50  # number of sums beyond the number of rows, which keeps the sketch well-conditioned
+# Smallest pivot of an independent row, relative to the largest, when rows have length 1
+RANK_TOLERANCE = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-5}
 
 
 def proportional_rows(matrix: ColumnMatrix) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
     """Return the groups of rows that are multiples of one another: their indices and their factors.
 
-    Rows are compared by their number of entries and by three random sums, to ten digits, so that the cost is
-    one pass over the entries and a sort. Empty rows belong to no group. A factor is the row's sum of absolute
-    values, with a sign.
+    Rows are compared by their number of entries and by three random sums, to ten digits, which costs one pass
+    over the entries and a sort. Empty rows belong to no group. A factor is the row's sum of absolute values,
+    with a sign.
 
     Examples
     --------
@@ -78,8 +76,8 @@ def row_dependence(rows: Any, dtype: np.dtype[Any]) -> Dependence:
 
     A wide matrix is first made narrow by adding each column, with random factors, to a few of Q + 50 sums (a
     sparse embedding: Clarkson and Woodruff 2013, arXiv:1207.6365; Nelson and Nguyen 2013, arXiv:1211.1002),
-    which keeps rank and linear relations. `dtype` is that in which the entries were stored, and decides how
-    small is zero.
+    which keeps rank and linear relations. `dtype` is the dtype in which the entries were stored; it decides
+    which pivots count as zero.
 
     Examples
     --------
@@ -105,7 +103,7 @@ def row_dependence(rows: Any, dtype: np.dtype[Any]) -> Dependence:
 
 
 def _narrow(rows: Any) -> NDArray[np.float64]:
-    """Return the rows as a dense array, of Q + 50 random sums of columns where there are more columns."""
+    """Return the rows as a dense array; if it has more than Q + 50 columns, Q + 50 random sums of columns."""
     from scipy import sparse
 
     n_rows, n_columns = rows.shape

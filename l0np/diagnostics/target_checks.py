@@ -19,11 +19,11 @@ from l0np.refit import DEFAULT_BOUNDS, distance_of
 from l0np.targets import TargetOptions, Targets, check_options
 
 ROUNDING = 1e-9  # relative difference of two numbers that are meant to be the same
-INCONSISTENT = 1e-6  # the same where the numbers come from a decomposition
-SMALLEST_GROUP = 5  # targets with a ratio that a group needs for a median and a MAD of its own
+INCONSISTENT = 1e-6  # the same for numbers that come from a decomposition
+SMALLEST_GROUP = 5  # usable targets a group needs for its own median and MAD
 OUTLYING = 3.5  # robust z-score of an outlier (Iglewicz and Hoaglin 1993)
 NORMAL_MAD = 0.6745  # the MAD of a standard normal variable
-OUTLYING_FACTOR = 2.0  # an outlier's ratio is also at least this many times the median, or the median its
+OUTLYING_FACTOR = 2.0  # an outlier's ratio is also at least this times the median, or at most 1/this of it
 Floats = NDArray[np.float64]
 
 
@@ -33,11 +33,11 @@ class CheckLimits(NamedTuple):
     Attributes
     ----------
     rank_targets, rank_nonzeros : int
-        For the decomposition: of 2,000 rows it takes some seconds and 32 MB.
+        Largest sizes for the decomposition, which takes some seconds and 32 MB for 2,000 rows.
     lp_targets, lp_nonzeros : int
-        For the linear programme, which takes minutes beyond these.
+        Largest sizes for the linear programme, which takes minutes beyond them.
     lp_seconds : float
-        After which the linear programme is given up.
+        Time after which the linear programme is given up.
     """
 
     rank_targets: int = 2_000
@@ -63,7 +63,7 @@ class BoundedProblem:
     base_weights, lower, upper : arrays of shape (N,)
         Base weights, and the bounds of weights.
     rounded : dtype
-        The dtype whose rounding errors the entries may have: it decides which rows count as dependent.
+        The dtype to which entries may have been rounded; it decides which rows count as dependent.
     """
 
     matrix: ColumnMatrix
@@ -84,35 +84,35 @@ def check_targets(
 ) -> TargetChecks:
     """Look for targets that cannot be met, or not together, and for those that look wrong, before training.
 
-    A few passes over the entries find what each row says by itself. Rank and dependent rows come from a
-    decomposition (up to 2,000 targets); whether all targets can be met together comes from a linear programme
-    (up to 1,000 targets, a million entries and 20 seconds). Where these are skipped, `rank_skipped` and
-    `linear_programme_skipped` say why. Excluded targets are not checked.
+    A few passes over the entries check each row by itself. A decomposition finds rank and dependent rows (up
+    to 2,000 targets); a linear programme finds whether all targets can be met together (up to 1,000 targets,
+    a million entries and 20 seconds). If these are skipped, `rank_skipped` and `linear_programme_skipped` say
+    why. Excluded targets are not checked.
 
     Parameters
     ----------
     M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series
-        of other arguments must have the labels of its rows or columns in that order, or no labels but a
-        default index.
+        What each record adds to each target for one unit of weight. In a DataFrame the order counts: Series
+        given as other arguments must have the labels of its rows or columns in that order, or a default
+        index.
     y : array of shape (Q,)
         The targets.
     base_weights : float or array of shape (N,), optional
-        Weights to start from, 0 or more; 1 by default. They decide what size of a target is usual, and the
+        Weights to start from, 0 or more; 1 by default. They set the expected size of each target and the
         bounds.
     bounds : (float or None, float or None)
-        Least and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`, and
-        like there by default. (0, None) asks whether any weights meet the targets that are not negative, such
-        as those of a selection.
+        Smallest and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`,
+        with the same default. (0, None) asks whether any non-negative weights meet the targets, such as those
+        of a selection.
     **options
         Target options, see `l0np.TargetOptions`. Tolerances widen the range within which a target is met,
-        `target_scales` are what misses are relative to (``max(|y|, 1)`` by default), `target_groups` are the
-        groups within which sizes are compared.
+        misses are relative to `target_scales` (``max(|y|, 1)`` by default), and sizes are compared within
+        `target_groups`.
 
     Returns
     -------
     TargetChecks
-        A record that prints itself; ``.ok`` is False where some target cannot be met.
+        The findings, which print themselves; ``.ok`` is False if some target cannot be met.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def check_targets(
     False
     >>> print(found)
     4 targets, 4 records: they cannot all be met
-      unreachable               1   nowhere (no record has a part in it)
+      unreachable               1   nowhere (no record contributes to it)
       contradictory             1   south ~ cars
       not met together          1   cars (missed by -0.0667)
         at odds with            1   south
@@ -185,14 +185,16 @@ def _rows_alone(problem: BoundedProblem) -> dict[str, Any]:
 
 def _why(bottom: float, top: float, below: bool) -> str:
     if bottom == top == 0:
-        return "no record has a part in it"
+        return "no record contributes to it"
     if below:
         return (
-            "every part of it is positive"
+            "all contributions are positive"
             if bottom == 0
             else f"weights within the bounds give at least {bottom:.6g}"
         )
-    return "every part of it is negative" if top == 0 else f"weights within the bounds give at most {top:.6g}"
+    return (
+        "all contributions are negative" if top == 0 else f"weights within the bounds give at most {top:.6g}"
+    )
 
 
 def _multiples(targets: Targets, matrix: ColumnMatrix) -> dict[str, Any]:
@@ -240,7 +242,7 @@ def _median_and_mad(values: Floats) -> tuple[float, float]:
 def _rank(problem: BoundedProblem, multiples: dict[str, Any], limits: CheckLimits) -> dict[str, Any]:
     """Find the rank of the fitted rows, the rows that depend on others, and contradictions of their targets.
 
-    Empty rows do not take part. Of rows that are multiples of one another only the first does.
+    Empty rows are left out, and so are all but the first of rows that are multiples of one another.
     """
     targets, matrix = problem.targets, problem.matrix
     groups = (*multiples["contradictory"], *multiples["redundant"])
@@ -259,7 +261,10 @@ def _rank(problem: BoundedProblem, multiples: dict[str, Any], limits: CheckLimit
 
 
 def _inconsistent(parts: Dependence, value: Floats, tolerance: Floats, rows: Rows) -> Iterator[Rows]:
-    """Yield each dependent row whose target is not that sum of the others' targets, then these others."""
+    """Yield inconsistent rows: a dependent row, then the rows on which it depends.
+
+    The target of an inconsistent row differs from the same combination of the others' targets.
+    """
     sums, sizes = parts.coefficients.T, np.abs(parts.coefficients.T)
     gap = np.abs(value[parts.dependent] - sums @ value[parts.independent])
     size = np.abs(value[parts.dependent]) + sizes @ np.abs(value[parts.independent])
@@ -271,7 +276,7 @@ def _inconsistent(parts: Dependence, value: Floats, tolerance: Floats, rows: Row
 
 
 def _together(problem: BoundedProblem, unreachable: Rows, limits: CheckLimits) -> dict[str, Any]:
-    """Find whether weights within the bounds meet all fitted targets but those that are unreachable."""
+    """Find whether weights within the bounds can meet all fitted targets that are reachable."""
     targets, matrix = problem.targets, problem.matrix
     rows = np.setdiff1d(np.flatnonzero(targets.fitted), unreachable)
     if len(rows) > limits.lp_targets or matrix.nnz > limits.lp_nonzeros:

@@ -1,6 +1,6 @@
 """The one loop that trains gates, and what it works on: a problem, a state, a backend and a group of ranks.
 
-The engine knows gates, penalties and a loss of the predictions; it knows nothing of surveys and regressions.
+The engine knows gates, penalties and a loss of the predictions, but nothing of surveys or regressions.
 `Backend` and `Communicator` are the protocols to implement for another device and for sums over machines.
 """
 

@@ -28,8 +28,7 @@ class Backend(Protocol):
     Attributes
     ----------
     name : str
-        For users to read. What a backend can do stands in the other attributes, so that nobody compares
-        names.
+        For users to read. The other attributes say what a backend can do, so that nobody compares names.
     xp : module
         The array API namespace of its arrays.
     on_device : bool
@@ -38,10 +37,10 @@ class Backend(Protocol):
     Notes
     -----
     *Problem and state.* The problem's `matrix` comes from `matrix` or `adopt`, and its loss works on this
-    backend's arrays, as the state's parameters do: float32 or float64, of one dtype, shape (N,), and (1,) for
-    the intercept. A backend changes these arrays in place. Whatever else it needs for a run, `start` keeps in
-    ``state.run``: one matrix may serve several runs, and the problem may be replaced by one with other
-    `ranks` before a run.
+    backend's arrays. The state's parameters are such arrays too, all float32 or all float64, of shape (N,),
+    or (1,) for the intercept. A backend changes them in place. Whatever else it needs for a run, `start`
+    keeps in ``state.run``: one matrix may serve several runs, and the problem may be replaced by one with
+    other `ranks` before a run.
 
     *Who writes what.* `out` belongs to the caller, is float64 of shape (Q,), and is written in full; what it
     held before means nothing. A backend never changes `prediction`, `gradient` or the matrix.
@@ -57,9 +56,9 @@ class Backend(Protocol):
         """Return a context in which `xp` makes arrays on this backend's device; the rest is called within."""
 
     def matrix(self, matrix: Any) -> Any:
-        """Return this backend's form of a ColumnMatrix, or itself where `adopt` has made it.
+        """Return this backend's form of a ColumnMatrix, or the matrix itself if `adopt` made it.
 
-        It is not changed after that, and may serve any number of products and runs.
+        The result is not changed afterwards, and may serve any number of products and runs.
         """
 
     def adopt(self, name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
@@ -83,53 +82,54 @@ class Backend(Protocol):
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of epoch ``state.epoch`` and write M @ (w z) into `out`: the forward half of `step`.
 
-        Sets four fields, and relies on nothing that an earlier run left in them: ``state.slopes`` to those of
-        w z for these gates; ``state.counts`` to what this start has read and drawn, int64 rows as in
-        `Statistics`, to be summed; ``state.first_bad`` to ``state.epoch`` where a weight or the prediction is
-        not finite, else to NEVER, int64 elements of which the least counts; and ``state.run`` to whatever
-        else the run needs, or None. The draws are ``philox.uniform(xp, state.seed, GATES, state.epoch,
-        problem.column_offset, N)``.
+        Sets four fields, and relies on nothing that an earlier run left in them: ``state.slopes`` to the
+        slopes of w z for these gates; ``state.counts`` to what this start has read and drawn, int64 rows as
+        in `Statistics`, to be summed; ``state.first_bad`` to ``state.epoch`` if a weight or the prediction is
+        not finite, else to NEVER (an int64 array, of which the smallest element counts); and ``state.run`` to
+        whatever else the run needs, or None. The draws are ``philox.uniform(xp, state.seed, GATES,
+        state.epoch, problem.column_offset, N)``.
         """
 
     def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
-        """Train the intercept, if there is one; return the loss's gradient by each prediction, for `step`.
+        """Train the intercept, if there is one; return the gradient of the loss, for `step`.
 
-        Changes ``state.intercept`` alone, by Adam's step ``state.adam_step + 1``, and notes in
-        ``state.first_bad`` where it is not finite. The gradient is that before the intercept moved.
+        The gradient is with respect to each prediction, before the intercept moved. Of the state only
+        ``state.intercept`` changes, by Adam's step ``state.adam_step + 1``, and ``state.first_bad``, if the
+        intercept is not finite.
 
         Parameters
         ----------
         prediction : array, (Q,)
-            What the last `start` or `step` wrote; where ``problem.ranks > 1``, its sum over all ranks.
-            Without the intercept.
+            What the last `start` or `step` wrote, without the intercept; if ``problem.ranks > 1``, its sum
+            over all ranks.
 
         Returns
         -------
         array, (Q,), or None
-            `out`, with the gradient in it; or None where the backend keeps the gradient in ``state.run`` and
-            `out` may not have been written. Either goes to the next `step` as it is.
+            `out`, with the gradient in it; or None if the backend keeps the gradient in ``state.run``, in
+            which case `out` may not have been written. Pass either to the next `step` as it is.
         """
 
     def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
         """Train the columns for one epoch, draw the next gates and write the next M @ (w z) into `out`.
 
-        Updates theta and, where there are gates, log_alpha, each with both moments, by the loss's gradient
-        and those of the penalties; adds 1 to ``state.epoch`` and ``state.adam_step``; sets ``state.slopes``
-        to those of the new gates; adds to ``state.counts``; and notes in ``state.first_bad`` the first epoch
+        Updates theta and, if there are gates, log_alpha, each with both moments, by the gradients of the loss
+        and of the penalties; adds 1 to ``state.epoch`` and ``state.adam_step``; sets ``state.slopes`` to the
+        slopes for the new gates; adds to ``state.counts``; and notes in ``state.first_bad`` the first epoch
         in which something was not finite. Relies on what `start` and the last `step` have set. A column whose
         two slopes are 0 has a closed gate: it gets no gradient from the data, whatever its entries are.
 
         Parameters
         ----------
         gradient : array, (Q,), or None
-            What `row_step` returned, or any other gradient by each prediction.
+            What `row_step` returned, or any other gradient with respect to each prediction.
         """
 
     def repeat(self, body: Callable[[], None], n: int, problem: Problem, state: State) -> None:
         """Train n epochs; `body` is one, a `row_step` and a `step` on this problem and this state.
 
         Calling `body` n times is always right. A device may instead capture what `body` launches and replay
-        it, so that `body` does nothing but these two calls. Afterwards ``state.epoch`` and
+        it; for this, `body` does nothing but these two calls. Afterwards ``state.epoch`` and
         ``state.adam_step`` have grown by n, and the prediction is that of the last epoch.
         """
 

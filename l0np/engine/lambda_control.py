@@ -23,7 +23,7 @@ from l0np.engine.state import ControllerState, Problem, State
 from l0np.maths import BETA2, l0_penalty
 
 CONTROL_PERIOD = 5  # epochs between two updates; each waits for the device. Adam's own momentum lasts 10
-REFERENCE_RATE = 0.006  # of the logarithm of the reference, an epoch: from all gates to 0.5 % in 880 epochs
+REFERENCE_RATE = 0.006  # change of the log reference per epoch: from all gates to 0.5 % in 880 epochs
 # The two parts of the controller, for errors in the logarithm of the count. That of the integral is per unit
 # of learning rate, because a gate's logit moves by at most the learning rate in an epoch
 PROPORTIONAL, INTEGRAL = 30.0, 10.0
@@ -57,7 +57,7 @@ def _unit(state: State, slopes: Any, communicator: Communicator) -> float:
     """Return a small multiplier in units of the loss: SMALLEST_MULTIPLIER of the one that balances the data.
 
     At that one the penalty's gradient is as large as the data's, whose size is read from Adam's second
-    moment: the geometric mean over the columns that have one.
+    moment: the geometric mean over columns whose second moment is not 0.
     """
     xp = array_namespace(state.log_alpha.value)
     size = xp.sqrt(xp.astype(state.log_alpha.second_moment, xp.float64) / (1.0 - BETA2**state.adam_step))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from l0np.maths import HardConcrete, Link, Loss, Parameter
 
-NEVER = np.iinfo(np.int64).max  # the first epoch with a number that is not finite, while there is none
+NEVER = np.iinfo(np.int64).max  # the value of `first_bad` while all numbers are finite
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ControllerState:
     """What the controller of lambda_l0 carries from one update to the next."""
 
     unit: float  # a small multiplier, in units of the loss
-    integral: float  # of the errors so far, in logarithms of the multiplier
+    integral: float  # accumulated error, in units of the log multiplier
     log_reference: float  # logarithm of the count that is aimed at now, on its way to k
 
 
@@ -53,16 +53,16 @@ class State:
     adam_step: int
     seed: int
     lambda_l0: float = 0.0  # multiplier of the expected number of open gates; the controller moves it
-    controller: ControllerState | None = None  # None where lambda_l0 is given
+    controller: ControllerState | None = None  # None if lambda_l0 is given
     # Selected columns (bool), whose gates are exactly 1; None while the gates decide. Always a NumPy array
     selection: Any = None
     slopes: Any = None  # Slopes; set by Backend.start and Backend.step
     counts: Any = None  # int64, rows of (gathered, scattered, closed): see Statistics
-    first_bad: Any = None  # int64: first epochs with a number that is not finite, NEVER where there is none
-    run: Any = None  # what else the backend keeps for this run; set by Backend.start, its own business
+    first_bad: Any = None  # int64: first epochs with a number that is not finite; NEVER if there is none
+    run: Any = None  # whatever else the backend keeps for this run; set by Backend.start, private to it
 
     def map(self, function: Callable[[Any], Any]) -> "State":
-        """Return a state of the same numbers, its arrays passed through `function`, as a copy to a device."""
+        """Return the state with each array passed through `function`, for instance copied to a device."""
 
         def mapped(parameter: Parameter) -> Parameter:
             arrays = parameter.value, parameter.first_moment, parameter.second_moment
@@ -89,11 +89,11 @@ class Problem:
     n_rows: int
     loss: Loss
     link: Link
-    gates: Callable[[int], HardConcrete] | None  # of an epoch, for beta may be a schedule; None: all are 1
+    gates: Callable[[int], HardConcrete] | None  # by epoch, because beta may be a schedule; None: all are 1
     lambda_l2: float
     learning_rate: Callable[[int], float]
     column_offset: int = 0  # number of the first column of this rank, for the noise
-    ranks: int = 1  # that share the columns, and add up their predictions between two epochs
+    ranks: int = 1  # number of ranks that share the columns, and add up their predictions in each epoch
 
 
 def test_time_weights(theta: Any, log_alpha: Any, link: Link, gates: HardConcrete | None) -> Any:

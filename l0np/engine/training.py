@@ -31,7 +31,7 @@ def train(
     backend : Backend
         Where the arrays of `problem` and `state` live.
     stop : int
-        The epoch count to reach; the state goes on from its own.
+        The epoch count to reach; training starts at ``state.epoch``.
     communicator : Communicator
         The ranks among which the columns are divided.
     report_every : int
@@ -62,7 +62,7 @@ def train(
         total = with_intercept(communicator.allreduce(prediction), state)
         bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total))
         if bad != NEVER or not math.isfinite(loss):
-            bad = max(min(bad, state.epoch), first_epoch)  # infinite from the start
+            bad = max(min(bad, state.epoch), first_epoch)  # the loss was already infinite at the start
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
         return loss
 

@@ -1,8 +1,8 @@
-"""The checks of what users pass: numbers, arrays, labels, frames, schedules and options, each by its name.
+"""Checks of what users pass: numbers, arrays, labels, frames, schedules and options.
 
-What passes here is trusted everywhere else: no other room checks numbers again. A check takes the argument's
-name and value, and returns the value in the form that the package uses or raises one error that says what was
-passed, what was wanted, and where. Matrices are checked in `l0np.matrix`, targets as a whole in
+Whatever passes here is trusted everywhere else: no other subpackage checks numbers again. A check takes the
+argument's name and value, and returns the value in the form that the package uses or raises one error that
+says what was passed, what was wanted, and where. Matrices are checked in `l0np.matrix`, targets as a whole in
 `l0np.targets`.
 """
 

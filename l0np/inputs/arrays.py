@@ -36,7 +36,7 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array in this machine's byte order, itself where it is already."""
+    """Return the array in this machine's byte order, without a copy if it has that order already."""
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -67,7 +67,7 @@ def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 def vector(name: str, value: Any, length: int, dtype: np.dtype[Any], *, per: str) -> NDArray[Any]:
     """Return `value` as a finite one-dimensional copy of `length` elements.
 
-    `per` says what each of them stands for.
+    `per` says what each element belongs to.
     """
     array = numeric_array(name, value)
     if array.ndim > 1:
@@ -89,7 +89,7 @@ def scalar_or_vector(
 ) -> NDArray[Any]:
     """Return a vector of `length` elements within the bounds, from one number or from an array.
 
-    All must be finite, except that positive infinity stands for "no bound" where `infinite` is set.
+    All must be finite, except that positive infinity is allowed if `infinite` is set, for "no bound".
     """
     array = numeric_array(name, value)
     unbounded = np.zeros(array.shape, bool)
@@ -125,7 +125,7 @@ def check_length(name: str, array: NDArray[Any], length: int, what: str, per: st
 
 
 def check_columns(name: str, shape: tuple[int, ...], n_columns: int) -> None:
-    """Refuse a matrix whose number of columns is not the model's; guess where it is transposed."""
+    """Refuse a matrix whose number of columns is not the model's; suggest a transpose if that would fit."""
     if len(shape) == 2 and shape[1] != n_columns:
         guess = f" It looks transposed: pass {name}.T." if shape[0] == n_columns else ""
         raise InputError(f"{name} must have n_features = {n_columns} columns, it has shape {shape}.{guess}")
@@ -142,7 +142,7 @@ def check_rows(name: str, shape: tuple[int, int], target_name: str, target: Any)
 
 
 def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rule: str) -> None:
-    """Raise one error that names the elements where `wrong` holds: how many, and the first few by index."""
+    """Raise one error that counts the elements for which `wrong` holds and shows the first few by index."""
     positions = np.flatnonzero(wrong)
     if positions.size:
         shown = ", ".join(f"{name}[{i}] = {array[i]:g}" for i in positions[:SHOWN])
@@ -152,7 +152,7 @@ def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rul
 def check_squarable(
     name: str, sizes: Any, limits: tuple[float, float] = SQUARABLE, index: str = "[:, {}]"
 ) -> None:
-    """Refuse sizes beyond limits outside of which squares overflow or vanish; 0 is allowed.
+    """Refuse sizes outside the limits within which squares neither overflow nor vanish; 0 is allowed.
 
     `index` is how a message refers to one of several sizes.
     """

@@ -1,4 +1,4 @@
-"""Arrays that live on a CUDA device, recognised without asking anything of CuPy."""
+"""Arrays that live on a CUDA device, recognised without importing CuPy."""
 
 from typing import Any
 

@@ -16,21 +16,21 @@ def is_pandas(value: Any) -> bool:
 
 
 def has_labels(index: Any) -> bool:
-    """Return whether an index says more than positions: pandas numbers rows where no labels are given."""
+    """Return whether an index has labels; if none are given, pandas numbers the rows."""
     return type(index).__name__ != "RangeIndex"
 
 
 def frame_array(frame: Any) -> NDArray[Any]:
     """Return the numbers of a Series or DataFrame.
 
-    Where its columns differ in dtype, np.asarray would return objects.
+    If its columns differ in dtype, np.asarray would return objects.
     """
     given = np.atleast_1d(np.asarray(getattr(frame, "dtypes", "O"), dtype=object))
     if all(getattr(dtype, "kind", "O") in "buif" for dtype in given):
         array = np.asarray(frame.to_numpy())
         if array.dtype.kind in "buif":
             return array
-        # Columns that may miss values come as objects; a missing value becomes NaN, which is refused later
+        # Columns of nullable dtypes become objects; a missing value becomes NaN, which is refused later
         return np.asarray(frame.to_numpy(np.float64, na_value=np.nan))
     array = np.asarray(frame)
     if array.dtype.kind != "O":
@@ -43,8 +43,8 @@ def frame_array(frame: Any) -> NDArray[Any]:
 def check_order(name: str, value: Any, matrix_name: str, matrix: Any, axis: str = "index") -> None:
     """Refuse a Series whose labels are not those of the matrix's rows (or columns), one by one.
 
-    Positions count, not labels. The same labels in another order are refused, and other labels too, unless
-    one of the two is numbered by position only.
+    Positions count, not labels. The same labels in another order are refused, and so are other labels, unless
+    one of the two indices only numbers positions.
     """
     labels = getattr(matrix, axis, None)
     if not is_pandas(value) or not is_pandas(matrix) or labels is None:
@@ -68,7 +68,7 @@ def check_order(name: str, value: Any, matrix_name: str, matrix: Any, axis: str 
 
 
 def index_names(*objects: Any) -> tuple[str, ...] | None:
-    """Return the labels of the first pandas object whose index says more than positions, as strings."""
+    """Return the labels of the first pandas object that has any, as strings."""
     for item in objects:
         if is_pandas(item) and has_labels(item.index):
             return tuple(str(label) for label in item.index)

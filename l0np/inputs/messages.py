@@ -26,7 +26,7 @@ def described(value: Any) -> str:
 
 
 def and_more(count: int, shown: int = 1) -> str:
-    """Return what a message says of the offenders that it does not show.
+    """Return the suffix of a message that counts the items it does not show.
 
     Examples
     --------

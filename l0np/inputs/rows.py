@@ -1,4 +1,4 @@
-"""Checks of what is said of single rows of M: their labels, which of them are meant, and their names."""
+"""Checks of options that refer to individual rows of M: labels, choices of rows, and names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,12 +42,12 @@ def multipliers(name: str, value: Any) -> dict[Any, float] | None:
 
 
 def partial_labels(name: str, value: Any, length: int, *, per: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the labels of the rows that have one, and a mask of these.
+    """Return the labels of the rows that have one, and a mask of these rows.
 
     None, NaN and, among numbers, -1 stand for no label.
     """
     value = on_host(value)
-    # As objects, because NumPy would make the string 'nan' of a NaN beside strings
+    # As objects, because NumPy would turn a NaN among strings into the string 'nan'
     array = np.asarray(value) if hasattr(value, "dtype") else np.asarray(value, dtype=object)
     check_length(name, array, length, "label", per)
     if array.dtype.kind == "O":
@@ -65,8 +65,8 @@ def partial_labels(name: str, value: Any, length: int, *, per: str) -> tuple[NDA
 
 def _is_label(label: Any) -> bool:
     try:
-        return label is not None and bool(label == label)  # NaN is not itself
-    except TypeError:  # pandas' NA has no truth
+        return label is not None and bool(label == label)  # NaN != NaN
+    except TypeError:  # bool(pandas.NA) raises
         return False
 
 

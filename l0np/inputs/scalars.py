@@ -25,7 +25,7 @@ class Bounds(TypedDict, total=False):
     at_most: float
 
 
-# keyword of `Bounds`: (what must hold, how a message says it), in the order in which they are checked
+# For each keyword of `Bounds`: what must hold and how a message says it, in the order of the checks
 RULES: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "above": (operator.gt, "above"),
     "below": (operator.lt, "below"),
@@ -35,7 +35,7 @@ RULES: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 
 
 def violations(values: Any, bounds: Bounds) -> Iterator[tuple[NDArray[np.bool_], str]]:
-    """Yield, for each bound, where it is violated and the rule that a message states.
+    """Yield, for each bound, a mask of its violations and the rule that a message states.
 
     Examples
     --------

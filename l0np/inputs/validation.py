@@ -1,4 +1,4 @@
-"""The checks under one name, as other rooms call them: ``validation.real_number("lr", lr, above=0.0)``."""
+"""All checks in one namespace, for other subpackages: ``validation.real_number("lr", lr, above=0.0)``."""
 
 from l0np.inputs.arrays import (
     DIVISIBLE,

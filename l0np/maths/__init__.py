@@ -1,8 +1,8 @@
 """The formulas of training, each value with its derivative beside it, over arrays of any array API namespace.
 
 The Hard Concrete gate, the losses, the two penalties, the links from parameters to weights, Adam, and Philox
-noise. Nothing here knows a matrix, an epoch or a survey. The kernels of the backends hold twins of some of
-these formulas, and tests compare them bit for bit.
+noise. Nothing here depends on a matrix, an epoch or a survey. The kernels of the backends hold twins of some
+of these formulas, and tests compare them bit for bit.
 """
 
 from l0np.maths import philox

@@ -10,7 +10,7 @@ from typing import Any
 from l0np._namespace import array_namespace
 
 BETA1, BETA2 = 0.9, 0.999
-# Outside the root. At high keep probabilities the penalty's gradient is below it, so it decides the speed
+# Added outside the root. At high keep probabilities it exceeds the penalty's gradient and limits the speed
 EPSILON = 1e-8
 
 

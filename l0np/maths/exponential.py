@@ -1,8 +1,8 @@
 """exp in float32 from plain additions and multiplications, so that every backend gets the same bits.
 
-Libraries round exp differently, and one bit is enough to open a gate here that is closed there. Both this
-form, over whole arrays, and its scalar twins in the kernels evaluate the same operations in the same order,
-none of them fused.
+Libraries round exp differently, and one bit is enough to open a gate in one backend that is closed in
+another. Both this form, over whole arrays, and its scalar twins in the kernels evaluate the same operations
+in the same order, none of them fused.
 """
 
 import math

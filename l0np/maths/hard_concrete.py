@@ -12,7 +12,7 @@ from typing import Any
 from l0np._namespace import array_namespace
 from l0np.maths.exponential import exp_float32
 
-LOG_ALPHA_BOUND = 20.0  # beyond it a gate stays where it is: sigmoid is 0 or 1 to all digits that count
+LOG_ALPHA_BOUND = 20.0  # beyond it a gate does not move, because its sigmoid is practically 0 or 1
 SMALLEST_UNIFORM = 1e-6  # keeps the logit of a draw within +-13.8
 
 
@@ -28,7 +28,7 @@ class HardConcrete:
         Ends of the stretched interval, gamma < 0 and zeta > 1.
     test_time_temperature : bool
         Whether the test-time gate divides log_alpha by beta. It does by default: gates come out closer to 0
-        and 1, and the test-time gate is above 0 exactly where P(gate > 0) exceeds 1/2. Louizos et al. leave
+        and 1, and the test-time gate is above 0 if and only if P(gate > 0) exceeds 1/2. Louizos et al. leave
         beta out.
 
     Examples
@@ -55,7 +55,10 @@ class HardConcrete:
         return -self.beta * math.log(-self.gamma / self.zeta)
 
     def prob_open(self, log_alpha: Any) -> tuple[Any, Any]:
-        """Return P(gate > 0), whose sum is the L0 penalty, and its derivative by log_alpha (equation 12)."""
+        """Return P(gate > 0) and its derivative with respect to log_alpha (equation 12).
+
+        The sum of P(gate > 0) is the L0 penalty.
+        """
         xp = array_namespace(log_alpha)
         grown = self._exp(self._clip(log_alpha) + self.shift)
         closed = 1.0 / (1.0 + grown)
@@ -63,19 +66,19 @@ class HardConcrete:
         return open_, xp.where(self._moves(log_alpha), open_ * closed, 0.0 * open_)
 
     def is_closed(self, log_alpha: Any, uniform: Any) -> Any:
-        """Return where the gate drawn with `uniform` is exactly 0: where u <= 1 - P(gate > 0).
+        """Return whether the gate drawn with `uniform` is exactly 0, which it is if u <= 1 - P(gate > 0).
 
-        Decided in float32 by one comparison with the same arithmetic in every backend, so that no two
-        disagree; a float32 draw has 23 bits, so a wider comparison would decide nothing more.
+        This is decided in float32 by one comparison with the same arithmetic in every backend, so that no two
+        disagree. A float32 draw has 23 bits, so a wider comparison would not decide better.
         """
         xp = array_namespace(log_alpha)
         grown = exp_float32(xp.astype(self._clip(log_alpha) + self.shift, xp.float32))
         return _clip_uniform(uniform) <= 1.0 / (1.0 + grown)
 
     def sample(self, log_alpha: Any, uniform: Any) -> tuple[Any, Any]:
-        """Return the gate drawn with `uniform` and its derivative by log_alpha (equations 10 and 11).
+        """Return the gate drawn with `uniform`, and its derivative (equations 10 and 11).
 
-        `uniform` is float32 and in (0, 1).
+        The derivative is with respect to log_alpha; `uniform` is float32 and in (0, 1).
         """
         xp = array_namespace(log_alpha)
         u = xp.astype(_clip_uniform(uniform), log_alpha.dtype)

@@ -6,12 +6,12 @@ from l0np._namespace import array_namespace
 
 
 class Link(Protocol):
-    """What the engine needs of a link."""
+    """What the engine needs from a link."""
 
     exponential: bool
 
     def weight(self, theta: Any) -> tuple[Any, Any]:
-        """Return the weight and its derivative by theta."""
+        """Return the weight and its derivative with respect to theta."""
 
 
 class ExponentialLink:
@@ -26,7 +26,7 @@ class ExponentialLink:
 
 
 class IdentityLink:
-    """w = theta: weights free in sign, as in regression."""
+    """w = theta: weights of either sign, as in regression."""
 
     exponential = False
 

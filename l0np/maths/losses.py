@@ -1,7 +1,7 @@
 """Losses in row space: a loss knows targets and predictions, never the matrix between them. All in float64.
 
 To add a loss, write one subclass of `TargetLoss` and enter it in `LOSSES`. A gradient writes into `out`,
-because it runs in every epoch; that of plain squares allocates nothing there.
+because it runs in every epoch; the gradient of plain squares allocates nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from l0np._namespace import array_namespace
 
 
 class Loss(Protocol):
-    """What the training loop needs of a loss."""
+    """What the training loop needs from a loss."""
 
     @property
     def plain_squares(self) -> bool:
@@ -25,7 +25,7 @@ class Loss(Protocol):
         """Return the loss as a scalar array."""
 
     def gradient(self, prediction: Any, out: Any) -> None:
-        """Write the derivative of the loss by each prediction into `out`."""
+        """Write the derivative of the loss with respect to each prediction into `out`."""
 
 
 class TargetLoss:
@@ -38,16 +38,15 @@ class TargetLoss:
     Parameters
     ----------
     target, scale, weights : arrays of one shape and namespace, float64
-        The targets; what errors are divided by, above 0; factors on the terms, 0 or more.
+        The targets; the divisors of the errors, above 0; factors on the terms, 0 or more.
     tolerance : array of that shape, or None
-        In the units of the targets, 0 or more; None for none.
+        Tolerances in the units of the targets, 0 or more; None for no tolerances.
     cap : array of that shape, or None
-        The most that one target adds for each unit of its weight, above 0, may be infinite; None for no caps.
+        The most that one target adds for each unit of its weight, above 0 or infinite; None for no caps.
     """
 
-    minimises_squares: ClassVar[bool] = (
-        False  # whether refits and pursuits, which solve least squares, minimise it too
-    )
+    # Whether refits and pursuits, which solve least squares, minimise it too
+    minimises_squares: ClassVar[bool] = False
 
     def __init__(self, target: Any, scale: Any, weights: Any, tolerance: Any = None, cap: Any = None) -> None:
         self.target, self.scale, self.weights, self.tolerance, self.cap = (
@@ -60,7 +59,10 @@ class TargetLoss:
 
     @staticmethod
     def default_scale(target: Any) -> Any:
-        """Return what errors are divided by where the user gives no scales; 0 where a target allows none."""
+        """Return what errors are divided by if the user gives no scales.
+
+        It is 0 for a target that must be refused unless the user gives a scale.
+        """
         raise NotImplementedError
 
     @property
@@ -73,11 +75,11 @@ class TargetLoss:
         raise NotImplementedError
 
     def gradient(self, prediction: Any, out: Any) -> None:
-        """Write the derivative of the loss by each prediction into `out`."""
+        """Write the derivative of the loss with respect to each prediction into `out`."""
         raise NotImplementedError
 
     def beyond_tolerance(self, error: Any) -> Any:
-        """Return d: the errors less what the tolerance takes from them."""
+        """Return d: the errors, shrunk towards 0 by the tolerance."""
         if self.tolerance is None:
             return error
         return error - array_namespace(error).clip(error, -self.tolerance, self.tolerance)
@@ -88,8 +90,8 @@ class SquaredErrors(TargetLoss):
 
     Without a cap this is the weighted sum of squares. For large errors ``s / (1 + s / cap)`` grows towards
     `cap` and never reaches it: the loss of Geman and McClure (1985, Proc. Stat. Comp. ASA; alpha = -2 in
-    Barron 2019, arXiv:1701.03077). Unlike a loss that is cut off it always has a slope towards its target,
-    the weaker the farther: ``1 / (1 + s / cap)^2`` of that of the plain square.
+    Barron 2019, arXiv:1701.03077). Unlike a loss that is cut off, it always has a slope towards its target,
+    which weakens with distance: it is ``1 / (1 + s / cap)^2`` times the slope of the plain square.
 
     Examples
     --------
@@ -176,9 +178,9 @@ class AbsoluteErrors(TargetLoss):
 
     ``h(x) = |x| - SMOOTH / 2``, and ``x^2 / (2 SMOOTH)`` for ``|x| <= SMOOTH``, so that the slope is
     continuous at 0 (P. J. Huber: Robust estimation of a location parameter, Annals of Mathematical Statistics
-    35, 1964). Where targets contradict each other, the least sum of absolute errors misses few of them by
-    much, the least sum of squares all of them by a little. A target that costs its cap has no slope: it is
-    given up, and comes back only if the others bring its estimate near.
+    35, 1964). If targets contradict each other, the least sum of absolute errors misses a few of them by a
+    lot, the least sum of squares all of them by a little. A target that costs its cap has no slope: it is
+    given up, and counts again only if the others bring its estimate near.
 
     Examples
     --------
@@ -192,7 +194,7 @@ class AbsoluteErrors(TargetLoss):
     array([-0.1,  0. ])
     """
 
-    SMOOTH = 1e-3  # a tenth of a per cent: few users care about less, and Adam's steps settle
+    SMOOTH = 1e-3  # a tenth of a per cent: errors smaller than this rarely matter, and Adam's steps settle
 
     @staticmethod
     def default_scale(target: Any) -> Any:
@@ -200,7 +202,7 @@ class AbsoluteErrors(TargetLoss):
         return RelativeSquaredErrors.default_scale(target)
 
     def _terms(self, prediction: Any) -> tuple[Any, Any]:
-        """Return ``min(h(x), cap)`` and its derivative by x."""
+        """Return ``min(h(x), cap)`` and its derivative with respect to x."""
         xp = array_namespace(prediction)
         x = self.beyond_tolerance(prediction - self.target) / self.scale
         size, slope = xp.abs(x), xp.clip(x / self.SMOOTH, -1.0, 1.0)
@@ -219,7 +221,7 @@ class AbsoluteErrors(TargetLoss):
         out[...] = self._terms(prediction)[1] * (self.weights / self.scale)
 
 
-# What `loss_type` names. A class here is all that a new loss takes.
+# The losses that `loss_type` names. To add a loss, enter its class here.
 LOSSES: dict[str, type[TargetLoss]] = {
     "mse": SquaredErrors,
     "relative": RelativeSquaredErrors,

@@ -8,9 +8,9 @@ from l0np.maths.links import Link
 
 
 def l0_penalty(log_alpha: Any, gates: HardConcrete) -> tuple[Any, Any]:
-    """Return the expected number of open gates, in float64, and its gradient by log_alpha.
+    """Return the expected number of open gates, in float64, and its gradient.
 
-    Louizos et al., equation 12.
+    The gradient is with respect to log_alpha (Louizos et al., equation 12).
     """
     xp = array_namespace(log_alpha)
     probability, derivative = gates.prob_open(log_alpha)
@@ -18,7 +18,7 @@ def l0_penalty(log_alpha: Any, gates: HardConcrete) -> tuple[Any, Any]:
 
 
 def l2_penalty(theta: Any, link: Link) -> tuple[Any, Any]:
-    """Return the sum of squared ungated weights, in float64, and its gradient by theta: 2 w dw/dtheta."""
+    """Return the sum of squared ungated weights, in float64, and its gradient, 2 w dw/dtheta."""
     xp = array_namespace(theta)
     weight, derivative = link.weight(theta)
     return xp.sum(xp.astype(weight, xp.float64) ** 2), 2.0 * weight * derivative

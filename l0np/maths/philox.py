@@ -1,8 +1,8 @@
 """Random numbers as a pure function of (seed, stream, epoch, column): Philox4x32-10.
 
 J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
-There is no generator and no state: every backend, thread and resumed run draws the same numbers. This is part
-of the file format.
+There is no generator and no state: every backend, thread and resumed run draws the same numbers. Saved states
+rely on it: do not change it.
 """
 
 from typing import Any
@@ -69,9 +69,9 @@ def normal(seed: int, stream: int, n_columns: int) -> NDArray[np.float64]:
     return normal_quantile(uniform(np, seed, stream, 0, 0, n_columns).astype(np.float64))
 
 
-# Numerators and denominators of Wichura's two ratios, highest power first: for the middle, in
-# 0.180625 - (u - 1/2)^2, and for the tails, in sqrt(-log u) - 1.6. His third, for u below e^-25, is not
-# needed: no draw is below 2^-24.
+# Numerators and denominators of two of Wichura's ratios, highest power first: for the middle, as a function
+# of 0.180625 - (u - 1/2)^2, and for the tails, of sqrt(-log u) - 1.6. His third ratio, for u below e^-25, is
+# not needed: no draw is below 2^-24.
 _MIDDLE = (
     (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
      13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608),
@@ -87,12 +87,12 @@ _TAILS = (
 
 
 def normal_quantile(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where the standard normal distribution function is u, to 1e-15 or so.
+    """Return the quantiles of the standard normal distribution at u, to about 1e-15.
 
-    For u from 2^-24 to 1 - 2^-24.
+    u must be from 2^-24 to 1 - 2^-24.
 
     M. J. Wichura: Algorithm AS 241: the percentage points of the normal distribution (Applied Statistics 37,
-    1988). SciPy has the same function, but to import it takes longer than all else that a first fit needs.
+    1988). SciPy has the same function, but importing it takes longer than everything else in a first fit.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """The matrix M of targets by records: `ColumnMatrix`, made and checked once from whatever users have.
 
-This is the only room that knows the formats of `scipy.sparse`. A `ColumnMatrix` is canonical and immutable,
-so that kernels need no bounds checks. It is read as a whole (`to_scipy`), some columns at a time (`take`,
-`column_entries`), or in blocks of entries.
+This is the only subpackage that knows the formats of `scipy.sparse`. A `ColumnMatrix` is canonical and
+immutable, so that kernels need no bounds checks. It is read as a whole (`to_scipy`), some columns at a time
+(`take`, `column_entries`), or in blocks of entries.
 """
 
 from l0np.matrix.blocks import absolute_totals, column_entries, entry_blocks, weighted_totals

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from l0np.matrix.column_matrix import ColumnMatrix
 
-BLOCK = 1 << 18  # entries; their temporaries then fit into a second-level cache or two
+BLOCK = 1 << 18  # entries in a block; temporaries of this size fit into a second-level cache or two
 
 
 def entry_blocks(

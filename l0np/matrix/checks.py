@@ -1,4 +1,4 @@
-"""What a matrix must be before compiled code reads it: its dtypes, its shape and its index arrays."""
+"""Checks of a matrix before compiled code reads it: its dtypes, its shape and its index arrays."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def checked_shape(shape: Any) -> tuple[int, int]:
 
 
 def check_input_shape(name: str, shape: tuple[int, ...]) -> None:
-    """Refuse what is not a matrix, or has no rows or no columns."""
+    """Refuse anything that is not a matrix, or has no rows or no columns."""
     if len(shape) != 2:
         raise InputError(f"{name} must have two dimensions (targets x records), it has shape {shape}")
     if 0 in shape:
@@ -52,7 +52,7 @@ def check_input_shape(name: str, shape: tuple[int, ...]) -> None:
 
 
 def check_indices(name: str, indices: NDArray[Any], size: int) -> None:
-    """Refuse indices that would lead compiled code out of its arrays."""
+    """Refuse indices with which compiled code would read or write outside its arrays."""
     if indices.dtype.kind not in "ui":
         raise InputTypeError(f"{name} must hold integers, its dtype is {indices.dtype}")
     if indices.size and (indices.min() < 0 or indices.max() >= size):
@@ -84,14 +84,13 @@ def check_canonical(
 ) -> None:
     """Check that rows ascend strictly within each column, and that values are finite and not 0.
 
-    `block` entries are looked at together.
+    `block` entries are checked together.
     """
     for start in range(0, len(data), block):
         rows, values = indices[start : start + block + 1], data[start : start + block]
         falls = start + 1 + np.flatnonzero(rows[1:] <= rows[:-1])
-        if (
-            indptr[np.searchsorted(indptr, falls)] != falls
-        ).any():  # only where a column starts may rows fall
+        # Rows may fall only at the start of a column
+        if (indptr[np.searchsorted(indptr, falls)] != falls).any():
             raise InputError("indices must ascend strictly within each column: use ColumnMatrix.build")
         if not np.isfinite(values).all():
             raise InputError("data must be finite")

@@ -1,6 +1,6 @@
 """ColumnMatrix: the one form in which kernels meet a matrix, checked once when it is made.
 
-SciPy widens row indices to 32 or 64 bits; here they take 16 where these suffice.
+SciPy widens row indices to 32 or 64 bits; here they take 16 bits if these suffice.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from l0np.matrix.checks import (
 )
 from l0np.matrix.scipy_input import canonical_csc, check_sparse, is_sparse
 
-LARGE = 1 << 20  # entries from which on a conversion without temporaries is worth compiling a kernel
+LARGE = 1 << 20  # number of entries above which a conversion without temporaries is worth compiling a kernel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ColumnMatrix:
-    """A sparse matrix stored by columns: 6 bytes for each entry where the matrix has up to 65,535 rows.
+    """A sparse matrix stored by columns: 6 bytes for each entry if it has at most 65,535 rows.
 
     Canonical and immutable: within a column the rows ascend strictly; there are no explicit zeros and no
     duplicates, and all values are finite. The arrays are copied and checked here, once, because kernels have
@@ -42,19 +42,19 @@ class ColumnMatrix:
     data : array of shape (nnz,)
         The values, float32 or float64.
     indices : array of shape (nnz,)
-        The row of each value; stored as uint16 up to 65,535 rows, else as int32.
+        The row of each value; stored as uint16 for at most 65,535 rows, else as int32.
     indptr : array of shape (n_columns + 1,)
         Column j holds the entries ``indptr[j]`` to ``indptr[j + 1]``; stored as int64.
     shape : (int, int)
         Number of rows (targets, observations) and of columns (records, features).
     copy : bool
-        False takes the arrays over where they have the right dtype: they become read-only, and must not be
+        If False, arrays of the right dtype are used without a copy: they become read-only, and must not be
         written to through other views either, because kernels trust what was checked here.
 
     Raises
     ------
     InputError
-        Where the arrays do not describe a canonical matrix of finite values.
+        If the arrays do not describe a canonical matrix of finite values.
 
     Examples
     --------
@@ -170,7 +170,7 @@ class ColumnMatrix:
         return quick or cls.build(matrix, np.float64, name=name)._narrowed()
 
     def _narrowed(self) -> ColumnMatrix:
-        """Return the same numbers in float32 where it holds them all, else the matrix itself."""
+        """Return the matrix in float32 if that holds its numbers exactly, else the matrix itself."""
         with np.errstate(over="ignore", under="ignore"):
             data = self.data.astype(np.float32)
         if (data != self.data).any():
@@ -184,7 +184,8 @@ class ColumnMatrix:
         """Return the columns of a large csr matrix, made by a compiled kernel without temporaries.
 
         Returns None for a matrix of another kind, for one that is not canonical and finite, and where Numba
-        is not installed: these take the long way, which sums duplicates, drops zeros and names infinities.
+        is not installed: these go through SciPy, which sums duplicates; there zeros are dropped and
+        infinities reported.
 
         Parameters
         ----------
@@ -193,7 +194,7 @@ class ColumnMatrix:
         dtype : float32 or float64
             What the values are cast to.
         at_least : int
-            Entries from which on a matrix is large.
+            Number of entries above which a matrix is large.
         """
         is_large = getattr(matrix, "format", None) == "csr" and matrix.data.size >= at_least
         if not is_large or not importlib.util.find_spec("numba"):
@@ -221,7 +222,7 @@ class ColumnMatrix:
         Parameters
         ----------
         rows, columns : arrays of int, shape (n,)
-            Where the values stand.
+            Row and column of each value.
         values : array of shape (n,)
             The values.
         shape : (int, int)
@@ -232,8 +233,7 @@ class ColumnMatrix:
         Raises
         ------
         InputError, InputTypeError
-            Where the arrays are not three of one length, hold indices out of range or numbers that are not
-            finite.
+            If the arrays differ in length, or hold indices out of range or numbers that are not finite.
 
         Examples
         --------
@@ -257,7 +257,10 @@ class ColumnMatrix:
 
     @classmethod
     def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str) -> ColumnMatrix:
-        """Cast the values of a canonical scipy matrix; name what is not finite, drop what is or became 0."""
+        """Cast the values of a canonical scipy matrix; drop entries that are 0 after the cast.
+
+        An entry that is not finite is reported.
+        """
         with np.errstate(over="ignore", under="ignore"):
             data = csc.data.astype(dtype)
         wrong = np.flatnonzero(~np.isfinite(data))
@@ -318,9 +321,9 @@ class ColumnMatrix:
         Raises
         ------
         InputError
-            Where `columns` is not one-dimensional or holds a number that is out of range.
+            If `columns` is not one-dimensional or holds a number that is out of range.
         InputTypeError
-            Where it does not hold integers.
+            If it does not hold integers.
 
         Examples
         --------
@@ -350,7 +353,7 @@ class ColumnMatrix:
         return taken
 
     def entries_of(self, columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where in `data` the entries of some columns are, and where those of each column start.
+        """Return the positions in `data` of the entries of some columns, and where each column starts.
 
         Examples
         --------

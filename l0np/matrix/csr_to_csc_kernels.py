@@ -6,7 +6,7 @@ import numpy as np
 
 from l0np._jit import jit
 
-PANEL = 1 << 16  # columns that are filled at a time: the positions where they grow then stay in the cache
+PANEL = 1 << 16  # columns that are filled at a time, so that the positions where they grow stay in the cache
 
 
 @jit
@@ -22,9 +22,9 @@ def columns_from_rows(
 ) -> None:
     """Write the columns of a checked csr matrix.
 
-    `out_indptr` comes as zeros, one for each column and one more. Within a column rows come out ascending;
-    duplicates stay neighbours. `next_entry` is work space, a number for each row. Where the columns of a row
-    do not ascend, all columns are filled in one panel.
+    `out_indptr` must be zeros, one for each column and one more. Within a column the rows are written
+    ascending; duplicates stay neighbours. `next_entry` is work space, one number for each row. If the columns
+    of some row do not ascend, all columns are filled in one panel.
     """
     n_columns, ascending = out_indptr.size - 1, True
     for i in range(indptr.size - 1):

@@ -1,4 +1,4 @@
-"""Matrices as users have them: checked before compiled code reads them, and brought to canonical columns."""
+"""Matrices as users have them: checked before compiled code reads them, and converted to canonical form."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from l0np.matrix.checks import MOST_ROWS, check_compressed, check_indices, check
 
 
 def is_sparse(matrix: Any) -> bool:
-    """Return whether a matrix is one of `scipy.sparse`, which is not imported for this."""
-    module = sys.modules.get("scipy.sparse")  # whoever has such a matrix has imported it
+    """Return whether a matrix is a `scipy.sparse` matrix or array, without importing SciPy."""
+    module = sys.modules.get("scipy.sparse")  # if there is such a matrix, SciPy has been imported
     return module is not None and bool(module.issparse(matrix))
 
 
@@ -66,9 +66,9 @@ def _columns_of_dense(dense: NDArray[Any]) -> _Columns:
 
 
 def _summable(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Cast what must not be summed in its own dtype.
+    """Cast values that must not be summed in their own dtype.
 
-    Booleans saturate, integers wrap around, and SciPy cannot compute with halves.
+    Booleans saturate, integers wrap around, and SciPy cannot compute with float16.
     """
     values = validation.native(values)
     if values.dtype.kind == "f" and values.dtype.itemsize >= 4:
@@ -101,7 +101,7 @@ def _check_scipy_compressed(name: str, matrix: Any) -> None:
 
 
 def _checked_coo(name: str, matrix: Any) -> Any:
-    """Bring the formats without an indptr to coo, and check the result before compiled code sorts it."""
+    """Convert formats without an indptr to coo, and check the result before compiled code sorts it."""
     if matrix.format in ("lil", "dia"):  # compiled code reads their arrays
         {"lil": _check_lil, "dia": _check_dia}[matrix.format](name, matrix)
     try:

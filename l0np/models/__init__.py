@@ -3,7 +3,7 @@
 `GatedModel.train_on` takes a checked matrix, `Targets` and `TrainingSettings`; every function that trains
 calls it. `calibration` and `sparse` add the meaning of columns and rows.
 
-Each module has one job: `settings` what is asked of a training, `gate_schedule` the constants of the gates,
+Each module has one job: `settings` the settings of a training, `gate_schedule` the constants of the gates,
 `matrices` the forms of a matrix, `active_columns` gates and weights at test time, `state_dict` the file
 format.
 """

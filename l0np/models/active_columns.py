@@ -1,4 +1,4 @@
-"""What a state comes to at test time: the gates, the weights, and which columns are active."""
+"""Test-time gates, weights and active columns of a state."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 from l0np.inputs import validation
 from l0np.maths import HardConcrete
 
-# Beyond these bounds the constants leave the range of float32; nobody uses them
+# Values beyond these bounds, which nobody uses, would leave the range of float32
 SMALLEST_BETA, LARGEST_BETA = 1e-6, 1e6
 SMALLEST_GAMMA, LARGEST_GAMMA = -1e6, -1e-30
 LARGEST_ZETA = 1e6
@@ -19,7 +19,7 @@ LARGEST_ZETA = 1e6
 class GateSchedule:
     """The constants of a model's gates, checked when the record is made; see `HardConcrete`.
 
-    The values of a beta that is a schedule are checked when the gates of their epochs are asked for.
+    If beta is a schedule, its values are checked when the gates of their epochs are requested.
     """
 
     beta: float | Callable[[int], float]
@@ -44,7 +44,7 @@ class GateSchedule:
         return self.over(epoch, 1)(epoch)
 
     def over(self, first_epoch: int, n_epochs: int) -> Callable[[int], HardConcrete]:
-        """Return the gates by epoch, for some epochs on; a beta that is a schedule is checked at each."""
+        """Return the gates by epoch, for `n_epochs` from `first_epoch`; a schedule is checked at each."""
         others = self.gamma, self.zeta, self.test_time_temperature
         if callable(self.beta):
             beta = self._betas(first_epoch, n_epochs)
@@ -59,7 +59,7 @@ class GateSchedule:
 
 
 class GateConstants:
-    """The constants of a model's gates as attributes of the model, checked where they are assigned."""
+    """The constants of a model's gates as attributes of the model, checked when they are assigned."""
 
     _gate_schedule: GateSchedule
 
@@ -105,7 +105,7 @@ class GateConstants:
         self._set_gate_constant(test_time_temperature=test_time_temperature)
 
     def _set_gate_constant(self, **constant: Any) -> None:
-        """Take over one constant, after the gates of the present epoch were made with it."""
+        """Set one constant, if the gates of this epoch are valid with it."""
         schedule = replace(self._gate_schedule, **constant)
         schedule.at(self.epoch_)
         self._gate_schedule = schedule

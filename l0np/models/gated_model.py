@@ -24,15 +24,15 @@ from l0np.models.settings import TrainingSettings
 from l0np.models.state_dict import LARGEST_SEED, state_dict_of, state_from
 from l0np.targets import Targets
 
-KEEP_PROB_MARGIN = 1e-6  # 0 and 1 stand for this and 1 minus this: the logits of these are finite
+KEEP_PROB_MARGIN = 1e-6  # probabilities are clipped to [this, 1 - this], so that their logits are finite
 
 
 class GatedModel(GateConstants):
     """Gated weights over the columns of a matrix: the base of the two models, not for use by itself.
 
     The state's arrays are never changed in place: a fit trains a copy, which becomes the state at each
-    report and at the end. So a fit that is interrupted, by whatever, leaves the model at its last report or
-    as it was.
+    report and at the end. So a fit that is interrupted, for whatever reason, leaves the model at its last
+    report, or as it was before the fit.
     """
 
     _link: ClassVar[Link]
@@ -76,7 +76,8 @@ class GatedModel(GateConstants):
         size = f"n_features={self.n_features}, epoch={self.epoch_}, active={active}"
         return f"{name}({size}, backend={self.backend_!r})"
 
-    # --- what a model reports. Each method reads the state once: another thread's fit may replace it
+    # --- what a model reports. Each method reads the state only once, because a fit in another thread may
+    # replace it
 
     @property
     def n_features(self) -> int:
@@ -90,7 +91,7 @@ class GatedModel(GateConstants):
 
     @property
     def seed_(self) -> int:
-        """The seed in use: `seed`, or the one drawn from the operating system where that is None."""
+        """The seed in use: `seed`, or if that is None the one drawn from the operating system."""
         return self._state.seed
 
     @property
@@ -112,7 +113,7 @@ class GatedModel(GateConstants):
     def lambda_l0_(self) -> float | None:
         """The L0 multiplier of the last fit or, with `n_active`, where it ended; None before any fit.
 
-        One that was found for `n_active` is below 0 where gates had to be held open.
+        With `n_active` it may be negative, if gates had to be held open.
         """
         state = self._state
         return None if state.epoch == 0 else state.lambda_l0
@@ -129,7 +130,7 @@ class GatedModel(GateConstants):
         return np.float64(1.0 - np.count_nonzero(self._test_time_weights(self._state)) / self.n_features)
 
     def get_l0_penalty(self) -> float:
-        """Return the expected number of open gates; 0 without gates, where there is no such penalty."""
+        """Return the expected number of open gates; 0 without gates, when there is no such penalty."""
         state = self._state
         gates = self._gates(state)
         return np.float64(l0_penalty(state.log_alpha.value, gates)[0] if gates else 0.0)
@@ -144,7 +145,7 @@ class GatedModel(GateConstants):
         return weights_at_test_time(state, self._gates(state), self._link)
 
     def _predict(self, name: str, M: Any, state: State) -> NDArray[np.float64]:
-        """Return M @ test-time weights, in float64, where M is."""
+        """Return M @ test-time weights, in float64, on the device that holds M."""
         backend, matrix = self._backend, self._trainable(name, M)
         with backend.active():
             weights = backend.asarray(self._test_time_weights(state))
@@ -155,7 +156,10 @@ class GatedModel(GateConstants):
         return self._answer(_read_only(self._state.theta.value))
 
     def _answer(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return `array`, as a CuPy array (whatever the types say) where the last fit's M or y was one."""
+        """Return `array`, as a CuPy array if the last fit's M or y was one.
+
+        The annotation covers NumPy only.
+        """
         if self._answers_on_device:
             with self._backend.active():
                 array = self._backend.asarray(array)
@@ -166,13 +170,13 @@ class GatedModel(GateConstants):
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to continue elsewhere.
 
-        These are copies of the parameters and of Adam's moments, the epoch, Adam's step, the seed and
-        lambda_l0. After a fit with `n_active` also "governor", the three numbers of the controller of
-        lambda_l0, and "selection", the mask of the selected columns.
+        The dict holds copies of the parameters and of Adam's moments, the epoch, Adam's step, the seed and
+        lambda_l0. After a fit with `n_active` it also holds "governor", the three numbers of the controller
+        of lambda_l0, and "selection", the mask of the selected columns.
 
-        All are arrays and numbers, so that ``numpy.savez("run.npz", **model.state_dict())`` stores them and
-        ``model.load_state_dict(numpy.load("run.npz"))`` restores them; nothing is pickled. Hyper-parameters
-        are not included: construct the model that loads the state with the same arguments.
+        All values are arrays and numbers, so that ``numpy.savez("run.npz", **model.state_dict())`` stores
+        them and ``model.load_state_dict(numpy.load("run.npz"))`` restores them; nothing is pickled.
+        Hyper-parameters are not included: construct the model that loads the state with the same arguments.
 
         Examples
         --------
@@ -225,20 +229,20 @@ class GatedModel(GateConstants):
         *,
         answer_like: Sequence[Any] = (),
     ) -> Self:
-        """Train on what was checked before: the way into training that `fit` and all other functions take.
+        """Train on checked input; `fit` and all other functions end up here.
 
         Parameters
         ----------
         matrix : ColumnMatrix of shape (Q, n_features)
-            The matrix, cast to the model's dtype where it has another; or what the model's backend has made
+            The matrix, which is cast to the model's dtype if necessary; or what the model's backend has made
             of a matrix on its device.
         targets : Targets of length Q
             The totals to be met, in calibration; in regression the observations, with weights 1 / Q.
         settings : TrainingSettings
             What is asked of the training.
         answer_like : sequence of objects
-            Where one of these is a CuPy array and the model is on a CUDA device, its methods return CuPy
-            arrays from now on, else NumPy arrays.
+            If one of these is a CuPy array and the model is on a CUDA device, its methods return CuPy arrays
+            from now on, else NumPy arrays.
 
         Returns
         -------
@@ -251,7 +255,7 @@ class GatedModel(GateConstants):
             For arguments that do not fit the model or each other, `n_active` above `n_features` or without
             gates, and schedules with impossible values, before any work; the model stays as it was.
         DivergenceError
-            When numbers are no longer finite; the model is at its last finite report or, without one, as
+            If training produces infinity or NaN; the model is at its last finite report or, without one, as
             before.
 
         Examples
@@ -275,7 +279,7 @@ class GatedModel(GateConstants):
         settings.check_for(self.n_features, use_gates=self.use_gates)
         epoch, n_epochs = self.epoch_, settings.epochs
         learning_rate, gates = settings.learning_rate(epoch), None
-        if self.use_gates:  # for one epoch more: the last step draws the gates of the epoch after it
+        if self.use_gates:  # for one more epoch, because the last step draws the gates of the next one
             gates = self._gate_schedule.over(epoch, n_epochs + 1)
         self._answers_on_device = self._backend.on_device and any(map(is_on_a_device, answer_like))
         if n_epochs:
@@ -290,7 +294,7 @@ class GatedModel(GateConstants):
                     learning_rate=learning_rate,
                 )
                 self._train(problem, targets, settings)
-        if settings.n_active is not None:  # also where a callback has stopped the training
+        if settings.n_active is not None:  # also if a callback has stopped the training
             self._state = with_selection(self._state, self._gates(self._state), self._link, settings.n_active)
         return self
 
@@ -329,7 +333,7 @@ class GatedModel(GateConstants):
         state = self._state if self._state.epoch else self._first_state(targets.value)
         if settings.lambda_l0 is not None:
             state = replace(state, lambda_l0=settings.lambda_l0, controller=None)
-        elif state.controller is None:  # at its first update the controller chooses where it starts
+        elif state.controller is None:  # the controller chooses its start at its first update
             state = replace(state, lambda_l0=0.0)
         return replace(state.map(self._backend.asarray), selection=None)
 
@@ -347,7 +351,7 @@ class GatedModel(GateConstants):
 
 
 def _check_kinds(targets: Any, settings: Any) -> None:
-    """Refuse what `Targets.build` and `TrainingSettings.checked` have not made."""
+    """Refuse targets and settings that `Targets.build` and `TrainingSettings.checked` have not made."""
     for name, value, kind in (("targets", targets, Targets), ("settings", settings, TrainingSettings)):
         if not isinstance(value, kind):
             raise validation.wrong_kind(name, f"of the class {kind.__name__}", value)

@@ -1,4 +1,4 @@
-"""The matrices that a model is given, brought into the forms that it trains, predicts and refits with."""
+"""Conversion of a model's input matrices to the forms with which it trains, predicts and refits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from l0np.matrix import ColumnMatrix
 def with_columns(name: str, M: Any, n_features: int, per_column: Mapping[str, Any]) -> Any:
     """Return M, with a shape, if its columns are those of a model of `n_features`.
 
-    Arguments of the model that have one value for each column, `per_column` by name, must have their order.
+    Arguments of the model with one value for each column, `per_column` by name, must be in the order of the
+    columns.
     """
     if not hasattr(M, "shape"):
         M = validation.numeric_array(name, M)
@@ -27,7 +28,7 @@ def with_columns(name: str, M: Any, n_features: int, per_column: Mapping[str, An
 
 
 def for_training(name: str, M: Any, backend: Backend, dtype: np.dtype[Any]) -> Any:
-    """Return a ColumnMatrix or, where M is on the backend's device, what the backend has made of it there."""
+    """Return a ColumnMatrix or, if M is on the backend's device, the form that the backend has given it."""
     adopted = backend.adopt(name, M, dtype)
     if adopted is not None:
         return adopted
@@ -38,7 +39,7 @@ def for_training(name: str, M: Any, backend: Backend, dtype: np.dtype[Any]) -> A
 
 
 def checked_for_training(name: str, matrix: Any, backend: Backend, dtype: np.dtype[Any]) -> Any:
-    """Return a matrix that was made by `for_training`, or a ColumnMatrix of any dtype in this one."""
+    """Return a matrix that `for_training` made; a ColumnMatrix is cast to `dtype`."""
     if isinstance(matrix, ColumnMatrix):
         return ColumnMatrix.build(matrix, dtype, name=name)
     is_raw = is_on_a_device(matrix) or hasattr(matrix, "__array__") or hasattr(matrix, "tocsc")
@@ -48,7 +49,7 @@ def checked_for_training(name: str, matrix: Any, backend: Backend, dtype: np.dty
 
 
 def for_refit(name: str, M: Any) -> ColumnMatrix:
-    """Return a ColumnMatrix in main memory, where refits work, in float64 unless it is one already."""
+    """Return a ColumnMatrix in main memory, where refits work; one is not converted if M is one already."""
     if is_on_a_device(M):
         raise InputTypeError(f"refit works in main memory: pass {name}.get()")
     return ColumnMatrix.of(M, name=name)

@@ -1,4 +1,4 @@
-"""`TrainingSettings`: what is asked of one training, checked."""
+"""`TrainingSettings`: the checked settings of one training."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DEFAULT_LAMBDA_L0 = 0.01
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What is asked of one training, whatever the model and its epoch; made by `TrainingSettings.checked`.
+    """The settings of one training, independent of the model; made by `TrainingSettings.checked`.
 
     Attributes
     ----------
     lambda_l0 : float or None
-        L0 multiplier; None where a controller finds it for `n_active`.
+        L0 multiplier; None if a controller finds it for `n_active`.
     n_active : int or None
         Number of columns to select.
     lambda_l2 : float
@@ -55,7 +55,7 @@ class TrainingSettings:
         verbose_freq: int = 100,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
     ) -> Self:
-        """Check each argument, which errors call by its own name.
+        """Check each argument; error messages use the argument's name.
 
         Parameters
         ----------
@@ -113,17 +113,17 @@ class TrainingSettings:
         )
 
     def check_for(self, n_features: int, *, use_gates: bool) -> None:
-        """Refuse to select more columns than a model has, or any where it has no gates.
+        """Refuse to select more columns than a model has, or any columns if it has no gates.
 
         Raises
         ------
         InputError
-            Where `n_active` is more than `n_features`, or given without gates.
+            If `n_active` is more than `n_features`, or is given without gates.
         """
         if self.n_active is not None:
             validation.integer("n_active", self.n_active, at_least=1, at_most=n_features)
             if not use_gates:
-                raise InputError("n_active needs gates to close: this model has use_gates=False")
+                raise InputError("n_active requires gates: this model has use_gates=False")
 
     def learning_rate(self, first_epoch: int) -> Callable[[int], float]:
         """Return ``epoch -> lr`` for the epochs to train; a schedule is checked at each of them.

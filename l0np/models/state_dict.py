@@ -15,10 +15,14 @@ from l0np.inputs import validation
 from l0np.maths import Link, Parameter
 
 LARGEST_SEED = 2**64 - 1
-LARGEST = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}  # of the counters
-# The names that files have for the state of the controller and for the mask of the selection
+LARGEST = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}  # largest value of each counter
+# The names in files of the controller's state and of the mask of the selection
 CONTROLLER, SELECTION = "governor", "selection"
-PARTS = {"": "value", "_first_moment": "first_moment", "_second_moment": "second_moment"}  # of a parameter
+PARTS = {
+    "": "value",
+    "_first_moment": "first_moment",
+    "_second_moment": "second_moment",
+}  # endings for a parameter's parts
 
 
 def state_dict_of(state: State, theta_name: str) -> dict[str, Any]:
@@ -34,7 +38,7 @@ def state_dict_of(state: State, theta_name: str) -> dict[str, Any]:
 
 
 def state_from(state_dict: Any, like: State, theta_name: str, link: Link) -> State:
-    """Return the state that a dict describes, checked, for a model whose state is `like`: the same arrays.
+    """Return the state that a dict describes, checked against the arrays of a model's state `like`.
 
     Raises
     ------

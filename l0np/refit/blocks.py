@@ -1,8 +1,8 @@
-"""Cholesky factors of A diag(c) A' + diag(d) in bordered blocks: A is targets by records.
+"""Cholesky factors of A diag(c) A' + diag(d) in bordered blocks; A has a row per target.
 
-National targets are coupled through few rows: those of the nation and of the states. Without these, the other
-rows fall into groups that share no record. So the factor has a dense block for each group and a border for
-the long rows, and costs little. Where the targets are few, one block holds them all.
+Targets of a whole nation are coupled through few rows: those of the nation and of the states. Without these,
+the other rows fall into groups that share no record. So the factor has a dense block for each group and a
+border for the long rows, and costs little. If there are few targets, one block holds them all.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ Solve = Callable[[Floats], Floats]
 BORDERS = (0, 64, 256, 1024, 3000)  # numbers of longest rows that are tried as a border
 LARGEST_BLOCK = 12_000  # targets in one dense block: 1.2 GB
 SMALLEST_BLOCK = 64  # targets: smaller groups are joined
-# Costs in nanoseconds on one core, within a factor of about two: of an entry in a product, of a pair of
-# entries in A diag(c) A', and of a floating-point operation in dense blocks
+# Costs in nanoseconds on one core, within a factor of about two: for an entry in a sparse and in a dense
+# product, for a pair of entries in A diag(c) A', and for a floating-point operation in dense blocks
 SPARSE_ENTRY, DENSE_ENTRY, PAIR, FLOP = 1.7, 0.5, 12.0, 0.03
-MOST_COST = 60e9  # of a factor
+MOST_COST = 60e9  # largest cost of a factor
 COLUMNS = 4096  # records whose entries are made dense at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Rows in an order in which A diag(c) A' has dense blocks on the diagonal and a border behind them.
+    """Rows in an order such that A diag(c) A' has dense blocks on the diagonal and a border after them.
 
     Attributes
     ----------
     scaled : sparse or dense
         A in that order.
     order : array of int
-        Which row of A each is.
+        The row of A at each position.
     bounds : array of int
-        Where the blocks start and where the last one ends; the rows behind it are the border.
+        Where the blocks start and where the last one ends; the rows after it are the border.
     as_dense : bool
         Whether A diag(c) A' is computed as a product of dense matrices.
     cost, solution_cost : float
-        Of a factor and of a solution with it, in nanoseconds.
+        Cost of a factor and of a solution with it, in nanoseconds.
     """
 
     scaled: Any
@@ -54,7 +54,7 @@ class Blocks:
 
     @classmethod
     def cheapest(cls, scaled: Any, most_cost: float = MOST_COST) -> Blocks | None:
-        """Return the cheapest division found; None where each costs more than `most_cost`."""
+        """Return the cheapest division found; None if each costs more than `most_cost`."""
         from scipy import sparse
 
         n, k = scaled.shape
@@ -84,7 +84,7 @@ class Blocks:
         return cls(scaled[order], order, bounds, False, cost, solution)
 
     def factor(self, curvature: Floats, diagonal: Floats) -> Solve:
-        """Return what solves with the Cholesky factor of A diag(curvature) A' + diag(diagonal)."""
+        """Return a function that solves with the Cholesky factor of A diag(curvature) A' + diag(diagonal)."""
         from scipy.linalg import solve_triangular
 
         product, diagonal = self._product(curvature), diagonal[self.order]
@@ -104,7 +104,7 @@ class Blocks:
         return _Factor(self.order, border, blocks, _cholesky(corner, 0.0)).solve
 
     def _product(self, curvature: Floats) -> Any:
-        """Return A diag(curvature) A'; where it is dense, the lower triangle only."""
+        """Return A diag(curvature) A'; if it is dense, the lower triangle only."""
         from scipy import sparse
         from scipy.linalg.blas import dsyrk
 
@@ -158,7 +158,7 @@ def _groups(rows: Any) -> NDArray[np.int64]:
 
 
 def _joined(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where blocks start and the last one ends, after groups were joined until none is small."""
+    """Return where the blocks start and the last one ends, after joining groups until none is small."""
     bounds = [0]
     for end in np.cumsum(sizes).tolist():
         if end - bounds[-1] >= SMALLEST_BLOCK:
@@ -169,7 +169,7 @@ def _joined(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 def _cholesky(matrix: Floats, diagonal: Floats | float) -> Floats:
     """Return the lower Cholesky factor of matrix + diag(diagonal).
 
-    Where that is not definite to sixteen digits, its diagonal is shifted as little as makes it so.
+    If the sum is not definite to sixteen digits, its diagonal is shifted by as little as is necessary.
     """
     from scipy.linalg import LinAlgError, cholesky
 

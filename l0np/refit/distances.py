@@ -4,7 +4,8 @@ J.-C. Deville, C.-E. Sarndal: Calibration estimators in survey sampling (JASA 87
 1.
 
 To add a distance, write a function that takes the lower and the upper bound of the g-weights and returns a
-`Distance`, and enter it in `DISTANCES`.
+`Distance`, and enter it in `DISTANCES`. Its calibration function must be finite at both ends of the range of
+u, the images of the bounds under `inverse`, because u is clipped to them.
 """
 
 from collections.abc import Callable
@@ -20,13 +21,13 @@ from l0np.inputs import validation
 Floats = NDArray[np.float64]
 
 EXPONENT_BOUND = 500.0
-FLOOR = 1e-4  # lower bound of positive g-weights if none is given: targets out of reach drive them towards 0
-AT_BOUND, AT_ZERO = 1e-6, 1e-9  # relative and absolute distance from a bound within which a g-weight is at it
+FLOOR = 1e-4  # lower bound of g-weights if none is given: unreachable targets would push g-weights to 0
+AT_BOUND, AT_ZERO = 1e-6, 1e-9  # a g-weight this close to a bound counts as at it: relative, absolute
 
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance between weights and reference weights, by its calibration function F.
+    """A distance between weights and reference weights, given by its calibration function F.
 
     Parameters
     ----------
@@ -44,13 +45,12 @@ class Distance:
     upper: float
 
     def __call__(self, u: Floats) -> tuple[Floats, Floats]:
-        """Return the g-weights within the bounds, and their derivatives by u."""
+        """Return the g-weights within the bounds, and their derivatives with respect to u."""
         least, most = self.inverse(self.lower), self.inverse(self.upper)
         inside = np.clip(u, least, most)
         ratio, slope = self.function(inside)
-        return np.clip(ratio, self.lower, self.upper), np.where(
-            u == inside, slope, 0.0
-        )  # 1 + u loses a tiny bound
+        # The outer clip restores a tiny bound that 1 + u rounds away
+        return np.clip(ratio, self.lower, self.upper), np.where(u == inside, slope, 0.0)
 
     def at_bounds(self, ratios: Floats) -> tuple[int, int]:
         """Return how many g-weights are at the lower bound and how many at the upper bound."""
@@ -74,7 +74,7 @@ def raking(lower: float, upper: float) -> Distance:
     """
 
     def function(u: Floats) -> tuple[Floats, Floats]:
-        ratio = np.exp(np.minimum(u, EXPONENT_BOUND))  # not infinite
+        ratio = np.exp(np.minimum(u, EXPONENT_BOUND))  # stays finite
         return ratio, ratio
 
     return Distance(function, lambda ratio: float(np.log(ratio)), lower if lower > 0 else FLOOR, upper)
@@ -108,17 +108,17 @@ DISTANCES: dict[str, Callable[[float, float], Distance]] = {
 
 
 def distance_of(name: Any, bounds: Any, no_zero: str = "") -> Distance:
-    """Return the distance of a name in `DISTANCES`, within bounds of the g-weight.
+    """Return the distance that `DISTANCES` holds under a name, with bounds of the g-weight.
 
     Parameters
     ----------
     name : str
         The user's `distance`.
     bounds : (float or None, float or None)
-        The user's `bounds`, None for no bound. Without a lower bound "chi-square" may make weights negative;
-        "raking" and "logit" then keep g-weights at `FLOOR`, 1e-4, and above.
+        The user's `bounds`, None for no bound. Without a lower bound "chi-square" may make weights negative,
+        while "raking" and "logit" keep g-weights at `FLOOR` (1e-4) and above.
     no_zero : str
-        If not empty, bounds within which a weight may be 0 or less are refused, with this reason.
+        If not empty, bounds that allow a weight of 0 or less are refused, with this reason.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Least squares on selected columns, centred and scaled first: neither means nor units cost digits."""
+"""Least squares on selected columns, centred and scaled first, so that means and units cost no digits."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from numpy.typing import NDArray
 from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix
 
-DENSE_ENTRIES, DENSE_COLUMNS = (
-    20_000_000,
-    3000,
-)  # up to here columns are made dense and solved by singular values
-DENSE_FRACTION = 0.1  # of entries that are stored, from which on a matrix is kept dense
-CONSTANT = 1e-10  # a column whose deviations from the mean are smaller than this part of it is constant
-TOLERANCE = 1e-14  # of the iterative solver
+# Up to these sizes the selected columns are made dense, and singular values solve the problem
+DENSE_ENTRIES, DENSE_COLUMNS = 20_000_000, 3000
+DENSE_FRACTION = 0.1  # a matrix of which at least this fraction is stored is kept dense
+CONSTANT = 1e-10  # a column is constant if its deviations are smaller than this, relative to its mean
+TOLERANCE = 1e-14  # tolerance of the iterative solver
 
 
 @dataclass(frozen=True)
 class LeastSquares:
     """Coefficients in the units of the matrix, and how they were found."""
 
-    coefficients: NDArray[np.float64]  # of the selected columns
+    coefficients: NDArray[np.float64]  # one for each selected column
     intercept: float
-    rank: int | None  # None where an iterative solver was used, which does not know
+    rank: int | None  # None if an iterative solver was used, which does not find the rank
     converged: bool
 
 
@@ -38,8 +36,8 @@ class Design:
     Parameters
     ----------
     csc : scipy.sparse.csc_array of shape (n, p)
-        In float64, canonical and finite, with squares that neither overflow nor vanish. `Design.of` makes one
-        from a `ColumnMatrix`.
+        X in float64, canonical and finite, with squares that neither overflow nor vanish. `Design.of` makes a
+        design from a `ColumnMatrix`.
     intercept : bool
         Whether columns are centred.
 
@@ -53,7 +51,7 @@ class Design:
     usable : bool array of shape (p,)
         Which columns are not constant.
     is_dense : bool
-        Whether Z is kept as a dense array: where a tenth of the matrix is stored.
+        Whether Z is kept as a dense array, which it is if at least a tenth of the matrix is stored.
 
     Examples
     --------
@@ -70,7 +68,7 @@ class Design:
         self.p: int = csc.shape[1]
         self.intercept = intercept
         self.means = np.asarray(csc.sum(axis=0)).ravel() / self.n if intercept else np.zeros(self.p)
-        # The sum over the stored entries and over the zeros, each positive: nothing cancels
+        # The sum over the stored entries plus the sum over the zeros: both are positive, so nothing cancels
         counts, owner = np.diff(csc.indptr), csc.tocoo().col
         deviations = (csc.data - self.means[owner]) ** 2
         squares = np.bincount(owner, deviations, self.p) + (self.n - counts) * self.means**2
@@ -88,7 +86,7 @@ class Design:
         Raises
         ------
         InputError
-            Where the squares of a column leave the range of float64.
+            If the squares of a column leave the range of float64.
         """
         csc = matrix.to_scipy().astype(np.float64) if columns is None else matrix.take(columns)
         sizes = np.zeros(matrix.shape[1])
@@ -151,9 +149,8 @@ class Design:
     ) -> LeastSquares:
         """Minimise ``|y - a - X b|^2 / n + lambda_l2 sum_j (sd_j b_j)^2`` over the selected columns.
 
-        With dependent columns and no penalty the answer is that of minimal norm (of the standardised
-        coefficients). Where the selected columns have more than `dense_entries` elements an iterative solver
-        is used.
+        With dependent columns and no penalty the answer has minimal norm (of the standardised coefficients).
+        If the selected columns have more than `dense_entries` elements, an iterative solver is used.
         """
         mean = float(y.mean()) if self.intercept else 0.0
         if not len(selected):

@@ -1,16 +1,16 @@
 """The method of multipliers for calibration: Newton's method on the dual function, with a proximal term.
 
 Weights ``w = reference * F(A' lambda)`` minimise a distance to the reference weights under ``A w = target``.
-The multipliers lambda maximise a concave function, by Newton's method. Where targets contradict each other or
-the bounds there is no such lambda. Then the method of multipliers, whose steps are the same Newton steps with
-a proximal term, leads to the weights of least squared error and, among these, to the nearest (A. Chiche, J.
-C. Gilbert: How the augmented Lagrangian algorithm can deal with an infeasible convex quadratic optimization
-problem, Journal of Convex Analysis 23, 2016).
+The multipliers lambda maximise a concave function, by Newton's method. If targets contradict each other or
+the bounds, there is no such lambda. Then the method of multipliers, whose steps are the same Newton steps
+with a proximal term, leads to the weights of least squared error and, among these, to the nearest (A. Chiche,
+J. C. Gilbert: How the augmented Lagrangian algorithm can deal with an infeasible convex quadratic
+optimization problem, Journal of Convex Analysis 23, 2016).
 
-Tolerances add ``tolerance' |lambda|`` to what is minimised. Its kinks are rounded off (P. J. Huber: Robust
-estimation of a location parameter, Annals of Mathematical Statistics 35, 1964): at first so widely that
-Newton's method crosses them easily, then less and less, together with the proximal term, each time starting
-from the multipliers found before.
+Tolerances add ``tolerance' |lambda|`` to the function that is minimised. The kinks of this term are rounded
+off (P. J. Huber: Robust estimation of a location parameter, Annals of Mathematical Statistics 35, 1964): at
+first so widely that Newton's method crosses them easily, then less and less, as the proximal term weakens,
+each time starting from the multipliers found before.
 """
 
 from __future__ import annotations
@@ -30,26 +30,25 @@ from l0np.targets import metrics
 Floats = NDArray[np.float64]
 
 # The proximal term, in units of the mean curvature. Each multiplier step weakens it, and so brings the
-# targets closer; but where they contradict each other the multipliers grow with its inverse, and the rounding
-# errors of the weights too.
+# targets closer; but if targets contradict each other, the multipliers grow with its inverse, and so do the
+# rounding errors of the weights.
 FIRST_PROXIMITY, LAST_PROXIMITY = 1e-2, 1e-7
 LAST_WIDTH = 1e-12  # of the rounded kinks of tolerances, relative to the first width, the largest multiplier
-FACTOR = (
-    0.3  # of both after a multiplier step: with 0.1 the next one takes several times as many Newton steps
-)
-INEXACT = (
-    1e-2  # gradient at which a multiplier step is accurate enough, relative to what the step has changed
-)
+# Factor on proximity and width after a multiplier step; with 0.1 the next step takes several times as many
+# Newton steps
+FACTOR = 0.3
+# Gradient at which a multiplier step is accurate enough, relative to what the step has changed
+INEXACT = 1e-2
 ALONG = 0.1  # slope along a Newton step at which its length is right, relative to the slope at its start
-MOST_LENGTHS = 60  # tried for a Newton step
+MOST_LENGTHS = 60  # lengths that are tried for a Newton step
 ROUNDING = 4 * np.finfo(float).eps  # relative error of a sum
 STILL = 1e-10  # relative change of the weights in a multiplier step at which nothing is left to do
-AS_CLOSE = 1e-12  # relative change of the squared misfit at which targets out of reach come no closer
-CONVERGED = 1e-6  # that of weights and of misfits at which they have converged, if no more steps can be taken
+AS_CLOSE = 1e-12  # relative change of the squared misfit at which unreachable targets come no closer
+CONVERGED = 1e-6  # relative change of weights and misfits at which a run out of steps counts as converged
 
 
 class RefitLimits(NamedTuple):
-    """What a refit may cost: multiplier steps, Newton steps in all of them, nanoseconds of a factor."""
+    """What a refit may cost: multiplier steps, Newton steps in all, nanoseconds for one factorisation."""
 
     multiplier_steps: int = 60
     newton_steps: int = 400
@@ -68,7 +67,7 @@ class ScaledSystem:
     scaled : sparse or dense, shape (Q, k)
         The matrix whose rows are divided by the scales.
     target, tolerance : arrays of shape (Q,)
-        Divided by the scales too.
+        The targets and tolerances, divided by the scales.
     reference : array of shape (k,)
         Reference weights.
     mean_curvature : float
@@ -102,12 +101,12 @@ class ScaledSystem:
         return np.asarray(self.newton.transposed @ multipliers)
 
     def slack(self, multipliers: Floats, width: float) -> tuple[Floats, Floats]:
-        """Return the slack that multipliers lead to, and its derivative; no slack for an infinite width."""
+        """Return the slack for some multipliers, and its derivative; no slack for an infinite width."""
         fraction = np.clip(multipliers / width, -1.0, 1.0)
         return self.tolerance * fraction, np.where(np.abs(fraction) < 1.0, self.tolerance / width, 0.0)
 
     def rounding(self, multipliers: Floats, weights: Floats, curvature: Floats) -> tuple[Floats, float]:
-        """Return the rounding errors that the weights may have, and the norm of those of the gradient."""
+        """Return the possible rounding errors of the weights, and the norm of those of the gradient."""
         sizes = self._sizes
         noise = curvature * (sizes.T @ np.abs(multipliers))
         gradient = sizes @ (np.abs(weights) + noise) + np.abs(self.target)
@@ -122,7 +121,7 @@ class _Point:
     width: float
     pull: Floats
     weights: Floats
-    curvature: Floats  # derivatives of the weights by the pull
+    curvature: Floats  # derivatives of the weights with respect to the pull
     misfit: Floats  # totals + slack - targets: the gradient of the dual function
     slack_slope: Floats
 
@@ -204,7 +203,7 @@ def _newton(
         gradient = point.misfit + proximity * moved
         left = float(np.linalg.norm(gradient))
         _, unsure = system.rounding(point.multipliers, point.weights, point.curvature)
-        # what is left of the misfit where targets are met; its last change where they cannot be
+        # What is left of the misfit if targets can be met; its last change if they cannot
         of_step = float(np.linalg.norm(moved))
         changed = min(proximity * of_step, float(np.linalg.norm(point.misfit - centre.misfit)))
         if left <= max(INEXACT * changed, unsure):
@@ -226,10 +225,10 @@ def _length(
     offset: float,
     curvature: float,
 ) -> float:
-    """Return the length of a Newton step at which the slope of the convex function is next to 0.
+    """Return the length of a Newton step at which the slope of the convex function is nearly 0.
 
-    It is found by bisection and secants. Values of the function are not compared: near its minimum they say
-    less than slopes. The weights along the direction follow from two pulls without another product.
+    It is found by bisection and secants. Values of the function are not compared, because near its minimum
+    slopes say more. The weights along the direction follow from two pulls without another product.
     """
     pull = system.pull(direction)
 
@@ -248,7 +247,7 @@ def _length(
             return length
         if here < 0:
             low, below = length, here
-        else:  # or not a number, beyond the range of floats
+        else:  # also if the slope is NaN, beyond the range of floats
             high, above = length, here
         if np.isinf(high):
             length *= 2.0

@@ -1,13 +1,15 @@
-"""Newton systems of a calibration, ``(A diag(c) A' + diag(d)) x = b``: A is targets by records.
+"""Newton systems of a calibration, ``(A diag(c) A' + diag(d)) x = b``.
+
+A has a row per target and a column per record.
 
 They are solved by conjugate gradients (M. R. Hestenes, E. Stiefel: Methods of conjugate gradients for solving
 linear systems, 1952), which need products with A and A' only. What matters is the preconditioner:
 
-1. the diagonal. It is enough where targets share few records.
+1. the diagonal. It is enough if targets share few records.
 2. a Cholesky factor in bordered blocks (`l0np.refit.blocks`). One factor serves later systems too.
 
-Iterations go on with the preconditioner at hand until they have cost as much as a new factor would; then one
-is computed. Where a factor costs too much, only the diagonal is used. Costs are estimated from sizes alone,
+Iterations continue with the current preconditioner until they have cost as much as a new factor would; then
+one is computed. If a factor costs too much, only the diagonal is used. Costs are estimated from sizes alone,
 so no result depends on the machine.
 """
 
@@ -22,10 +24,10 @@ from l0np.refit.blocks import DENSE_ENTRY, MOST_COST, SPARSE_ENTRY, Blocks, Solv
 
 Floats = NDArray[np.float64]
 
-FEW_ITERATIONS = 30  # a factor that costs no more than these is computed at once
-MOST_ITERATIONS = 3000  # without a factor
-MOST_CORRECTIONS = 200  # with a new factor
-ACCURACY = 1e-4  # of a solution: its residual, relative to the right-hand side
+FEW_ITERATIONS = 30  # a factor that costs no more than this many iterations is computed at once
+MOST_ITERATIONS = 3000  # iterations without a factor
+MOST_CORRECTIONS = 200  # iterations with a new factor
+ACCURACY = 1e-4  # residual of a solution, relative to the right-hand side
 
 
 class NewtonSystems:
@@ -36,7 +38,7 @@ class NewtonSystems:
     scaled : scipy.sparse array or array of shape (Q, k)
         A: the matrix whose rows are divided by the scales of the targets.
     most_cost : float
-        Nanoseconds that a factor may cost; above it only the diagonal is a preconditioner.
+        Nanoseconds that a factor may cost; above this limit only the diagonal is used.
 
     Examples
     --------

@@ -24,7 +24,7 @@ from l0np.targets import Targets, metrics
 Floats = NDArray[np.float64]
 
 DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected record is lost
-TOTAL_IMPORTANCE = 1e4  # how much more an error of the fixed total weighs than one of a target
+TOTAL_IMPORTANCE = 1e4  # weight of an error in the fixed total, relative to one in a target
 MOST_REWEIGHTINGS, REWEIGHTED = 50, 1e-6  # for caps: refits, and the relative change at which they end
 DENSE_FRACTION = 0.3  # of non-zeros, above which a sparse matrix is slower than a dense one
 NO_SQUARES = (
@@ -46,7 +46,7 @@ class Refit:
     errors : array of shape (Q,)
         Estimate minus target, in the units of the targets; of targets that are held out too.
     missed : array of int
-        The targets that were fitted and are further away than their tolerance.
+        The targets that were fitted and are missed by more than their tolerance.
     converged : bool
         Whether the weights have converged, or targets that cannot be met come no closer.
     steps : int
@@ -174,7 +174,7 @@ def _scaled_system(
     from scipy import sparse
 
     matrix = sparse.csr_array(matrix)
-    is_empty = np.diff(matrix.indptr) == 0  # such rows no weight changes
+    is_empty = np.diff(matrix.indptr) == 0  # no weight changes these rows
     used = np.flatnonzero((targets.importance > 0) & ~is_empty)
     factor = np.sqrt(targets.importance[used]) / np.abs(targets.scale[used])
     scaled = sparse.diags_array(factor) @ matrix[used]
@@ -223,7 +223,7 @@ class RefitProblem:
         self, matrix: ColumnMatrix, targets: Targets, distance: Distance, total: float | None = None
     ) -> None:
         if not targets.minimises_squares:
-            # 4: what called `calibrate`, `l0_path` or `SparseCalibrationWeights.refit`, which make one each
+            # stacklevel 4 is the caller of `calibrate`, `l0_path` or `SparseCalibrationWeights.refit`
             warnings.warn(NO_SQUARES, L0npWarning, stacklevel=4)
         self.matrix, self.targets, self.distance, self.total = matrix, targets, distance, total
         self._adding = [a.matrix.to_scipy().astype(np.float64) for a in targets.aggregates]
@@ -239,8 +239,8 @@ class RefitProblem:
         """Return the weights of selected records, near to their reference weights.
 
         A cap makes the loss of a target ``s / (1 + s / cap)`` of its squared error s. It is minimised by
-        refits in which the target counts ``1 / (1 + s / cap)^2`` as much (iteratively reweighted least
-        squares, Holland and Welsch 1977).
+        refits in which the target's weight is multiplied by ``1 / (1 + s / cap)^2`` (iteratively reweighted
+        least squares, Holland and Welsch 1977).
         """
         matrix, weighted = self._rows_of(records), self._weighted
         before = np.full(len(weighted.value), np.inf)

@@ -1,6 +1,6 @@
-"""How the size of a regression is chosen without cross-validation: the smallest of a number for each size.
+"""How the size of a regression is chosen without cross-validation: the size with the smallest criterion.
 
-To add a criterion, write a function from `Candidates` to numbers and enter it in `CRITERIA`.
+To add a criterion, write a function from `Candidates` to one number for each size and enter it in `CRITERIA`.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-DECIMALS = 12  # of an expected F1 measure that are not rounding
+DECIMALS = 12  # decimals of an expected F1 measure that are accurate
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Candidates:
     n, p : int
         Observations, and features to select from.
     error : callable
-        Returns the mean squared error of least squares on each support, shape (sizes,); below what rounding
-        allows it is cut off, so that exact fits are equal. A function because it costs as many fits.
+        Returns the mean squared error of least squares on each support, shape (sizes,), but at least the
+        rounding error, so that exact fits are equal. It is a function because it costs one fit per size.
     expected_f1 : array of shape (sizes,), optional
-        Expected F1 measure of each support, where the method finds a posterior.
+        Expected F1 measure of each support, if the method finds a posterior.
     """
 
     n_active: NDArray[np.int64]
@@ -38,12 +38,12 @@ class Candidates:
     expected_f1: Any = None
 
     def information(self, penalty: Any) -> NDArray[np.float64]:
-        """Return an information criterion of normal errors: ``n log(error)`` and a penalty of each size."""
+        """Return an information criterion for normal errors: ``n log(error)`` plus a penalty by size."""
         return np.asarray(self.n * np.log(self.error()) + penalty)
 
 
 def f1(models: Candidates) -> NDArray[np.float64]:
-    """Return 1 less the expected F1 measure."""
+    """Return 1 minus the expected F1 measure."""
     return np.asarray((1.0 - models.expected_f1).round(DECIMALS))
 
 
@@ -67,7 +67,7 @@ def gic(models: Candidates) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A line of the table of criteria: the function, and whether it needs a method that finds a posterior."""
+    """An entry of the table of criteria: the function, and whether it needs a posterior."""
 
     value: Callable[[Candidates], NDArray[np.float64]]
     posterior: bool = False

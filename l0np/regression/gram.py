@@ -12,25 +12,25 @@ from l0np.refit import Design
 
 @dataclass(frozen=True)
 class GramLimits:
-    """Up to which sizes inner products are made and kept; no answer depends on them."""
+    """Sizes up to which inner products are made and kept; no answer depends on them."""
 
-    at_once: int = 2000  # columns up to which all inner products are made at the start
-    entries: int = 20_000_000  # of columns that are made dense together
-    memory: int = 1 << 28  # bytes of rows to start with, where not all are made
+    at_once: int = 2000  # number of columns up to which all inner products are made at the start
+    entries: int = 20_000_000  # entries of the columns that are made dense together
+    memory: int = 1 << 28  # bytes of rows to start with, if not all are made
 
 
 DEFAULT_LIMITS = GramLimits()
 
 
 class Gram:
-    """Rows of Z.T @ Z, made when they are first asked for, or all at the start where there are few.
+    """Rows of Z.T @ Z, made when they are first needed, or all at the start if there are few.
 
     Attributes
     ----------
     rows : array of shape (capacity, p)
         Rows of Z.T @ Z, in the order in which they were made.
     slots : int array of shape (p,)
-        Where in `rows` the row of each column is; -1 where it has not been made.
+        Position in `rows` of each column's row; -1 if it has not been made.
     """
 
     def __init__(self, design: Design, limits: GramLimits = DEFAULT_LIMITS) -> None:
@@ -39,9 +39,8 @@ class Gram:
         self._count = 0
         if p <= limits.at_once:
             self.rows, together = np.empty((p, p)), max(1, limits.entries // design.n)
-            for first in range(
-                0, p, together
-            ):  # all at once, a long sparse matrix would be dense a second time
+            # In parts: all at once, a long sparse matrix would be dense a second time
+            for first in range(0, p, together):
                 columns = np.arange(first, min(first + together, p))
                 self.rows[:, columns] = design.correlations(design.columns(columns))
             self.slots[:] = np.arange(p)
@@ -56,7 +55,7 @@ class Gram:
         return np.asarray(self.rows[self.slots[columns]])
 
     def make(self, column: int, keep: NDArray[Any]) -> None:
-        """Make one more row; where there is no room, drop all rows that are not of `keep`, or make room."""
+        """Make one more row; if there is no room, first drop all rows but those of `keep`, or grow."""
         if self._count == len(self.rows):
             known = keep[self.slots[keep] >= 0]
             rows = self.rows[self.slots[known]]
@@ -72,18 +71,18 @@ class Gram:
 
 @dataclass(frozen=True)
 class Products:
-    """All that the likelihood of a linear model needs: inner products of columns and response.
+    """Everything the likelihood of a linear model needs: inner products of columns and response.
 
     Attributes
     ----------
     gram : Gram
-        Of the standardised columns Z among themselves.
+        Inner products of the standardised columns Z.
     response : array of shape (p,)
         Z.T @ y, for the centred response y.
     total : float
         y @ y.
     degrees : int
-        Degrees of freedom of the response: its length, less 1 for an intercept.
+        Degrees of freedom of the response: its length, minus 1 for an intercept.
     """
 
     gram: Gram
@@ -93,7 +92,7 @@ class Products:
 
     @classmethod
     def of(cls, design: Design, y: NDArray[np.float64], limits: GramLimits = DEFAULT_LIMITS) -> "Products":
-        """Return the inner products of a design and a response, centred where there is an intercept."""
+        """Return the inner products of a design and a response, centred if there is an intercept."""
         centred = y - y.mean() if design.intercept else y
         gram = Gram(design, limits)
         return cls(gram, design.correlations(centred), float(centred @ centred), design.n - design.intercept)

@@ -24,9 +24,9 @@ from l0np.regression.spike_slab import expected_f1, sample
 from l0np.regression.subset_search import Subsets
 from l0np.sparse import SparseL0Linear
 
-MOST_COLUMNS, MOST_ROUNDS = 2000, 5  # of more columns, methods see only those that may matter
-MOST_FEATURES = 100  # in a model, where the user names no sizes
-FIRST_EPOCHS, NEXT_EPOCHS, LEARNING_RATE = 1000, 200, 0.05  # of the trained gates, the largest size first
+MOST_COLUMNS, MOST_ROUNDS = 2000, 5  # if there are more columns, methods see only those that may matter
+MOST_FEATURES = 100  # largest size of a model, if the user names no sizes
+FIRST_EPOCHS, NEXT_EPOCHS, LEARNING_RATE = 1000, 200, 0.05  # for gates, which train the largest size first
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Supports:
 
     features: dict[int, NDArray[np.int64]]
     inclusion: NDArray[np.float64] | None = None
-    fitted: NDArray[np.float64] | None = None  # expectation of the response less its noise, of each row
+    fitted: NDArray[np.float64] | None = None  # expectation of the response without noise, for each row
     expected_f1: NDArray[np.float64] | None = None  # by size, from 0
     lambda_l0: dict[int, float] | None = None
 
@@ -48,12 +48,12 @@ class Task:
     y: NDArray[np.float64]
     seed: int
     device: str
-    candidates: int  # columns that there were before others were screened out
+    candidates: int  # number of columns before screening
     limits: GramLimits = DEFAULT_LIMITS
 
     @property
     def response(self) -> NDArray[np.float64]:
-        """The response, centred where there is an intercept."""
+        """The response, centred if there is an intercept."""
         return self.y - self.y.mean() if self.design.intercept else self.y
 
     def products(self) -> Products:
@@ -69,7 +69,7 @@ class Task:
     def usual_sizes(self, at_least: int = 0) -> NDArray[np.int64]:
         """Return 0, 1, ... up to 100 or n / (log p log log n).
 
-        To that size splicing is consistent (Zhu et al., PNAS 117, 2020).
+        Up to that size splicing is consistent (Zhu et al., PNAS 117, 2020).
         """
         n, p = max(self.design.n, 16), max(self.candidates, 3)
         consistent = round(n / (math.log(p) * math.log(math.log(n))))
@@ -79,7 +79,7 @@ class Task:
 
 def by_inclusion(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Rank features by the posterior probability that they belong in the model (see `spike_slab`)."""
-    get_backend(task.device)  # raises where this machine has no such device
+    get_backend(task.device)  # raises if this machine has no such device
     products, compiled = task.products(), uses_compiled_kernels(task.device)
     posterior = sample(products, task.seed, compiled=compiled, candidates=task.candidates)
     f1 = expected_f1(posterior.inclusion, posterior.empty)
@@ -94,7 +94,7 @@ def by_exchange(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Find the subset of each size that no exchange of two features improves (see `subset_search`)."""
     sizes = task.usual_sizes() if sizes is None else sizes
     found = Subsets(task.products()).path(sizes)
-    # Where independent features do not suffice, any others will do
+    # If there are too few independent features, any others will do
     spare = np.argsort(~task.design.usable, kind="stable")
     for k in (int(k) for k in sizes if k not in found):
         most = max(found.values(), key=len)
@@ -120,15 +120,15 @@ def by_gates(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
 
 @dataclass(frozen=True)
 class Method:
-    """A line of the table of methods.
+    """An entry of the table of methods.
 
     Attributes
     ----------
     find : callable
-        From a task and the sizes wanted (None for those that suit the data) to the supports.
+        Maps a task and the sizes wanted (None for sizes that suit the data) to the supports.
     posterior : bool
-        Whether it also finds inclusion probabilities, the expected F1 measure and the expected response: all
-        that ``criterion="f1"`` and ``coefficients="posterior"`` need.
+        Whether it also finds inclusion probabilities, the expected F1 measure and the expected response,
+        which ``criterion="f1"`` and ``coefficients="posterior"`` need.
     """
 
     find: Callable[[Task, NDArray[np.int64] | None], Supports]
@@ -145,11 +145,11 @@ METHODS: dict[str, Method] = {
 def select(
     method: Method, task: Task, sizes: NDArray[np.int64] | None, most_columns: int = MOST_COLUMNS
 ) -> Supports:
-    """Select features by a method; of more than `most_columns`, among those that may matter.
+    """Select features by a method; if there are more than `most_columns`, among those that may matter.
 
-    These are the columns of largest correlation with the response and then, as long as that changes the
-    largest model, those found so far and the ones of largest correlation with what that model leaves
-    (iterated sure independence screening: J. Fan, J. Lv, JRSS B 70, 2008).
+    These are the columns most correlated with the response and then, as long as that changes the largest
+    model, those found so far and the columns most correlated with the residual of that model (iterated sure
+    independence screening: J. Fan, J. Lv, JRSS B 70, 2008).
     """
     p, most = task.design.p, max(most_columns, 2 * int(sizes.max(initial=0)) if sizes is not None else 0)
     if p <= most:
@@ -176,5 +176,5 @@ def select(
 
 
 def _largest(correlations: NDArray[np.float64], number: int) -> NDArray[np.int64]:
-    """Return the columns of the largest correlations, ascending; of equal ones the first."""
+    """Return the columns with the largest correlations, ascending; among equal ones the first."""
     return np.sort(np.argsort(-np.abs(correlations), kind="stable")[:number])

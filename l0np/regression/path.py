@@ -17,7 +17,7 @@ from l0np.regression.criteria import CRITERIA, Candidates, Criterion
 from l0np.regression.methods import METHODS, Method, Supports, Task, select
 from l0np.regression.result import RegressionPath, feature_matrix, response_vector
 
-# Errors that are none: relative to the response's standard deviation, and to its largest value
+# Errors this small count as 0: relative to the response's standard deviation, and to its largest value
 EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps
 LARGEST_SEED = 2**64 - 1
 
@@ -38,8 +38,8 @@ def l0_regression_path(
 ) -> RegressionPath:
     """Return linear models of few features, for several numbers of features, and choose one of them.
 
-    Features are standardised within, so that their units decide nothing; coefficients come back in the units
-    of X and y.
+    Features are standardised internally, so that their units do not matter; coefficients are returned in the
+    units of X and y.
 
     Parameters
     ----------
@@ -52,18 +52,18 @@ def l0_regression_path(
     method : {"inclusion", "exchange", "gates"}
         How features are selected. "inclusion" ranks them by the posterior probability that they belong in the
         model, averaged over many sparse models (spike and slab, George and McCulloch 1993): the best support
-        where the noise is large, and fast. "exchange" finds for each size a subset that no exchange of two
+        if the noise is large, and fast. "exchange" finds for each size a subset that no exchange of two
         features improves: the smallest error. "gates" trains `SparseL0Linear` with `n_active`, from the
-        largest size to the smallest, each warm-started. Of more than 2,000 features all methods look at those
-        that correlate most with y or with what a first model leaves of it.
+        largest size to the smallest, each warm-started. If there are more than 2,000 features, all methods
+        consider only those that correlate most with y or with the residual of a first model.
     criterion : {"f1", "bic", "ebic", "gic"}, optional
         How the size is chosen. "f1" (only with "inclusion", where it is the default) takes the largest
         expected F1 measure of the support. Information criteria are ``n log(error)`` plus a penalty for each
         feature: "bic" log n, "gic" ``log p log log n`` (Fan and Tang 2013), "ebic" log n and twice the
         logarithm of the number of subsets of the size (Chen and Chen 2008; the default otherwise).
     cv : int, optional
-        Choose the size by the squared error in so many-fold cross-validation instead; folds are drawn with
-        `seed`.
+        Choose the size by the squared error in cross-validation with this many folds instead; folds are drawn
+        with `seed`.
     coefficients : {"posterior", "least squares"}, optional
         How the coefficients of the selected features are found. "posterior" (only with "inclusion", where it
         is the default unless `lambda_l2` is given) comes as near as these features can to the predictions of
@@ -71,19 +71,19 @@ def l0_regression_path(
         predicts better than least squares, which overfits the features selected for their luck. "least
         squares" fits y itself.
     lambda_l2 : float
-        Ridge penalty on the coefficients of standardised features, beside the mean squared error, of least
-        squares.
+        Ridge penalty of least squares on the coefficients of standardised features, added to the mean squared
+        error.
     fit_intercept : bool
         Whether there is an intercept.
     seed : int
-        Of all random numbers; the answer is a function of it.
+        Seed of all random numbers, which determines the answer.
     device : str
         As in `SparseL0Linear`; only "gates" trains on a GPU.
 
     Returns
     -------
     RegressionPath
-        Models of all sizes; `coef_`, `intercept_`, `indices`, `predict` and `score` speak of the chosen one.
+        Models of all sizes; `coef_`, `intercept_`, `indices`, `predict` and `score` refer to the chosen one.
 
     Raises
     ------
@@ -130,7 +130,7 @@ class Options:
 
     method: Method
     criterion: Criterion
-    folds: int | None  # of the cross-validation that replaces the criterion
+    folds: int | None  # folds of the cross-validation that replaces the criterion, if any
     ridge: float
     shrunken: bool  # whether coefficients are those of the posterior
 
@@ -171,7 +171,7 @@ def _shrunken(coefficients: str | None, method: str, ridge: float) -> bool:
 
 
 def _sizes(n_active: Any, p: int) -> NDArray[np.int64]:
-    """Return the sizes that the user asks for, ascending and each once."""
+    """Return the sizes that the user wants, ascending and without duplicates."""
     if not isinstance(n_active, Iterable) or isinstance(n_active, str) or getattr(n_active, "ndim", 1) == 0:
         n_active = (n_active,)
     sizes = {validation.integer("n_active", k, at_least=0, at_most=p) for k in n_active}
@@ -181,7 +181,7 @@ def _sizes(n_active: Any, p: int) -> NDArray[np.int64]:
 
 
 def _values(task: Task, supports: Supports, path: RegressionPath, options: Options) -> NDArray[np.float64]:
-    """Return what the size is chosen by, for each size; the smallest wins."""
+    """Return the value by which the size is chosen, for each size; the smallest wins."""
     if options.folds is not None:
         return np.maximum(_cross_validated(task, path.n_active, options, options.folds), _no_error(task))
 
@@ -195,7 +195,7 @@ def _values(task: Task, supports: Supports, path: RegressionPath, options: Optio
 
 
 def _no_error(task: Task) -> float:
-    """Return the mean squared error below which there is only rounding: one that is smaller is no better."""
+    """Return the mean squared error below which there is only rounding: a smaller one is no better."""
     spread = float(np.std(task.y)) if task.design.intercept else float(np.sqrt(np.mean(task.y**2)))
     least = max(EXACT * spread, ROUNDING * float(np.abs(task.y).max()))
     return max(least**2, np.finfo(float).tiny)
@@ -229,7 +229,7 @@ def _fitted(task: Task, supports: Supports, options: Options) -> RegressionPath:
 def _cross_validated(
     task: Task, sizes: NDArray[np.int64], options: Options, folds: int
 ) -> NDArray[np.float64]:
-    """Return each size's mean squared error on rows left out, everything else done on the other rows only."""
+    """Return each size's mean squared error on rows left out of selection and fitting."""
     n = task.design.n
     fold = np.random.Generator(np.random.Philox(key=task.seed)).permutation(np.arange(n) % folds)
     squares = np.zeros(len(sizes))

@@ -23,16 +23,16 @@ class RegressionPath:
     n_active : int array of shape (sizes,)
         Features in each model, ascending.
     error : array of shape (sizes,)
-        Mean squared error of each on the data it was fitted to.
+        Mean squared error of each model on the data it was fitted to.
     criterion : array of shape (sizes,)
-        What the size was chosen by: the smallest value wins, and of equal ones the fewest features. Errors
-        that are mere rounding are equal.
+        The value by which the size was chosen: the smallest wins, and among equal ones the fewest features.
+        Errors that are mere rounding are equal.
     coefficients : scipy.sparse.csr_array of shape (sizes, n_features)
         In the units of X and y.
     intercepts : array of shape (sizes,)
         In the units of y.
     lambda_l0 : array of shape (sizes,)
-        The L0 multiplier at which the gates were trained; nan where none were.
+        The L0 multiplier at which the gates were trained; NaN if none were.
     inclusion : array of shape (n_features,), optional
         Each feature's probability of belonging in the model; None unless ``method="inclusion"``.
     best : int
@@ -64,7 +64,7 @@ class RegressionPath:
         return str(self)
 
     def __str__(self) -> str:
-        """Say which features were selected, and show the sizes next to theirs in a line each."""
+        """Say which features were selected, and show a line for each of the nearest sizes."""
         p, names = self.coefficients.shape[1], ", ".join(map(str, self.indices[:SHOWN]))
         names += ", ..." if self.n_active_ > SHOWN else ""
         title = f"RegressionPath: {counted(self.n_active_, 'feature')} of {p:,} selected"
@@ -105,18 +105,18 @@ class RegressionPath:
         Raises
         ------
         InputError, InputTypeError
-            Where the path has no such size.
+            If the path has no such size.
         """
         row = slice(*self.coefficients.indptr[self._position(n_active) :][:2])
         return np.sort(self.coefficients.indices[row].astype(np.int64))
 
     def predict(self, X: Any, n_active: int | None = None) -> NDArray[np.float64]:
-        """Return the predictions of the chosen model or of that of a size on the path, shape (rows of X,).
+        """Return the predictions of the chosen model, or of the one with `n_active`, shape (rows of X,).
 
         Raises
         ------
         InputError, InputTypeError
-            For an unusable X, and where the path has no such size.
+            For an unusable X, and if the path has no such size.
         """
         position = self.best if n_active is None else self._position(n_active)
         matrix = feature_matrix(X)
@@ -125,9 +125,9 @@ class RegressionPath:
         return np.asarray(products + self.intercepts[position], dtype=np.float64)
 
     def score(self, X: Any, y: ArrayLike, n_active: int | None = None) -> float:
-        """Return R squared of the predictions: 1 less squared error over that of the mean of y.
+        """Return R squared of the predictions: 1 minus the squared error over that of the mean of y.
 
-        For a y that is constant it is 1 where every prediction is exact, else 0, as in scikit-learn.
+        If y is constant, it is 1 if every prediction is exact, else 0, as in scikit-learn.
         """
         prediction = self.predict(X, n_active)
         target = response_vector(y, len(prediction))

@@ -11,19 +11,19 @@ class SweepProducts(NamedTuple):
     """Inner products, as a sweep reads them."""
 
     rows: Any  # rows of Z.T @ Z that have been made, shape (capacity, p)
-    slots: Any  # where in `rows` each column's row is, -1 where it has not been made, shape (p,)
+    slots: Any  # position in `rows` of each column's row, -1 if it has not been made, shape (p,)
     response: Any  # Z.T @ y, shape (p,)
 
 
 class Chain(NamedTuple):
-    """What a sweep changes in place; arrays of shape (p,) but for the last."""
+    """What a sweep changes in place; arrays of shape (p,), except the last."""
 
     b: Any  # the gated coefficients
     residual: Any  # Z.T @ (y - Z b)
-    probability: Any  # takes each gate's probability of being open, given all else
-    expected: Any  # takes each gated coefficient's expectation, given all else
-    # Takes, at the end of the sweep, the number of open gates, b @ b, b @ (response + residual) and the sum
-    # of log b^2 over the open gates; shape (4,)
+    probability: Any  # receives each gate's probability of being open, given all else
+    expected: Any  # receives each gated coefficient's expectation, given all else
+    # Receives, at the end of the sweep, the number of open gates, b @ b, b @ (response + residual) and the
+    # sum of log b^2 over the open gates; shape (4,)
     sums: Any
 
 
@@ -35,20 +35,20 @@ class Noise(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """What the gates of a sweep are drawn under."""
+    """The conditions under which the gates of a sweep are drawn."""
 
-    log_odds: float  # of a gate before the data, less log(1 + slab) / 2, or 3/2 of that with a moment prior
+    log_odds: float  # prior log odds of a gate, minus log(1 + slab) / 2, or 3/2 log(1 + slab) if `moment`
     shrinkage: float  # slab / (1 + slab)
-    variance: float  # of the noise
+    variance: float  # variance of the noise
     moment: bool  # whether the slab has the factor b^2
 
 
 def moment_draw(a: float, normal: float) -> float:
     """Return a draw of t from the density ``(a + t)^2 exp(-t^2 / 2)``, given a standard normal draw.
 
-    The one is an increasing function of the other. The density's distribution function is
-    ``Phi(t) - phi(t) (2 a + t) / (a^2 + 1)``. Newton's method finds where that is ``Phi(normal)``, with
-    bisection where the density is too near 0.
+    The result increases with the normal draw. The density's distribution function is
+    ``Phi(t) - phi(t) (2 a + t) / (a^2 + 1)``. Newton's method finds the t at which that is ``Phi(normal)``,
+    with bisection while the density is too near 0.
 
     Examples
     --------

@@ -4,21 +4,21 @@ Spike and slab (E. I. George, R. E. McCulloch, JASA 88, 1993): a Gibbs sampler o
 with standardised columns Z,
 
     gate_j ~ Bernoulli(fraction)   fraction ~ Beta(1, p / min(sqrt(p), sqrt(n))): few columns matter
-    b_j ~ N(0, variance * slab)    or that density times b_j^2; which of the two is drawn too, from even odds
+    b_j ~ N(0, variance * slab)    or that density times b_j^2; the kind is drawn too, with prior odds of 1
     E b_j^2 = variance * spread    spread ~ InverseGamma(1/2, n / 50): heavy tails; a column of Z has length 1
     noise ~ N(0, variance)         p(variance) = 1 / variance
 
-Before the data about sqrt(p) columns are expected, but not more than sqrt(n): where the data say little, a
-model of many more columns would fit noise.
+A priori about sqrt(p) columns are expected, but not more than sqrt(n): if the data say little, a model of
+many more columns would fit noise.
 
 The slab with the factor b^2, a moment prior (V. E. Johnson, D. Rossell, JASA 107, 2012), excludes
-coefficients near 0. It is probable where the coefficients in the model are alike in size, and then demands
-more of a column whose coefficient would be small. With it, `slab` is a third of `spread`; without it they are
-equal.
+coefficients near 0. It is probable if the coefficients in the model are similar in size, and then demands
+more of a column whose coefficient would be small. With it, `slab` is a third of `spread`; without it the two
+are equal.
 
 Each sweep draws all gates with their coefficients, then variance, kind of slab, spread and fraction. The
-answer averages each gate's probability and its coefficient's expectation, given all the rest, instead of the
-draws. From it follows the support of the largest expected F1 measure: see `expected_f1`.
+answer averages, instead of the draws, each gate's probability and its coefficient's expectation given all the
+rest. These averages determine the support of the largest expected F1 measure: see `expected_f1`.
 """
 
 import importlib.util
@@ -34,9 +34,9 @@ from l0np.regression.gram import Products
 from l0np.regression.shared_kernels import Chain, Conditions, Noise, SweepProducts
 from l0np.regression.sweep import sweep
 
-# Twice the scale of the spread's prior, of unit information: there one observation says as much as the prior
+# Twice the scale of the spread's prior, as a fraction of the unit-information prior
 SPREAD = 0.04
-SMALLEST_VARIANCE = 1e-10  # of the response's: an exact fit must not divide by 0
+SMALLEST_VARIANCE = 1e-10  # relative to the response's, so that an exact fit does not divide by 0
 
 Sweep = Callable[[int, SweepProducts, Chain, Noise, Conditions], int]
 
@@ -47,8 +47,8 @@ class ChainLength:
 
     sweeps: int = 1000
     burn_in: int = 100  # sweeps that are not averaged
-    block: int = 100  # sweeps after which the residual is made afresh: sums of many updates drift
-    block_draws: int = 2_000_000  # most random numbers of each kind that are drawn at once
+    block: int = 100  # sweeps after which the residual is recomputed, because sums of many updates drift
+    block_draws: int = 2_000_000  # largest number of random numbers of each kind that are drawn at once
 
 
 DEFAULT_LENGTH = ChainLength()
@@ -56,9 +56,9 @@ DEFAULT_LENGTH = ChainLength()
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is believed of the columns after the data."""
+    """Posterior of the columns."""
 
-    inclusion: NDArray[np.float64]  # probability of each column to be in the model
+    inclusion: NDArray[np.float64]  # probability that each column is in the model
     empty: float  # probability that no column is
     mean: NDArray[np.float64]  # of each column's coefficient, over models with and without it
 
@@ -69,7 +69,7 @@ class Hyperparameters(NamedTuple):
     variance: float
     spread: float
     fraction: float
-    power: int  # of the slab's scale in its density: 3 with the factor b^2, else 1
+    power: int  # power of the slab's scale in its density: 3 with the factor b^2, else 1
 
     @property
     def slab(self) -> float:
@@ -77,7 +77,7 @@ class Hyperparameters(NamedTuple):
         return self.spread / self.power
 
     def conditions(self) -> Conditions:
-        """Return what the gates of the next sweep are drawn under."""
+        """Return the conditions under which the gates of the next sweep are drawn."""
         slab, power = self.slab, self.power
         log_odds = math.log(self.fraction / (1.0 - self.fraction)) - 0.5 * power * math.log1p(slab)
         return Conditions(log_odds, slab / (1.0 + slab), self.variance, power == 3)
@@ -90,11 +90,11 @@ class Prior:
     Attributes
     ----------
     candidates : int
-        Columns that there were before others were screened out.
+        Number of columns before screening.
     against : float
         Second parameter of the fraction's Beta distribution.
     rate : float
-        Of the spread's inverse Gamma distribution.
+        Rate of the spread's inverse Gamma distribution.
     """
 
     candidates: int
@@ -133,8 +133,8 @@ class Prior:
     def _moment_odds(self, size: float, squares: float, logs: float) -> float:
         """Return the log odds of a moment prior against a normal one, the spread of both integrated out.
 
-        Of the coefficients there are `size`; their sum of squares and sum of log squares, in units of the
-        noise, are `squares` and `logs`.
+        There are `size` coefficients; their sum of squares and sum of log squares, in units of the noise, are
+        `squares` and `logs`.
         """
         one, three = 0.5 * (1.0 + size), 0.5 * (1.0 + 3.0 * size)
         normal = math.lgamma(one) - one * math.log(self.rate + 0.5 * squares)
@@ -150,18 +150,18 @@ def sample(
     candidates: int = 0,
     length: ChainLength = DEFAULT_LENGTH,
 ) -> Posterior:
-    """Return each column's posterior probability of being in the model, that of none, and mean coefficients.
+    """Return the posterior: the probability of each column and of the empty model, and mean coefficients.
 
     Parameters
     ----------
     products : Products
-        Of the standardised columns and the centred response.
+        Inner products of the standardised columns and the centred response.
     seed : int
-        Of all noise.
+        Seed of all noise.
     compiled : bool
         Whether Numba may be used.
     candidates : int
-        Number of columns that there were before others were screened out; counts where it is above p.
+        Number of columns before screening; used if it is above p.
     length : ChainLength
         How long the sampler runs.
     """
@@ -182,7 +182,7 @@ def sample(
                 view = SweepProducts(gram.rows, gram.slots, products.response)
             noise, given = Noise(uniform[number % block], normal[number % block]), drawn.conditions()
             done = step(0, view, chain, noise, given)
-            while done < p:  # a row is needed that has not been made
+            while done < p:  # the sweep needs a row that has not been made
                 gram.make(done, keep=np.flatnonzero(chain.b))
                 view = view._replace(rows=gram.rows)
                 done = step(done, view, chain, noise, given)
@@ -197,7 +197,7 @@ def sample(
 
 
 def _sweep(compiled: bool) -> Sweep:
-    """Return the compiled sweep where it may be used and Numba is installed, else the plain one."""
+    """Return the compiled sweep if it may be used and Numba is installed, else the plain one."""
     if not compiled or importlib.util.find_spec("numba") is None:
         return sweep
     from l0np.regression import spike_slab_kernels
@@ -208,8 +208,8 @@ def _sweep(compiled: bool) -> Sweep:
 def expected_f1(inclusion: NDArray[np.float64], empty: float) -> NDArray[np.float64]:
     """Return the expected F1 measure of the k most probable columns, for k = 0 to p.
 
-    About ``2 sum of their probabilities / (k + sum of all)``, which the most probable ones maximise for each
-    k (D. D. Lewis, SIGIR 1995). To select no column is right exactly where no column belongs in the model.
+    It is about ``2 sum of their probabilities / (k + sum of all)``, which the most probable columns maximise
+    for each k (D. D. Lewis, SIGIR 1995). Selecting no column is right only if none belongs in the model.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """The best subset of each size: no exchange of one column for another lowers its squared error.
 
 The errors after all k (p - k) exchanges of a subset follow from one factorisation, through the orthogonal
-directions of the selected columns. To exchange until nothing improves is the idea of the splicing algorithm
+directions of the selected columns. Exchanging until nothing improves is the idea of the splicing algorithm
 (J. Zhu et al., PNAS 117, 2020), which evaluates exchanges one side at a time; sizes are warm-started from
 below and from above.
 """
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from l0np.regression.gram import Products
 
-# Fraction of a column's squared length outside of the selected ones, up to which it is rounding
+# A column is dependent if at most this fraction of its squared length is orthogonal to the selected ones
 DEPENDENT = 1e-9
-GAIN = 1e-9  # of the total sum of squares: smaller gains are rounding
-MOST_EXCHANGES = 100  # at one size; each lowers the error, so this ends only what hardly moves
+GAIN = 1e-9  # relative to the total sum of squares: smaller gains are rounding
+MOST_EXCHANGES = 100  # at one size; each lowers the error, so only very slow searches end here
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Scan:
     squares : float
         Residual sum of squares.
     add : array of shape (p,)
-        By how much each column would lower it; 0 for selected and dependent columns.
+        How much adding each column would lower `squares`; 0 for selected and dependent columns.
     drop : array of shape (k,)
-        By how much leaving out each of `selected` would raise it.
+        How much leaving out each of `selected` would raise `squares`.
     exchange : array of shape (k, p)
-        By how much column j in exchange for the i-th selected one would lower it.
+        How much column j in exchange for the i-th selected one would lower `squares`.
     """
 
     selected: NDArray[np.int64]
@@ -50,7 +50,7 @@ class Subsets:
     Parameters
     ----------
     products : Products
-        Of the standardised columns and the centred response.
+        Inner products of the standardised columns and the centred response.
     """
 
     def __init__(self, products: Products) -> None:
@@ -58,7 +58,7 @@ class Subsets:
         self._scans: dict[bytes, Scan] = {}
 
     def path(self, sizes: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
-        """Return a subset of each of the sizes that has one with independent columns."""
+        """Return a subset of each size for which there are enough independent columns."""
         best: dict[int, Scan] = {0: self.scan(np.zeros(0, np.int64))}
         largest = int(sizes.max(initial=0))
         for up in (True, False, True):
@@ -85,9 +85,9 @@ class Subsets:
     def scan(self, selected: NDArray[np.int64]) -> Scan:
         """Return the errors of a subset and of all that differ from it by one column.
 
-        With v_i the unit vector along the i-th selected column less its projection on the other selected ones
-        and t_i = v_i . y, leaving out i raises the error by t_i^2, and adds v_i back to what is left of every
-        other column and of y.
+        Let v_i be the unit vector along the i-th selected column minus its projection on the other selected
+        ones, and t_i = v_i . y. Leaving out column i raises the error by t_i^2, and adds v_i back to the
+        residuals of every other column and of y.
         """
         key = selected.tobytes()
         if key in self._scans:
@@ -115,7 +115,7 @@ class Subsets:
 
 
 def _grown(scan: Scan) -> NDArray[np.int64] | None:
-    """Return the subset with the column that lowers the error most; None where no column lowers it."""
+    """Return the subset with the column that lowers the error most; None if no column lowers it."""
     j = int(np.argmax(scan.add))
     return np.sort(np.append(scan.selected, j)) if scan.add[j] > 0 else None
 

@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 from l0np.regression.shared_kernels import Chain, Conditions, Noise, SweepProducts, moment_draw
 
-ROUNDING = 1e-9  # of a limit: where the fast comparison is as close as this, the exact one decides
+ROUNDING = 1e-9  # relative to a limit: if the fast comparison is this close, the exact one decides
 LEAST_LOGIT = -700.0  # below it the exponential overflows, and no draw is so small
 
 
 def sweep(start: int, products: SweepProducts, chain: Chain, noise: Noise, given: Conditions) -> int:
     """Draw the gates and coefficients of the columns from `start` on, one after the other, in place.
 
-    Return the number of columns, or the first column whose row of Z.T @ Z is needed and has not been made.
+    Return the number of columns, or the first column whose row of Z.T @ Z is needed but has not been made.
     """
     b, p = chain.b, len(chain.b)
     scale = given.shrinkage / given.variance
-    # The square of its product from which on a closed gate opens, compared for all columns at once: the loop
-    # visits only columns whose gates may open or are open
+    # A closed gate opens if the square of its product exceeds this limit. All columns are compared at once,
+    # and the loop visits only columns whose gates are open or may open
     limits = np.where(b != 0.0, -1.0, (1.0 - ROUNDING) / scale * opening(noise.uniform, given))
     limits[products.response == 0.0] = np.inf
     visited, j = np.empty(p), start
@@ -48,7 +48,7 @@ def sweep(start: int, products: SweepProducts, chain: Chain, noise: Noise, given
 
 
 def _draw(product: float, uniform: float, normal: float, given: Conditions) -> float:
-    """Return the gated coefficient of a column whose product with what the others leave is `product`."""
+    """Draw the gated coefficient of a column whose product with the residual of the others is `product`."""
     scale, mean = given.shrinkage / given.variance, given.shrinkage * product
     z = scale * product * product
     odds = given.log_odds + 0.5 * z + (math.log1p(z) if given.moment else 0.0)
@@ -71,7 +71,7 @@ def _expectations(
 
 
 def opening(uniform: NDArray[np.float64], given: Conditions) -> NDArray[np.float64]:
-    """Return, for each draw, the z from which on a gate opens, or a little less.
+    """Return, for each draw, the z above which a gate opens, or a little less.
 
     There ``log_odds + z / 2 [+ log(1 + z)]`` is the logit of the draw.
 

@@ -1,7 +1,7 @@
-"""Balanced sampling: which records to draw at random so that weighted totals stay nearly what they are.
+"""Balanced sampling: drawing records at random so that weighted totals stay nearly the same.
 
-First inclusion probabilities, then the cube method: the flight, whose arrivals have a compiled twin, and the
-landing.
+First come inclusion probabilities, then the cube method: the flight, whose arrivals have a compiled twin, and
+the landing.
 """
 
 from l0np.sampling.cube import CubeLimits, balanced_sample

@@ -2,9 +2,9 @@
 
 J.-C. Deville, Y. Tille: Efficient balanced sampling: the cube method (Biometrika 91, 2004). Probabilities
 walk at random inside the unit cube, along directions that change no balancing total, until they are 0 or 1:
-the flight. What is then still between 0 and 1 is decided with as little change of the totals as possible: the
-landing. Many totals are balanced in levels: those of a district among its records first, then those that
-districts share (of their state, say) among what is left, and so on.
+the flight. Probabilities that are then still between 0 and 1 are decided with as little change of the totals
+as possible: the landing. Many totals are balanced in levels: first those of each district among its records,
+then those that districts share (totals of a state, say) among the records left, and so on.
 """
 
 from typing import Any, NamedTuple
@@ -30,13 +30,13 @@ class CubeLimits(NamedTuple):
     Attributes
     ----------
     arrivals : int
-        Records that are brought to the basis of a flight together, so that the work is products of matrices.
+        Records that join a flight together, so that most of the work is in products of matrices.
     flight_cost : float
         Multiplications that a flight may cost; this bounds the number of rows that it balances.
     most_rows : int
-        Rows that a flight balances at most.
+        Largest number of rows that a flight balances.
     compiled_from : int
-        Records from which on a compiled kernel saves time.
+        Number of records above which a compiled kernel saves time.
     """
 
     arrivals: int = 64
@@ -62,13 +62,13 @@ def balanced_sample(
     compiled: bool = True,
     limits: CubeLimits = LIMITS,
 ) -> NDArray[np.int64]:
-    """Draw records so that sums of weight / probability over them are, as nearly as possible, those over all.
+    """Draw records so that totals expanded by weight / probability stay, as nearly as possible, the same.
 
-    Each record is drawn with its probability. Balanced are the number of records, exactly, the total weight
-    and the rows of the matrix. Where these are too many, records that share their rarest rows (a district)
-    are balanced first, then what is left of those that share the rarest of the other rows (a state), and
-    finally what is left of all, as for highly stratified populations (G. Chauvet: Stratified balanced
-    sampling, Survey Methodology 35, 2009).
+    Each record is drawn with its probability. The number of records is balanced exactly, the total weight and
+    the rows of the matrix approximately. If there are too many rows, records that share their rarest rows (a
+    district) are balanced first, then what is left of those that share the rarest of the other rows (a
+    state), and finally what is left of all, as for highly stratified populations (G. Chauvet: Stratified
+    balanced sampling, Survey Methodology 35, 2009).
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ def balanced_sample(
     probabilities : array of shape (N,)
         Inclusion probabilities that add up to an integer k.
     seed : int
-        Its stream of random selection provides the random numbers.
+        Seed of the stream SELECTION, which provides the random numbers.
     attempt : int
         Number of the sample, from 0: each gives another sample for the same seed.
     compiled : bool
-        Whether Numba may be used, where it is installed and there are many records.
+        Whether Numba may be used, if it is installed and there are many records.
     limits : CubeLimits
         How the work is divided.
 
@@ -145,8 +145,8 @@ class _Totals:
     def contributions(self, records: Integers, position: Integers, n_totals: int) -> Floats:
         """Return what each record adds to each total, shape (records, n_totals).
 
-        The first total is the count, the last is the total weight; `position` says which one each row of the
-        matrix is, -1 for none.
+        The first total is the count, the last is the total weight; `position` gives the total of each row of
+        the matrix, -1 for none.
         """
         entries, rows, values = column_entries(self.matrix, records)
         expansion = self.expansion[records]
@@ -180,8 +180,8 @@ class _Walk:
     def balance_levels(self, left: Integers, most_rows: int) -> Integers:
         """Balance strata, then what is left of them in larger strata, and so on; return the rest.
 
-        Strata of the first level fly only. At each level the rows to which one stratum alone contributes are
-        done with.
+        At the first level strata only fly; they do not land. At each level, rows to which only one stratum
+        contributes are dropped from the levels that follow.
         """
         is_shared, is_first = np.ones(self.totals.matrix.shape[0], bool), True
         while True:
@@ -201,7 +201,7 @@ class _Walk:
                 return left
 
     def fly(self, records: Integers, most_rows: int) -> None:
-        """Let probabilities walk while the totals of their rows, of too many the longest, can be kept."""
+        """Let probabilities walk while the totals can be kept; of too many rows only the longest count."""
         rows = self.totals.rows_of(records)[-most_rows:]
         if len(records) <= len(rows):
             return
@@ -214,7 +214,7 @@ class _Walk:
             flight.take(arrivals, columns, self.p, self.uniforms[0][arrivals])
 
     def land(self, records: Integers, exact_rows: Integers) -> None:
-        """Decide as many of the records as possible without a change in their number and in some rows."""
+        """Decide as many records as possible without changing their number or the totals of some rows."""
         if not len(records):
             return
         columns = self.totals.sparse_contributions(records)

@@ -1,4 +1,4 @@
-"""The flight of the cube method: probabilities walk as long as a direction is left that keeps the totals.
+"""The flight of the cube method: probabilities walk while some direction leaves the totals unchanged.
 
 G. Chauvet, Y. Tille (A fast algorithm for balanced sampling, Computational Statistics 21, 2006) let few
 records walk at a time. Here these few are a basis, as in the simplex method: a record that arrives either
@@ -31,7 +31,7 @@ class Flight:
     n_totals : int
         Number of totals.
     compiled : bool
-        Whether the Numba kernel is used, where Numba is installed.
+        Whether the Numba kernel is used, if Numba is installed.
     """
 
     def __init__(self, n_totals: int, compiled: bool) -> None:
@@ -39,7 +39,7 @@ class Flight:
         self._arrive = _kernel() if compiled else arrive
 
     def take(self, arrivals: Integers, columns: Floats, p: Floats, uniforms: Floats) -> None:
-        """Let some records arrive, in place in `p`; all that are then undecided are basic.
+        """Let some records arrive, in place in `p`; afterwards every undecided record is basic.
 
         Each change of the basis multiplies the transform by an elementary matrix. Their product differs from
         the unit matrix only in the columns of the totals whose record changed; these are carried along, as
@@ -86,7 +86,7 @@ def arrive(
         The columns, transformed; then zeros, which become the columns that the transform's product has
         changed.
     basic : array of shape (n_totals,)
-        The record of each total, -1 where there is none.
+        The record of each total, -1 if there is none.
     changed : array of shape (number of changes,)
         Receives the totals whose records were changed.
     p : array
@@ -123,7 +123,7 @@ def arrive(
 def free_total(column: Floats, basic: Integers, smallest: float) -> int:
     """Return a total without basic record in which the column is not 0, or -1.
 
-    It is the first total where possible, else the one in which the column is largest.
+    Total 0 if possible, else the one in which the column is largest.
     """
     outside = np.where(basic < 0, np.abs(column), 0.0)
     total = 0 if outside[0] else int(outside.argmax())
@@ -133,7 +133,7 @@ def free_total(column: Floats, basic: Integers, smallest: float) -> int:
 def _walk(record: int, column: Floats, basic: Integers, p: Floats, uniform: float, smallest: float) -> int:
     """Move the record and the basis against it until one of their probabilities is 0 or 1.
 
-    Return the total whose basic record this was, or -1 where it was the record itself.
+    Return the total whose basic record this was, or -1 if it was the record itself.
     """
     moves = np.where(basic >= 0, -column, 0.0)
     at = p[basic]

@@ -1,4 +1,6 @@
-"""The landing of the cube method: what a flight leaves is decided with little change of the totals.
+"""The landing of the cube method: records that a flight leaves undecided are decided.
+
+The totals change little.
 
 Each step moves one record, up or down by chance, and the others so that the totals change least, until one
 more probability is 0 or 1: the walk of C. Harshaw, F. Savje, D. A. Spielman, P. Zhang (Balancing covariates
@@ -14,8 +16,9 @@ from numpy.typing import NDArray
 
 from l0np.sampling.cube_flight import longest_step, random_step
 
-RIDGE = 1e-9  # of the mean square of the columns, added to the Gram matrix: records may depend on each other
-DEPENDENT = 1e-10  # of the largest eigenvalue: below it a combination of exact totals depends on the others
+# Added to the Gram matrix, times the mean square of the columns, because records may depend on each other
+RIDGE = 1e-9
+DEPENDENT = 1e-10  # times the largest eigenvalue: below it, combinations of exact totals are dependent
 INEXACT = 1e-6  # change of an exact total, relative to the largest move, that is not due to rounding
 SHRINK = 0.75  # fraction of undecided records at which the matrix is cut down to them
 
@@ -30,7 +33,7 @@ def land(columns: Any, exact: Floats, p: Floats, uniforms: Floats) -> Floats:
     Parameters
     ----------
     columns : scipy.sparse array of shape (n, r)
-        What each record adds to the totals that should change little, in units in which changes count alike.
+        What each record adds to the totals that should change little, in units that make changes comparable.
     exact : array of shape (n, e)
         What each record adds to the totals that must not change.
     p : array of shape (n,)
@@ -77,7 +80,7 @@ def _freedom(columns: Any, exact: Floats) -> tuple[Floats, int]:
     """Return the matrix F of best moves, and the rank of the exact totals.
 
     ``F[:, j] / F[j, j]`` moves record j by 1 and changes the totals least. F is the inverse of the Gram
-    matrix of the columns, projected to where the exact totals do not change. When record s is decided, F
+    matrix of the columns, projected onto the moves that change no exact total. When record s is decided, F
     becomes ``F - F[:, s] F[s] / F[s, s]``.
     """
     from scipy import linalg
@@ -92,15 +95,14 @@ def _freedom(columns: Any, exact: Floats) -> tuple[Floats, int]:
     follow = follow @ (vectors[:, independent] / np.sqrt(values[independent]))
     freedom = inverse - follow @ follow.T
     change = np.abs(exact.T @ freedom).max(axis=0) / np.abs(freedom).max(initial=np.finfo(float).tiny)
-    if (
-        change.max() > INEXACT * np.abs(exact).max()
-    ):  # eigenvalues spread too far to distinguish small ones from 0
+    # If eigenvalues spread too far, small ones cannot be distinguished from 0
+    if change.max() > INEXACT * np.abs(exact).max():
         return _freedom_in_null_space(gram, exact)
     return np.asfortranarray(freedom), int(np.count_nonzero(independent))
 
 
 def _freedom_in_null_space(gram: Floats, exact: Floats) -> tuple[Floats, int]:
-    """Return the same by a basis of the moves that change no exact total: exact to rounding, but slower."""
+    """Return the same from a basis of the moves that change no exact total: accurate, but slower."""
     from scipy import linalg
 
     basis = linalg.null_space(exact.T, rcond=DEPENDENT)

@@ -9,14 +9,15 @@ Floats = NDArray[np.float64]
 
 
 def inclusion_probabilities(size: Floats, least: Floats, k: int) -> Floats:
-    """Return ``min(1, max(c size, least))`` with the c for which they add up to k.
+    """Return the probabilities ``min(1, max(c size, least))``, with c such that they add up to k.
 
-    Where `least` adds up to more than k, the probabilities are in proportion to it instead.
+    If `least` adds up to more than k, the probabilities are in proportion to `least` instead.
 
     Parameters
     ----------
     size : array of shape (N,)
-        What the probabilities are proportional to, above 0: with base weights, all weights come out alike.
+        What the probabilities are proportional to, above 0. If these are base weights, all weights come out
+        alike.
     least : array of shape (N,)
         Lower bounds in [0, 1], for records that matter so much for one total that chance must not omit them.
     k : int

@@ -28,8 +28,8 @@ def strata(
 ) -> Iterator[Integers]:
     """Yield groups of the records, each in the order given, that share their rarest rows.
 
-    The home of a record is the shortest of the rows considered to which it contributes. Two homes belong to
-    the same stratum where a record of one contributes to the other.
+    The home of a record is the shortest row, among those considered, to which it contributes. Two homes
+    belong to the same stratum if a record of one contributes to the other.
 
     Parameters
     ----------

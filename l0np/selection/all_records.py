@@ -1,4 +1,4 @@
-"""`AllRecords`: the calibration of all records, which a selection of k of them stands for."""
+"""`AllRecords`: the calibration of all records, which a selection of k records has to represent."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 EPOCHS, LEARNING_RATE = 300, 0.05  # of the training without gates that replaces the refit of all records
-ENOUGH, LOOK = 1e-3, 50  # mean error (root mean square) at which it ends, and epochs between two looks at it
-AS_GOOD = 1.01  # times the loss that all records leave: a selection of no more loss is as good
+ENOUGH, LOOK = 1e-3, 50  # root mean square error at which that training ends, and epochs between checks
+AS_GOOD = 1.01  # times the loss that all records leave: a selection whose loss is at most this is as good
 
 
 class Inclusion(NamedTuple):
     """How likely each record is to be selected, and its reference weight if it is; both of shape (N,).
 
-    The reference weight is (weight before selection) / (inclusion probability), so that k records stand for
+    The reference weight is (weight before selection) / (inclusion probability), so that k records represent
     all.
     """
 
@@ -44,9 +44,9 @@ class AllRecords:
     problem : SelectionProblem
         The problem.
     weights : array of shape (N,)
-        These weights; 0 without a base weight.
+        These weights; 0 for records without a base weight.
     selection : Selection or None
-        How a refit found them; None where all records were too many and were trained.
+        The refit that found them; None if there were too many records, so that weights were trained.
     """
 
     problem: SelectionProblem
@@ -55,7 +55,7 @@ class AllRecords:
 
     @classmethod
     def calibrated(cls, problem: SelectionProblem) -> Self:
-        """Calibrate all records: by a refit or, where that costs too much, by training without gates."""
+        """Calibrate all records: by a refit or, if that costs too much, by training without gates."""
         counts, weights = np.diff(problem.matrix.indptr).astype(np.float64), problem.base_weights.copy()
         if (counts**2).sum() <= problem.limits.full_refit_cost:
             selection = Selection.of_all(problem)
@@ -65,11 +65,11 @@ class AllRecords:
         return cls(problem, weights, None)
 
     def inclusion(self, k: int) -> Inclusion:
-        """Return inclusion probabilities for k records, in proportion to the weights that they stand for."""
+        """Return inclusion probabilities for k records, in proportion to the weights before selection."""
         base = self.problem.base_weights
         if np.count_nonzero(self._positive_weights) >= k:
             p = inclusion_probabilities(self._positive_weights, self._largest_fractions, k)
-        else:  # weights may be negative without bounds, and those that training found may vanish
+        else:  # weights may be negative without bounds, and trained weights may be 0
             p = inclusion_probabilities(base, largest_fractions(self.problem.matrix, base), k)
         return Inclusion(p, self.weights_before / np.where(p > 0, p, k / len(p)))
 
@@ -100,7 +100,7 @@ class AllRecords:
 
     @cached_property
     def _matching_loss(self) -> float:
-        """The loss that all records leave, and that of errors which are within tolerance."""
+        """The loss that all records leave, plus the loss of errors that count as within tolerance."""
         left = self.problem.loss(weighted_totals(self.problem.matrix, self.weights))
         return AS_GOOD * left + metrics.MET**2 * float(self.problem.targets.weights.sum())
 
@@ -108,7 +108,7 @@ class AllRecords:
 def _trained_weights(problem: SelectionProblem) -> Floats:
     """Return the weights of all records after training without gates."""
     model, targets = problem.model(problem.base_weights, use_gates=False), problem.training_targets
-    power = 2 if targets.minimises_squares else 1  # else the loss is taken for one of absolute errors
+    power = 2 if targets.minimises_squares else 1  # any other loss is assumed to scale like absolute errors
     enough = ENOUGH**power * float(targets.weights.sum())
     settings = TrainingSettings.checked(
         lr=LEARNING_RATE,

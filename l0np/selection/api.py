@@ -44,14 +44,14 @@ def calibrate(
     Parameters
     ----------
     M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series
-        of other arguments must have the labels of its rows or columns in that order, or no labels but a
-        default index.
+        What each record adds to each target for one unit of weight. In a DataFrame the order counts: Series
+        given as other arguments must have the labels of its rows or columns in that order, or a default
+        index.
     y : array of shape (Q,)
         The targets.
     n_active : int, optional
-        Number of records to select; None takes all that have a base weight: classical calibration (Deville
-        and Sarndal 1992).
+        Number of records to select; None keeps all records that have a base weight: classical calibration
+        (Deville and Sarndal 1992).
     base_weights : float or array of shape (N,)
         Design weights, 0 or more; records of weight 0 are never selected.
     method : {"auto", "balanced", "exchange", "gates"}
@@ -59,19 +59,19 @@ def calibrate(
     distance : {"chi-square", "raking", "logit"}
         How the distance of weights to reference weights is measured: see `l0np.refit.distances`.
     bounds : (float or None, float or None)
-        Least and largest g-weight, the ratio of weight to reference weight; None for no bound: "chi-square"
-        may then make weights negative, "raking" and "logit" keep g-weights at 1e-4 and above. With `n_active`
-        the least must be above 0, so that every selected record has a weight; classical calibration takes (0,
-        None) and (None, None) too.
+        Smallest and largest g-weight, the ratio of weight to reference weight; None for no bound. Without a
+        lower bound "chi-square" may make weights negative; "raking" and "logit" keep g-weights at 1e-4 and
+        above. With `n_active` the smallest must be above 0, so that every selected record has a weight;
+        classical calibration also accepts (0, None) and (None, None).
     total : float, optional
         A sum that the weights must have.
     epochs, lr, device
-        Epochs, learning rate and device of training, where gates are trained.
+        Epochs, learning rate and device of training, if gates are trained.
     dtype : {"float32", "float64"}, optional
-        Of training; by default that of M, float64 where M is neither. Refits are in float64 and use the exact
-        entries.
+        Precision of training; by default the dtype of M, or float64 if M has another dtype. Refits are in
+        float64 and use the exact entries.
     seed : int, optional
-        Fixes whatever is random; None draws one, which is the `seed` of the answer.
+        Seed of everything random; None draws one, which is the `seed` of the answer.
     **options
         `tolerances`: errors that cost nothing; `caps`: the most that one target may cost; `target_weights`:
         factors on the cost; `target_scales`: what errors are divided by (``max(|y|, 1)`` by default);
@@ -91,7 +91,7 @@ def calibrate(
     Warns
     -----
     L0npWarning
-        Where `loss_type` is not a sum of squares: only gates are trained with it; refits, pursuit and swaps
+        If `loss_type` is not a sum of squares: only gates are trained with it; refits, pursuit and swaps
         minimise squared errors.
 
     Examples

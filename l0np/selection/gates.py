@@ -10,17 +10,17 @@ from l0np.models import TrainingSettings
 from l0np.selection.all_records import AllRecords
 from l0np.selection.selections import Selection
 
-KEEP_PROBABILITY, TEMPERATURE = 0.9, 0.35  # of gates at the start and in training
-LATER = 3  # later sizes train a third of the epochs of the first
+KEEP_PROBABILITY, TEMPERATURE = 0.9, 0.35  # initial keep probability, and temperature in training
+LATER = 3  # later sizes train for a third of the epochs of the first
 
 
 class GateRun:
-    """Gates over all records, which train on from one size of a path to the next.
+    """Gates over all records, whose training continues from one size of a path to the next.
 
     Parameters
     ----------
     all_records : AllRecords
-        Their weights are those from which training starts.
+        The calibration of all records; training starts from its weights.
     """
 
     def __init__(self, all_records: AllRecords) -> None:
@@ -41,7 +41,7 @@ class GateRun:
         return self.all_records.select(records, inclusion, "gates", self._model.lambda_l0_)
 
     def select_at(self, lambda_l0: float) -> Selection:
-        """Train at a given L0 multiplier, and refit the active records; if none is, the most likely one."""
+        """Train at a given L0 multiplier, and refit the active records; if none is, the likeliest one."""
         self._train(lambda_l0=lambda_l0)
         is_eligible = self.problem.base_weights > 0
         records = np.flatnonzero((self._model.get_weights(deterministic=True) != 0) & is_eligible)

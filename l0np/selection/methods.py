@@ -1,18 +1,19 @@
-"""How exactly k records are selected: the table of methods, and the rule by which "auto" takes one of them.
+"""How exactly k records are selected: the table of methods, and the rule by which "auto" chooses one.
 
 The rule follows measurements, `benchmarks/selection.py`:
 
 1. "balanced": a sample by the cube method, with probabilities in proportion to the weights with which all
-   records meet the targets, but no record less likely than the largest fraction that it holds of any one
-   target. Weights come out nearly equal, so the effective sample size is the highest. Where the refit misses
+   records meet the targets; each record's probability is at least the largest fraction of any one target that
+   it holds. Weights come out nearly equal, so the effective sample size is the highest. If the refit misses
    targets, records whose g-weight collapses to its bound are swapped for others that reduce the errors.
-   "auto" takes it wherever it meets the targets as closely as all records together do.
-2. "exchange": where fewer records than independent targets cannot meet them all: pursuit of the residual,
-   then exchanges. Nothing is random. "auto" tries it then if its cost allows (up to some hundred targets).
-3. "gates": training with Hard Concrete gates, with the L0 multiplier controlled so that k stay open. Where
-   exchanges cost too much and training does not, "auto" trains them and swaps records as above.
+   "auto" takes this sample whenever it meets the targets as closely as all records together do.
+2. "exchange": pursuit of the residual, then exchanges; for selections of fewer records than there are
+   independent targets, which cannot meet them all. Nothing is random. In that case "auto" tries it, if
+   affordable (up to some hundred targets).
+3. "gates": training with Hard Concrete gates, with the L0 multiplier controlled so that k stay open. If
+   exchanges are too expensive but training is affordable, "auto" trains gates and swaps records as above.
 
-Of several selections "auto" takes the one of least loss. To add a method, write a function that takes
+Of two selections "auto" takes the one with the smaller loss. To add a method, write a function that takes
 `AllRecords` and k and returns a `Selection`, and enter it in `METHODS`.
 """
 
@@ -34,7 +35,7 @@ from l0np.selection.swaps import Swaps
 
 
 def by_balanced_sample(all_records: AllRecords, k: int) -> Selection:
-    """Draw balanced samples, swap where targets are missed; take the first that meets them, or the best."""
+    """Draw balanced samples, swap if targets are missed; take the first that meets them, or the best."""
     problem, inclusion = all_records.problem, all_records.inclusion(k)
     best: Selection | None = None
     for attempt in range(_n_samples(problem, k)):
@@ -95,7 +96,7 @@ METHODS: Mapping[str, Callable[[AllRecords, int], Selection]] = {
 
 
 def _with_swaps(all_records: AllRecords, selection: Selection, inclusion: Inclusion) -> Selection:
-    """Return the selection after swaps, which are made only where it does not match all records."""
+    """Return the selection after swaps, which are made only if it does not match all records."""
 
     def select(records: NDArray[np.int64]) -> Selection:
         return all_records.select(records, inclusion, selection.method, selection.lambda_l0)
@@ -106,8 +107,8 @@ def _with_swaps(all_records: AllRecords, selection: Selection, inclusion: Inclus
 
 
 def _n_samples(problem: SelectionProblem, k: int) -> int:
-    """Return how many samples may be drawn: more than one where records are few and can meet the targets."""
-    can_meet = k >= np.count_nonzero(problem.targets.fitted)  # fewer records than targets rarely do
+    """Return how many samples may be drawn: several if the problem is small and k can meet the targets."""
+    can_meet = k >= np.count_nonzero(problem.targets.fitted)  # k records rarely meet more than k targets
     is_small = problem.matrix.nnz <= problem.limits.samples_size
     return problem.limits.samples if can_meet and is_small else 1
 

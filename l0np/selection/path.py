@@ -34,7 +34,7 @@ class CalibrationPath:
     n_active : array of int
         Number of records of each.
     lambda_l0 : array of float
-        The L0 multiplier at the end of training of each, NaN where no gates were trained.
+        The L0 multiplier at the end of training of each, NaN if no gates were trained.
     mean_error, worst_error : arrays of float
         Mean and largest absolute relative error of the targets that were to be met.
     within : array of shape (number of answers, 3)
@@ -74,7 +74,7 @@ class CalibrationPath:
         return str(self)
 
     def __str__(self) -> str:
-        """Show each size in a line."""
+        """Show one line for each size."""
         rows = [["records", "  method", "mean error", "worst", "<= 10%", "eff. size"]]
         for answer in self.answers:
             found, errors = answer.diagnostics, answer.diagnostics.fitted
@@ -86,20 +86,20 @@ class CalibrationPath:
     def smallest_adequate(
         self, max_error: float | None = None, share_within: tuple[float, float] | None = None
     ) -> Calibration | None:
-        """Return the answer with the fewest records that suffices; None where no answer does.
+        """Return the answer with the fewest records that suffices; None if no answer does.
 
         Parameters
         ----------
         max_error : float, optional
             No target that was to be met may have a larger relative error.
         share_within : (float, float), optional
-            A fraction of these targets and the relative error that they may have: (0.95, 0.1) for 95 % within
-            10 %.
+            The fraction of these targets that must be within a relative error, and that error: (0.95, 0.1)
+            for 95 % within 10 %.
 
         Raises
         ------
         InputError, InputTypeError
-            Where neither or something unusable is given.
+            If neither is given, or something unusable.
         """
         if max_error is None and share_within is None:
             raise InputError("smallest_adequate needs max_error, share_within or both")
@@ -138,18 +138,18 @@ def l0_path(
 ) -> CalibrationPath:
     """Answer one problem for several numbers of records, or for several L0 multipliers.
 
-    All records are calibrated once. With `method="gates"` and with L0 multipliers, gates train on from where
-    the size before left them: from many records to few, from a small multiplier to a large one.
+    All records are calibrated once. With `method="gates"` and with L0 multipliers, training continues from
+    the gates of the previous size: from many records to few, from a small multiplier to a large one.
 
     Parameters
     ----------
     M, y, base_weights, method, distance, bounds, total, epochs, lr, device, dtype, seed, **options
-        As in `calibrate`; where gates train on, sizes after the first take a third of `epochs`. The least of
-        `bounds` must be above 0.
+        As in `calibrate`; when training continues from size to size, sizes after the first take a third of
+        `epochs`. The smaller of the `bounds` must be above 0.
     n_active : sequence of int
-        The numbers of records to select; or
+        Numbers of records to select. Give this or `lambda_l0`.
     lambda_l0 : sequence of float
-        the L0 multipliers with which gates are trained; the records that are active at the end are selected.
+        L0 multipliers with which gates are trained; the records that are active at the end are selected.
 
     Returns
     -------
@@ -180,7 +180,8 @@ def l0_path(
     """
     check_options("l0_path", options)
     if (n_active is None) == (lambda_l0 is None):
-        raise InputError("l0_path needs n_active or lambda_l0, one of them")
+        given = "neither" if n_active is None else "both"
+        raise InputError(f"l0_path needs exactly one of n_active and lambda_l0, got {given}")
     select = validation.one_of("method", method, METHODS)
     training = GateTraining.checked(epochs, lr, device, dtype)
     measure = distance_of(distance, bounds, no_zero=NO_ZERO)

@@ -24,23 +24,23 @@ Floats = NDArray[np.float64]
 
 
 class SelectionLimits(NamedTuple):
-    """Sizes of problems up to which what costs much is done.
+    """Problem sizes up to which expensive steps are tried.
 
     Attributes
     ----------
     full_refit_cost : float
-        Pairs of entries of one column, up to which all records are calibrated by Newton's method, not by
-        training.
+        Number of pairs of entries in the same column up to which all records are calibrated by Newton's
+        method, not by training.
     exchange_cost : float
         Targets times records times k squared, up to which "auto" tries exchanges.
     exchange_size : float
-        Targets times records, which exchanges hold as a dense matrix.
+        Targets times records up to which exchanges may hold the matrix densely.
     gates_cost : float
         Epochs times non-zeros, up to which "auto" trains gates.
     samples : int
-        Balanced samples that are drawn until one meets the targets.
+        Largest number of balanced samples that are drawn until one meets the targets.
     samples_size : float
-        Non-zeros above which one sample is drawn only.
+        Non-zeros above which only one sample is drawn.
     """
 
     full_refit_cost: float = 5e8
@@ -76,7 +76,7 @@ class GateTraining:
 
 @dataclass(frozen=True, eq=False)
 class SelectionProblem:
-    """A matrix, targets and base weights; how weights are refitted and gates are trained.
+    """A matrix, targets and base weights, and how weights are refitted and gates are trained.
 
     Attributes
     ----------
@@ -91,9 +91,9 @@ class SelectionProblem:
     training : GateTraining
         How gates are trained.
     seed : int
-        Of samples and of gates.
+        Seed of the samples and of the gates.
     limits : SelectionLimits
-        What is too large to be tried.
+        Sizes beyond which expensive steps are not tried.
     """
 
     matrix: ColumnMatrix
@@ -125,7 +125,7 @@ class SelectionProblem:
         if seed is None:
             seed = secrets.randbits(63)
         seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
-        # RefitProblem warns in the name of what called `calibrate` or `l0_path`: two levels above this
+        # RefitProblem's warning points to the caller of `calibrate` or `l0_path`, two levels above this one
         problem = cls(matrix, targets, base, RefitProblem(matrix, targets, distance, total), training, seed)
         problem._check_range()
         return problem
@@ -140,7 +140,7 @@ class SelectionProblem:
                 raise InputError(f"{name} holds {size:.3g}, beyond the range of {self.dtype}: {advice}")
 
     def checked_count(self, name: str, k: Any) -> int:
-        """Return k if as many records can be selected."""
+        """Return k, checked against the number of eligible records."""
         count = validation.integer(name, k, at_least=1, at_most=self.matrix.shape[1])
         if count > len(self.eligible):
             what = "the number of records with a base weight above 0"
@@ -159,12 +159,12 @@ class SelectionProblem:
 
     @cached_property
     def training_matrix(self) -> ColumnMatrix:
-        """The matrix in that dtype: itself where it has it."""
+        """The matrix in `dtype`, not copied if it has that dtype already."""
         return ColumnMatrix.build(self.matrix, self.dtype)
 
     @cached_property
     def training_targets(self) -> Targets:
-        """The targets with the scales of the refits: training and refits then divide errors by the same."""
+        """The targets with the scales of the refits, so that training and refits divide errors alike."""
         return self.targets.scaled_by_errors()
 
     def model(self, weights: Floats, **arguments: Any) -> SparseCalibrationWeights:

@@ -1,11 +1,11 @@
-"""Selection where the targets cannot all be met: pursuit of the residual, then exchanges.
+"""Selection if the targets cannot all be met: pursuit of the residual, then exchanges.
 
-Fewer records than independent targets cannot meet them; then the selection decides how far they are missed,
-and it is made for that alone. Orthogonal matching pursuit with non-negative weights (A. M. Bruckstein, M.
-Elad, M. Zibulevsky: On the uniqueness of nonnegative sparse solutions to underdetermined systems of
-equations, IEEE Transactions on Information Theory 54, 2008) makes a start; then one record is exchanged for
-the best other one, as long as that lowers the squared error (A. J. Miller: Subset selection in regression,
-2002, chapter 3).
+Fewer records than independent targets cannot meet them all; then the selection decides by how much they are
+missed, and this module minimises that alone. Orthogonal matching pursuit with non-negative weights (A. M.
+Bruckstein, M. Elad, M. Zibulevsky: On the uniqueness of nonnegative sparse solutions to underdetermined
+systems of equations, IEEE Transactions on Information Theory 54, 2008) makes a start; then one record is
+exchanged for the best other one, as long as that lowers the squared error (A. J. Miller: Subset selection in
+regression, 2002, chapter 3).
 """
 
 import numpy as np
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-MOST_REMOVED = (
-    5  # records whose exchange is tried before a selection counts as the best: those whose loss costs least
-)
-LEAST_ERROR = 1e-14  # squared, relative to the targets' squares: below it nothing is left to improve
-LEAST_GAIN = 1e-9  # relative fall of the squared error for which an exchange is made
-INDEPENDENT = 1e-9  # a record whose column keeps less than this of its square is no new direction
+# Records whose exchange is tried, those that are cheapest to remove first, before a selection counts as best
+MOST_REMOVED = 5
+LEAST_ERROR = 1e-14  # squared error, relative to the targets' squares, below which nothing is left to improve
+LEAST_GAIN = 1e-9  # relative decrease of the squared error from which an exchange is made
+INDEPENDENT = 1e-9  # a column is no new direction if its residual keeps less than this of its square
 
 
 def pursue(scaled: Floats, target: Floats, k: int) -> Integers:
@@ -67,7 +66,7 @@ def exchange(scaled: Floats, target: Floats, selected: Integers, most: int = 200
     selected : array of shape (k,)
         The columns to start from.
     most : int
-        Number of exchanges after which it ends.
+        Largest number of exchanges.
 
     Returns
     -------
@@ -98,9 +97,10 @@ def exchange(scaled: Floats, target: Floats, selected: Integers, most: int = 200
 
 
 def best_addition(scaled: Floats, squares: Floats, target: Floats, selected: Integers) -> int:
-    """Return the column that, added, lowers the squared error most when the weights of the others adapt.
+    """Return the column whose addition lowers the squared error most, if the weights of the others adapt.
 
-    Their signs are not considered, its own must be positive. `squares` are the squared norms of all columns.
+    The weight of the new column must be positive; the signs of the others are ignored. `squares` are the
+    squared norms of all columns.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def best_addition(scaled: Floats, squares: Floats, target: Floats, selected: Int
 def _weights(scaled: Floats, target: Floats) -> Floats:
     from scipy.optimize import nnls
 
-    if not scaled.shape[1]:  # nnls aborts the process
+    if not scaled.shape[1]:  # without columns, nnls aborts the process
         return np.empty(0)
     return np.asarray(nnls(scaled, target, maxiter=30 * scaled.shape[1] + 100)[0])
 
@@ -136,6 +136,5 @@ def _solution(scaled: Floats, target: Floats, selected: Integers) -> tuple[Float
 def _cost_of_removal(scaled: Floats, weights: Floats) -> Floats:
     """Return by how much the squared error grows when one record is removed and the others adapt."""
     spread = np.diag(np.linalg.pinv(scaled.T @ scaled, hermitian=True))
-    return np.divide(
-        weights**2, spread, out=np.zeros(len(weights)), where=spread > 0
-    )  # 0 for a record in no target
+    # The cost is 0 for a record that contributes to no target
+    return np.divide(weights**2, spread, out=np.zeros(len(weights)), where=spread > 0)

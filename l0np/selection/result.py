@@ -39,7 +39,7 @@ class Calibration:
     diagnostics : Diagnostics
         Effective sample size, g-weights with respect to the base weights, errors by group.
     missed : tuple of str
-        Names of the targets, and then of the totals of targets, that were to be met and are not within their
+        Names of the targets, and then of the totals of targets, that should be met but are not within their
         tolerance.
     converged : bool
         Whether the refit converged.
@@ -84,7 +84,7 @@ class Calibration:
 
 
 def calibration_of(problem: SelectionProblem, selection: Selection) -> Calibration:
-    """Put together what a user gets for a selection."""
+    """Return the answer for a selection."""
     weights = np.zeros(problem.matrix.shape[1])
     weights[selection.records] = selection.refit.weights
     estimate = weighted_totals(problem.matrix, weights)

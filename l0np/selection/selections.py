@@ -1,4 +1,4 @@
-"""`Selection`: exactly k records, the weights that a refit gave them, and what loss is left."""
+"""`Selection`: exactly k records, the weights that a refit gave them, and the loss that is left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Selection:
     loss : float
         Loss of the targets and of their totals under these weights.
     method : str
-        How they were selected, as `Calibration.method` says it.
+        How they were selected, one of the values of `Calibration.method`.
     lambda_l0 : float or None
         The L0 multiplier at the end of training, if gates were trained.
     """

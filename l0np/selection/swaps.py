@@ -1,8 +1,8 @@
-"""Swaps: batches of selected records are replaced by others that reduce the errors, each before a refit.
+"""Swaps: batches of selected records are replaced by others that reduce the errors, followed by a refit.
 
-After a refit, a record whose g-weight has collapsed towards its lower bound does harm: it belongs to targets
-that have too many or too large records. Some of these are removed. What is then missed is made up for as in
-matching pursuit, by records with weights near their own reference weights, so that the weights stay even.
+After a refit, a record whose g-weight has collapsed towards its lower bound does harm: its targets already
+have too many records, or too large ones. Some such records are removed. What is then missed is made up for as
+in matching pursuit, by records with weights near their own reference weights, so that the weights stay even.
 Each round costs one refit and one pass over the matrix.
 """
 
@@ -19,7 +19,7 @@ from l0np.targets import Targets
 
 COLLAPSED = 0.5  # g-weights below this may be removed
 NEAR = (0.05, 4.0)  # range of the weight that an added record may take, in units of its reference weight
-CANDIDATES = 50  # considered for each record to be added
+CANDIDATES = 50  # candidates that are considered for each record to be added
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,10 +33,10 @@ class SwapLimits(NamedTuple):
     rounds : int
         Number of rounds at most.
     first_fraction, least_fraction : float
-        Fraction of the selection that a round swaps: it starts at the first and is halved when a round brings
+        Fraction of the selection that a round swaps: it starts at the first and is halved when a round gains
         little; when it falls below the least, swapping ends.
     little : float
-        A round brings little where the loss stays above this fraction of the loss before.
+        A round gains little if the loss stays above this fraction of the previous loss.
     """
 
     rounds: int = 12
@@ -56,7 +56,7 @@ class Swaps:
     matrix : ColumnMatrix of shape (Q, N)
         What each record adds to each target for one unit of weight.
     targets : Targets
-        Whose squared errors, beyond their tolerances, are to fall.
+        Targets whose squared errors beyond tolerance are to be reduced.
     reference : array of shape (N,)
         The reference weight of each record, 0 for those that must not be added.
     select : callable
@@ -94,7 +94,7 @@ class Swaps:
         return selection
 
     def swapped(self, selection: Selection, fraction: float) -> Integers | None:
-        """Return the records after up to a fraction of them was swapped; None where none can be."""
+        """Return the records after swapping at most this fraction of them; None if none can be swapped."""
         ratios, records, error = selection.refit.ratios, selection.records, selection.refit.errors
         most = max(1, int(fraction * len(records)))
         removed = np.argsort(ratios, kind="stable")[:most]
@@ -117,7 +117,7 @@ class Swaps:
         selected : array of int
             Records that are selected already.
         n : int
-            How many to add; fewer are returned where no more lower the residual.
+            How many to add; fewer are returned if no others lower the residual.
         """
         pull = np.zeros(len(self.reference))
         for rows, records, values in entry_blocks(self.matrix):
@@ -160,12 +160,12 @@ class Swaps:
 
 
 def _best_weight(pull: Floats, squares: Floats, reference: Floats) -> Floats:
-    """Return the weights, near the reference weights, that lower the squared residual most."""
+    """Return the weights near the reference weights that lower the squared residual most."""
     best = np.divide(pull, squares, out=np.zeros_like(pull), where=squares > 0)
     return np.clip(best, NEAR[0] * reference, NEAR[1] * reference)
 
 
 def _gain(pull: Floats, squares: Floats, reference: Floats) -> Floats:
-    """Return by how much the squared residual falls when one record is added with that weight."""
+    """Return by how much the squared residual falls when one record is added with its best weight."""
     weight = _best_weight(pull, squares, reference)
     return np.asarray((2.0 * pull - weight * squares) * weight)

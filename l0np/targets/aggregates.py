@@ -17,7 +17,7 @@ FLOAT = np.dtype(np.float64)
 
 @dataclass(frozen=True, eq=False)
 class Aggregate:
-    """Totals of targets that are to be met as well, as of states over districts, without more rows of M.
+    """Totals of targets to be met as well, for example of states made of districts; M needs no extra rows.
 
     They add ``weight * loss(A @ M @ w)`` to the loss, A being the G x Q matrix that adds targets up, with
     errors of the kind that `loss_type` says.

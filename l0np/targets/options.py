@@ -89,5 +89,5 @@ def check_options(function: str, options: Mapping[str, Any]) -> None:
         more = validation.and_more(len(unknown))
         known = ", ".join(DEFAULTS)
         raise InputTypeError(
-            f"{function}() takes no argument {unknown[0]!r}{more}; of targets it takes {known}"
+            f"{function}() takes no argument {unknown[0]!r}{more}; the target options are {known}"
         )

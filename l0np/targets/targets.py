@@ -102,7 +102,7 @@ class Targets:
         dtype: DTypeLike = FLOAT,
         **options: Unpack[TargetOptions],
     ) -> Self:
-        """Check what a user says of the targets.
+        """Check the target options.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Targets:
             The matrix as the user gave it: where it is a frame, its index names the targets, and Series must
             have its labels in its order (`validation.check_order`).
         dtype : float32 or float64
-            That of the run, to which y is cast before it is looked at.
+            That of the run, to which y is cast before it is checked.
         **options
             See `TargetOptions`.
 
@@ -165,7 +165,7 @@ class Targets:
 
     @classmethod
     def of(cls, M: Any, y: ArrayLike, options: TargetOptions) -> tuple[ColumnMatrix, Self]:
-        """Check a matrix and its targets, for what is exact; not the names of the options."""
+        """Check a matrix and its targets, and keep M's exact values; option names are not checked."""
         matrix = ColumnMatrix.of(M)
         validation.check_rows("M", matrix.shape, "y", y)
         return matrix, cls.build(y, matrix.shape[0], M=M, **options)
@@ -296,9 +296,8 @@ class _Rows:
 
     def mask(self, name: str, value: Any, names: tuple[str, ...] | None) -> NDArray[np.bool_]:
         """Return which rows a mask, indices or names stand for."""
-        if (
-            getattr(getattr(value, "dtype", None), "kind", "") == "b"
-        ):  # else it lists rows, and has labels of its own
+        # A mask must be in order; otherwise it lists rows, so its labels need not match
+        if getattr(getattr(value, "dtype", None), "kind", "") == "b":
             self.check_order(name, value)
         return row_mask(name, value, self.n, names)
 

@@ -78,13 +78,13 @@ def test_reasons():
     M = [[0, 0, 0], [1, 2, 0], [-1, 0, -1], [1, -1, 0], [0, 0, 0], [1, 1, 1]]
     found = check_targets(M, [5, -1, 2, -100, 0, 0], names=list("abcdef"), bounds=(0, None))
     assert dict(zip(found.unreachable.tolist(), found.unreachable_why, strict=True)) == {
-        0: "no record has a part in it",
-        1: "every part of it is positive",
-        2: "every part of it is negative",
+        0: "no record contributes to it",
+        1: "all contributions are positive",
+        2: "all contributions are negative",
     }
     assert found.at_bound.tolist() == [5]  # all weights 0, or it is missed
     assert not found.ok
-    assert "a (no record has a part in it)" in str(found)
+    assert "a (no record contributes to it)" in str(found)
     narrow = check_targets(M[5:], [10.0], base_weights=2.0, bounds=(0.1, 1.5))
     assert narrow.unreachable_why == ("weights within the bounds give at most 9",)
     narrow = check_targets(M[5:], [0.5], base_weights=2.0, bounds=(0.1, None))
@@ -370,7 +370,7 @@ def test_names_from_a_frame_and_long_lists():
         (
             {"total": 5},
             InputTypeError,
-            "check_targets() takes no argument 'total'; of targets it takes loss_type, ",
+            "check_targets() takes no argument 'total'; the target options are loss_type, ",
         ),
         ({"base_weights": 1e60}, InputError, "base_weights[0] is of the size 1e+60 (and 59 more)"),
     ],

@@ -47,7 +47,7 @@ from l0np.refit import RefitProblem
         (
             {"cap": 1},
             InputTypeError,
-            r"calibrate\(\) takes no argument 'cap'; of targets it takes loss_type, ",
+            r"calibrate\(\) takes no argument 'cap'; the target options are loss_type, ",
         ),
         (
             {"nactive": 5, "cap": 1},
@@ -135,8 +135,8 @@ def test_a_matrix_that_looks_transposed():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({}, "one of them"),
-        ({"n_active": [1], "lambda_l0": [1.0]}, "one of them"),
+        ({}, "exactly one of n_active and lambda_l0, got neither"),
+        ({"n_active": [1], "lambda_l0": [1.0]}, "exactly one of n_active and lambda_l0, got both"),
         ({"n_active": []}, "at least one size"),
         ({"n_active": [5, 301]}, r"n_active\[1\] must be at most 300"),
         ({"lambda_l0": [-1.0]}, r"lambda_l0\[0\]"),

@@ -1,6 +1,6 @@
 """The fused epoch on a CUDA device, through CuPy: the kernels, the matrix and a run there.
 
-Where there is no such device, `why_unavailable` says what is missing.
+If there is no such device, `why_unavailable` says what is missing.
 """
 
 from l0np.backends.cuda.availability import why_unavailable

@@ -19,8 +19,8 @@ from l0np.errors import BackendUnavailableError, PerformanceWarning
 from l0np.inputs import is_on_a_device
 from l0np.matrix import ColumnMatrix
 
-GRAPH_EPOCHS = 32  # few enough to be captured in a moment, many enough to make a launch cost nothing
-NULL = np.uint64(0)  # a pointer to nothing
+GRAPH_EPOCHS = 32  # few enough to be captured quickly, many enough to make a launch cost almost nothing
+NULL = np.uint64(0)  # the null pointer
 # Counted: 5 or 10 kernels of the epoch, 7 to 14 of the loss's gradient. The time is estimated from 5 to 10 us
 # each.
 NOT_FUSED = (
@@ -75,7 +75,8 @@ class CupyBackend(NumpyBackend):
     def active(self) -> Iterator[None]:
         """Return a context in which this device and the backend's own stream are the current ones.
 
-        The stream waits for what its caller has launched, and the caller's for what was launched within.
+        The stream waits for work that the caller has launched, and the caller's stream for work launched
+        within.
         """
         with self._device:
             callers = self._cupy.cuda.get_current_stream()
@@ -144,9 +145,9 @@ class CupyBackend(NumpyBackend):
         self._visit(problem, state, out)
 
     def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
-        """Train the intercept; the gradient stays in the run, for which None is returned.
+        """Train the intercept; return None, because the gradient stays in the run.
 
-        Where the kernels do not know the loss, `out` is returned as by the reference.
+        If the kernels do not know the loss, `out` is returned as by the reference.
         """
         matrix, run, loss, intercept = problem.matrix, state.run, problem.loss, state.intercept
         if not _is_fused(problem):
@@ -176,12 +177,12 @@ class CupyBackend(NumpyBackend):
         self._visit(problem, state, out)
 
     def _visit(self, problem: Problem, state: State, out: Any) -> None:
-        """Launch a visit to columns and rows, and then its repair, which mostly has nothing to do."""
+        """Launch a visit to columns and rows, and then its repair, which usually has nothing to do."""
         run, fused = state.run, _is_fused(problem)
         for repair_only in (False,) if run.unattended else (False, True):
             self._columns(problem, state, repair_only)
             self._rows(problem, state, out, repair_only)
-        # Other ranks will add to the prediction, and then the gradient is another one
+        # If other ranks add to the prediction, the gradient changes
         run.gradient_written = fused and problem.ranks == 1
 
     def _columns(self, problem: Problem, state: State, repair_only: bool) -> None:
@@ -210,7 +211,7 @@ class CupyBackend(NumpyBackend):
     # --- many epochs
 
     def repeat(self, body: Callable[[], None], n: int, problem: Problem, state: State) -> None:
-        """Run `body` n times: as CUDA graphs, without a return to the host, where kernels do all of it."""
+        """Run `body` n times: as CUDA graphs, without a return to the host, if kernels do all of it."""
         run, stop = state.run, state.epoch + n
         while state.epoch < stop:
             count = min(stop - state.epoch, len(run.schedule))
@@ -237,9 +238,9 @@ class CupyBackend(NumpyBackend):
         state.epoch, state.adam_step = stop, last_step  # `body` has counted visits, and a graph once
 
     def _launch(self, body: Callable[[], None], n: int, run: CudaRun) -> None:
-        """Run `body` n times, as a graph from the second time on that n is asked for.
+        """Run `body` n times, as a graph from the second call with the same n on.
 
-        To capture a graph takes as long as to run it once. CUDA loads a kernel at its first launch, which
+        Capturing a graph takes as long as running it once. CUDA loads a kernel at its first launch, which
         must not be captured.
         """
         if n not in run.graphs:

@@ -1,11 +1,11 @@
 // The mathematics of one column: exp and log in float32, Philox, the chain rule, Adam and the gate. These
-// are twins of room maths, with the operations in the order of Numba's kernels and none of them fused
+// are twins of l0np.maths, with the operations in the order of Numba's kernels and none of them fused
 // (-fmad=false), so that every backend decides every gate alike. Tests compare constants and results.
 
 // --- Elementary functions.
 
 __device__ constexpr float EXP_RANGE = 86.0f;
-__device__ constexpr float WEIGHT_RANGE = 89.0f;  // The exponential function overflows before it.
+__device__ constexpr float WEIGHT_RANGE = 89.0f;  // Above it exp overflows.
 __device__ constexpr float LOG2_E = 1.4426950408889634;
 __device__ constexpr float LN2_HIGH = 0.693359375, LN2_LOW = -2.1219444005469057e-4, LN2 = 0.6931471805599453;
 __device__ constexpr int ROOT_HALF_BITS = 0x3F3504F3;  // These are the bits of sqrt(1/2).

@@ -19,16 +19,16 @@ class CudaRun:
 
     clock: Any  # (len(Clock),), int64
     sums: Any  # (rows,), uint64, fixed-point: of the visit to the columns; 0 between any two visits
-    gradient: Any  # (rows,), float64: of the loss, by each prediction
-    scaled: Any  # (rows,), of the matrix's dtype: the gradient as the scaled rows need it
+    gradient: Any  # (rows,), float64: the derivative of the loss with respect to each prediction
+    scaled: Any  # (rows,), of the matrix's dtype: the gradient for the scaled rows
     partial_sums: Any  # (blocks,), float64: the gradient's sum over each block of rows, for the intercept
     schedule: Any  # (epochs, N_CONSTANTS), of the matrix's dtype
     scheduled: range = range(0)  # the epochs in the schedule
-    # Whether `gradient` and its companions are those of the prediction as it is: a visit to the columns
-    # writes them, where the kernels know the loss, and `row_step` uses them up.
+    # Whether `gradient`, `scaled` and `partial_sums` belong to the current prediction: if the kernels know
+    # the loss, a visit to the columns writes them and `row_step` uses them up.
     gradient_written: bool = False
     unattended: bool = False  # whether visits that must be repaired leave that to the visits that follow
-    # The loop's body as CUDA graphs, by its number of epochs; None where it has run once, without a graph
+    # The loop's body as CUDA graphs, by number of epochs; None if it has run only once, without a graph
     graphs: dict[int, Any] = field(default_factory=dict)
 
     @classmethod

@@ -10,7 +10,7 @@ from l0np.backends.numpy import EpochConstants
 # No contraction: a fused multiply-add rounds once where every other backend rounds twice, and the gates at
 # the border between open and closed would differ.
 OPTIONS = ("-std=c++17", "-fmad=false")
-LIGHTEST = -900  # exponent of a weight that is as good as zero
+LIGHTEST = -900  # exponent of a weight that is practically zero
 _C_NAMES = {"float32": "float", "float64": "double", "uint16": "u16", "int32": "int"}
 _ENUMS, _COLUMN_MATHS = '#include "enums.h"', '#include "column_maths.cuh"'
 
@@ -48,7 +48,7 @@ class Switch(IntEnum):
 
 
 def enums() -> str:
-    """Return as C++ what the kernels share with Python: so that each list is written once."""
+    """Return the lists that the kernels share with Python as C++, so that each is written only once."""
     lists = {
         "Constant": [*(name.upper() for name in EpochConstants._fields), "N_CONSTANTS"],
         "Clock": [*(f"{position.name} = {position.value}" for position in Clock), "N_CLOCK"],
@@ -91,7 +91,7 @@ def compiled_kernels(
     cupy: Any, device: int, dtype: str, index_dtype: str, lanes: int, shared: bool
 ) -> dict[str, Any]:
     """Compile the kernels for one kind of matrix and load them on the current device, number `device`."""
-    del device  # a key of the cache, for kernels are loaded on one device
+    del device  # only a key of the cache, because kernels are loaded on one device
     names = kernel_names(dtype, index_dtype, lanes, shared)
     module = cupy.RawModule(
         code=source(), options=OPTIONS, name_expressions=tuple(dict.fromkeys(names.values()))

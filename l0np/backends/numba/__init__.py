@@ -1,6 +1,6 @@
 """The fused epoch on the CPU, compiled by Numba: the threads and chunks of a run, and the kernels.
 
-Loaded only where a model asks for it.
+It is loaded only if a model needs it.
 """
 
 from l0np.backends.numba.backend import NumbaBackend

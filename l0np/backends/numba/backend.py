@@ -25,14 +25,13 @@ from l0np.backends.numpy import EpochConstants, NumpyBackend, epoch_constants
 from l0np.engine import NEVER, Problem, Slopes, State
 from l0np.matrix import ColumnMatrix
 
-ENTRY_SECONDS = 1e-9  # of one thread, about; only a first guess
+ENTRY_SECONDS = 1e-9  # rough time per entry on one thread; only a first guess
 
-# Numba's workqueue layer aborts the process when two threads enter it. Reentrant, because a signal handler
-# that interrupts an epoch may fit too.
+# Numba's workqueue layer aborts the process if two threads enter it. The lock is reentrant, because a signal
+# handler that interrupts an epoch may call fit.
 _PARALLEL = threading.RLock()
-# A forked child must not enter a threading layer that its parent has started: neither where this module came
-# along with the fork, nor where it is first imported in the child of a parent that had used Numba's threads
-# before.
+# A forked child must not enter a threading layer that its parent has started: neither if it inherited this
+# module in the fork, nor if it imports the module itself but its parent had used Numba's threads before.
 _PROCESS = os.getpid()
 _INHERITED = multiprocessing.parent_process() is not None and getattr(
     numba.np.ufunc.parallel, "_is_initialized", False
@@ -59,8 +58,8 @@ class NumbaBackend(NumpyBackend):
     Parameters
     ----------
     n_threads : callable, optional
-        Returns the number of threads for a run that starts; `numba.get_num_threads` where threads may be
-        used.
+        Returns the number of threads for a run that starts; by default `numba.get_num_threads`, if threads
+        may be used.
     chunk_cost : int, optional
         See `chunk_bounds`.
     """
@@ -108,7 +107,7 @@ class NumbaBackend(NumpyBackend):
         self._epoch(problem, state, gradient, out, backward=True)
 
     def _epoch(self, problem: Problem, state: State, gradient: Any, out: Any, *, backward: bool) -> None:
-        """Train up to `state.epoch`, if `backward`, by the slopes of the epoch before; draw its gates."""
+        """Train up to `state.epoch` by the slopes of the previous epoch, if `backward`; draw its gates."""
         run, theta, log_alpha, slopes = state.run, state.theta, state.log_alpha, state.slopes
         arguments = (
             problem.matrix.entries,

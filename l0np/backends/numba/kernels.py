@@ -17,10 +17,10 @@ from l0np.backends.numba.elementary_kernels import exp, log, uniforms
 from l0np.backends.numba.vector_instructions import add_fours, claim, dot_fours, prefetch
 
 U64, F32 = np.uint64, np.float32
-# What is added to an unsigned counter must be unsigned too: with an int64, Numba makes a float64 of the sum
+# Numbers added to an unsigned counter must be unsigned: with an int64, Numba makes the sum a float64
 ZERO, ONE, TWO, THREE, FOUR = (U64(number) for number in range(5))
 ONE_F32 = F32(1)
-# The arguments of exp where it is decided, in float32 in every dtype, whether a gate is open
+# The range of exp when it decides, in float32 for every dtype, whether a gate is open
 LOWEST_F32, HIGHEST_F32 = F32(-86), F32(86)
 LARGEST_FLOAT64 = np.finfo(np.float64).max
 
@@ -106,7 +106,7 @@ def list_open(is_open, first, n, listed):
 
 @helper
 def _prefetch_column(entries, column, n_lines):
-    """Prefetch the first entries of a column, those in so many pairs of cache lines."""
+    """Prefetch the first entries of a column, in `n_lines` pairs of cache lines."""
     data, indices = entries.data, entries.indices
     k = entries.indptr[column]
     for _ in range(n_lines):
@@ -139,9 +139,9 @@ def _prefetch_not_gathered(entries, first, listed, n_open, gathered, n_lines):
 
 # --- gather and scatter
 #
-# Entries are taken in fours. The last one to three of a column are then done without a loop, because the
-# processor could not predict where it ends: what is read there may belong to the next column, and then it
-# counts 0 times.
+# Entries are taken in fours. The last one to three entries of a column are then handled without a loop, whose
+# end the processor could not predict: an entry that is read there may belong to the next column, and then 0
+# is added in its place.
 
 
 @helper
@@ -218,7 +218,7 @@ def scatter(entries, first, coefficients, listed, n_open, out):
 
 @helper
 def chain_theta(gradient, slope, theta, first, n, exponential, constants, out):
-    """Write the derivative of the objective by theta, given that of the loss by w z."""
+    """Write the derivative of the objective with respect to theta, given that of the loss for w z."""
     lambda_l2 = constants.lambda_l2
     for i in range(n):
         out[i] = gradient[i] * slope[first + i]
@@ -232,7 +232,7 @@ def chain_theta(gradient, slope, theta, first, n, exponential, constants, out):
 
 @helper
 def chain_log_alpha(gradient, slope, log_alpha, first, n, constants, out):
-    """Write the derivative of the objective by log_alpha, given that of the loss by w z."""
+    """Write the derivative of the objective with respect to log_alpha, given that of the loss for w z."""
     lambda_l0, shift, bound = constants.lambda_l0, constants.penalty_shift, constants.bound
     one, lowest, highest = constants.one, constants.smallest_exponent, constants.largest_exponent
     for i in range(n):
@@ -271,8 +271,8 @@ def adam(value, first_moment, second_moment, first, n, gradient, constants):
 def gates(log_alpha, first, n, uniform, position, constants, gate, gate_slope, is_open):
     """Draw gates and their slopes (`HardConcrete.sample`); return how many are closed.
 
-    Column `first` has the draw ``uniform[position]``. Three loops of few operations each, because LLVM
-    vectorises these and not their union.
+    Column `first` has the draw ``uniform[position]``. There are three loops of few operations each, because
+    LLVM vectorises the three loops but not one combined loop.
     """
     shift, beta, gamma = constants.shift, constants.beta, constants.gamma
     stretch, slope, bound = constants.stretch, constants.slope, constants.bound
@@ -305,7 +305,7 @@ def slopes(
 ):
     """Write the weights w, the products w z and their two slopes; return how many weights are not finite.
 
-    All but the weights is 0 where a gate is closed, whatever the weight.
+    Where a gate is closed, all of these except the weight are 0, whatever the weight is.
     """
     largest, zero = constants.largest_number, constants.zero
     lowest, highest = constants.smallest_exponent, constants.largest_log_weight
@@ -334,7 +334,7 @@ def epoch(
 
     A start only draws gates and predicts. First come a thread's own chunks, which its cache may hold, then
     those that others have not taken. All of it is one function, because LLVM optimises a helper again within
-    its caller: to divide this one makes the first fit take half as long again.
+    its caller: splitting it makes the first fit 50 % slower.
     """
     exponential, gated = switches.exponential, switches.gated
     theta, theta_first, theta_second = columns.theta, columns.theta_first, columns.theta_second
@@ -355,12 +355,7 @@ def epoch(
             out[i] = 0.0
         bad = gathered = scattered = closed = 0
         first, last = entries.bounds[chunk], entries.bounds[chunk + 1]
-        n, n_open, ahead, n_lines = (
-            ZERO,
-            ZERO,
-            ONE,
-            ZERO,
-        )  # so the first turn only lists the first block
+        n, n_open, ahead, n_lines = ZERO, ZERO, ONE, ZERO  # so the first turn only lists the first block
         listed[0] = first
         while first < last:
             n_next = min(U64(BLOCK), last - first - n)

@@ -9,10 +9,12 @@ from l0np.backends.numba.kernels import Entries
 from l0np.matrix import ColumnMatrix
 
 MOST_CHUNKS = 64
-CHUNK_COST_PER_ROW = 64  # to add up the chunks' predictions then costs little, even with most columns closed
+CHUNK_COST_PER_ROW = (
+    64  # so that adding up the chunks' predictions costs little, even if most columns are closed
+)
 COLUMN_COST = 8  # what a closed column costs, counted in entries
-CHUNK_COST = 1 << 15  # at least, where there are more than two, so that blocks are not cut short
-CHUNKED_COST = 1 << 14  # below it there is one chunk: to wake threads costs more than they save
+CHUNK_COST = 1 << 15  # least cost of a chunk if there are more than two, so that blocks are not cut short
+CHUNKED_COST = 1 << 14  # below it there is one chunk, because waking threads costs more than they save
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class NumbaMatrix:
 
 
 def chunk_bounds(matrix: ColumnMatrix, chunk_cost: int = CHUNK_COST) -> NDArray[np.uint64]:
-    """Return the first column of each chunk and, last, the number of columns.
+    """Return the first column of each chunk and, at the end, the number of columns.
 
     Chunks have about equal cost: their entries, and a constant for each column. Their number is a power of
     two, so that each thread gets as many; it depends on the matrix and not on threads, so that no result
@@ -52,7 +54,7 @@ def chunk_bounds(matrix: ColumnMatrix, chunk_cost: int = CHUNK_COST) -> NDArray[
     Parameters
     ----------
     chunk_cost : int
-        The least cost of a chunk where there are more than two.
+        The least cost of a chunk if there are more than two.
 
     Examples
     --------

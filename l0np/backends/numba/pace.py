@@ -1,29 +1,30 @@
 """How many threads train the next epoch, judged by how long the last ones took."""
 
-PATIENCE, MOST_PATIENCE = 20, 320  # a trial of the slower way may cost a twentieth of the time, later less
+# A trial of the slower way may cost a twentieth of the time, less after each unsuccessful trial
+PATIENCE, MOST_PATIENCE = 20, 320
 
 
 class Pace:
-    """How many threads to use for the next epoch: all or one, whichever was faster of late.
+    """How many threads to use for the next epoch: all or one, whichever was faster recently.
 
-    On a busy machine an epoch on all threads waits for the one that is not scheduled, many times the epoch's
-    own length; results do not depend on the choice. What was slower is tried again when a trial costs little
-    beside the time since, and after each trial in vain less often.
+    On a busy machine an epoch on all threads may wait for a thread that is not scheduled, many times the
+    epoch's own length. Results do not depend on the choice. The slower way is tried again when a trial costs
+    little compared with the time since the last one, and less often after each unsuccessful trial.
 
     Parameters
     ----------
     n_threads : int
-        All threads.
+        Number of threads when all are used.
     serial_seconds : float
-        What one thread is believed to need until it is tried. All threads come first, and their first epoch,
-        which may have compiled the kernel, is not counted.
+        Estimated time on one thread, used until it is tried. All threads are tried first, and their first
+        epoch, which may have compiled the kernel, is not counted.
 
     Examples
     --------
     >>> pace = Pace(n_threads=4, serial_seconds=1.0)
     >>> pace.threads()
     4
-    >>> for seconds in (9.0, 3.0, 3.0):  # compiled, then slower than one thread is believed to be
+    >>> for seconds in (9.0, 3.0, 3.0):  # compiled, then slower than the estimate for one thread
     ...     pace.note(4, seconds)
     >>> pace.threads()
     1
@@ -46,7 +47,7 @@ class Pace:
         """Take note of how long an epoch on so many threads took."""
         if threads in self._measured:
             before = self._faster()
-            # one good epoch counts, one bad one may be chance
+            # One fast epoch counts at once, one slow epoch may be chance
             self._seconds[threads] = min(seconds, 0.5 * (self._seconds[threads] + seconds))
             self._since += seconds
             if self._faster() != before:

@@ -1,4 +1,4 @@
-"""Four operations that Numba has no words for, written in LLVM's own language, each with a twin in Python.
+"""Four operations that Numba cannot express, written in LLVM's own language, each with a twin in Python.
 
 Numba calls the function below ``@_in_llvm_for(plain)`` with the types of the arguments and gets back a
 signature and a generator: a function that appends LLVM's instructions to the code of the caller, by
@@ -33,7 +33,7 @@ def _plain_prefetch(array, k):
 
 @_in_llvm_for(_plain_prefetch)
 def prefetch(typing, array, k):
-    """Prefetch the cache line of ``array[k]`` for reading. Beyond the end of the array that does nothing."""
+    """Prefetch the cache line of ``array[k]`` for reading; beyond the end of the array this does nothing."""
 
     def generate(context, builder, signature, arguments):
         (pointer,) = _data_pointers(context, builder, signature, arguments[:1])
@@ -69,8 +69,8 @@ def claim(typing, taken, chunk):
 
 # --- four entries at a time
 #
-# LLVM finds no vectors by itself in a sum of products, because the order of its additions is fixed. Here four
-# sums run beside each other, as the four numbers of one vector.
+# LLVM does not vectorise a sum of products by itself, because the order of the additions is fixed. Here four
+# sums run side by side, as the four numbers of one vector.
 
 
 def _plain_dot_fours(data, indices, rows, first, n_fours):
@@ -113,7 +113,7 @@ def _plain_add_fours(data, indices, coefficient, first, n_fours, out):
 def add_fours(typing, data, indices, coefficient, first, n_fours, out):
     """Add ``coefficient * data[k]`` to ``out[indices[k]]``, `n_fours` groups of four from `first` on.
 
-    The rows within a group must differ, as those of a column do, for all four are read before any is written.
+    The rows within a group must differ, as those of a column do: all four are read before any is written.
     """
 
     def generate(context, builder, signature, arguments):

@@ -28,7 +28,7 @@ class NumpyBackend:
         return matrix.to_scipy().astype(np.float64)
 
     def adopt(self, name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
-        """Return None: no matrix lives on a device of this backend's own."""
+        """Return None, because this backend has no device on which a matrix could live."""
 
     def asarray(self, array: NDArray[Any]) -> Any:
         """Return a copy."""
@@ -60,7 +60,7 @@ class NumpyBackend:
         state.counts[0, 0] += problem.matrix.nnz
         by_weight = xp.astype(self.rmatvec(problem.matrix, gradient), theta.value.dtype)
         is_open = (state.slopes.theta_slope != 0) | (state.slopes.log_alpha_slope != 0)
-        by_weight = xp.where(is_open, by_weight, xp.zeros_like(by_weight))  # not 0 times what may be infinite
+        by_weight = xp.where(is_open, by_weight, xp.zeros_like(by_weight))  # 0 times infinity would be NaN
         by_theta = by_weight * state.slopes.theta_slope
         by_log_alpha = by_weight * state.slopes.log_alpha_slope
         if problem.lambda_l2:
@@ -106,7 +106,7 @@ class NumpyBackend:
         )
 
     def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
-        """Write the loss's gradient by each prediction into `out`, train the intercept, return `out`."""
+        """Write the gradient of the loss into `out`, train the intercept, return `out`."""
         problem.loss.gradient(with_intercept(prediction, state), out=out)
         if state.intercept is not None:
             xp, value, second_moment = self.xp, state.intercept.value, state.intercept.second_moment

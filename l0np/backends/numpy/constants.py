@@ -1,4 +1,4 @@
-"""The constants of an epoch: the one list from which Numba's argument and CUDA's `enum Constant` follow."""
+"""The constants of an epoch: the one list that defines Numba's argument and CUDA's `enum Constant`."""
 
 from typing import Any, NamedTuple
 
@@ -8,45 +8,44 @@ from numpy.typing import NDArray
 from l0np.engine import Problem
 from l0np.maths import BETA1, BETA2, EPSILON, LOG_ALPHA_BOUND, HardConcrete, step_sizes
 
-# The least and the largest argument of exp, and the largest where it may overflow, which is that of the
-# weights
+# The smallest and the largest argument of exp, and the largest if it may overflow, as it may for weights
 EXPONENTS = {np.dtype(np.float32): (-86.0, 86.0, 89.0), np.dtype(np.float64): (-700.0, 700.0, 710.0)}
 
 
 class EpochConstants(NamedTuple):
     """What the kernels need for one epoch: numbers of the run's dtype, so that their arithmetic stays in it.
 
-    Whoever adds a field here adds its value to `epoch_constants`; nothing else lists them.
+    If you add a field here, add its value to `epoch_constants`; nothing else lists them.
     """
 
     # The gates that are drawn in the epoch: s = sigmoid((logit u + log_alpha) / beta), z = clip(stretch s +
     # gamma)
-    shift: Any  # added to log_alpha it gives the logit of the probability that a gate is open
+    shift: Any  # plus log_alpha: the logit of the probability that a gate is open
     beta: Any  # temperature
     gamma: Any  # lower end of the stretched interval, below 0
     stretch: Any  # zeta - gamma, the length of the stretched interval
     slope: Any  # stretch / beta, the factor on s (1 - s) in dz / dlog_alpha
-    # The penalties, as the step up to the epoch differentiates them
-    penalty_shift: Any  # the shift of the gates of the epoch before
+    # The penalties, as they are differentiated in the step that leads to the epoch
+    penalty_shift: Any  # the shift of the gates of the previous epoch
     lambda_l0: Any  # the L0 multiplier
     lambda_l2: Any
-    # Adam, in the step up to the epoch
+    # Adam, in the step that leads to the epoch
     step_size: Any  # learning rate / (1 - decay1^step)
-    root_factor: Any  # 1 / sqrt(1 - decay2^step), on the root of the second moment
+    root_factor: Any  # 1 / sqrt(1 - decay2^step), the factor on the root of the second moment
     decay1: Any
     gain1: Any  # 1 - decay1
     decay2: Any
     gain2: Any  # 1 - decay2
     epsilon: Any
     # The same in every epoch
-    bound: Any  # of |log_alpha|, beyond which a gate does not move
-    largest_number: Any  # of the dtype: what is larger is not finite
-    zero: Any  # numbers of the dtype, for Numba's kernels, where a literal would be float64
+    bound: Any  # largest |log_alpha| at which a gate moves
+    largest_number: Any  # largest finite number of the dtype
+    zero: Any  # numbers of the dtype for Numba's kernels, in which a literal would be float64
     one: Any
     two: Any
     smallest_exponent: Any  # exp is evaluated between these two
     largest_exponent: Any
-    largest_log_weight: Any  # exp is infinite before it, so that an infinite weight is noticed
+    largest_log_weight: Any  # above it exp returns infinity, so that an infinite weight is noticed
 
 
 N_CONSTANTS = len(EpochConstants._fields)

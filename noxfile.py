@@ -46,7 +46,7 @@ def coverage(session: nox.Session) -> None:
 def kernels(session: nox.Session) -> None:
     """Compile every CUDA kernel with NVRTC, which needs no device. Installs about 200 MB."""
     session.install(".[test]", "cuda-bindings==13.*", "nvidia-cuda-nvrtc")
-    session.run("pytest", "tests/backends/cuda/test_compile.py", *session.posargs)
+    session.run("pytest", "tests/backends/cuda_backend/test_compile.py", *session.posargs)
 
 
 @nox.session

@@ -6,9 +6,10 @@ import cupy_stand_in
 import numpy as np
 import pytest
 from cuda_on_gxx import kernel_expressions
-from cuda_support import needs_stand_in
+from cuda_support import calibration, needs_stand_in
 from support import SHAPES, dense_matrix, needs_cuda, squares
 
+from l0np.backends import get_backend
 from l0np.backends.cuda.geometry import Geometry
 from l0np.backends.cuda.source import Clock, kernel_names, source
 from l0np.engine.state import Problem, State
@@ -146,3 +147,19 @@ def test_geometry_on_an_h100(shape, nnz, expected):
     assert geometry == expected
     warps = geometry.blocks * geometry.threads // 32
     assert warps <= 132 * 32
+
+
+def test_gradients_of_rows_of_huge_sums_do_not_overflow(cuda_somewhere):
+    """Float32, where the gradients by scaled rows are `lift` doublings smaller than they should be."""
+    rng = np.random.default_rng(9)
+    M = rng.random((6, 50)) * np.logspace(0, 25, 6)[:, None]
+    y = 1.3 * M.sum(axis=1)
+    ours, reference = (
+        calibration(50, device).fit(M, y, epochs=3, lambda_l0=0.0, lr=0.01, loss_type="relative").state_dict()
+        for device in ("cuda", "numpy")
+    )
+    for name in ("log_weight_first_moment", "log_alpha_first_moment"):
+        scale = np.abs(reference[name]).max()
+        np.testing.assert_allclose(ours[name], reference[name], rtol=1e-4, atol=1e-5 * scale)
+    with get_backend("cuda").active():
+        assert get_backend("cuda").matrix(ColumnMatrix.build(M, "float32")).lift > 30

@@ -114,6 +114,8 @@ class SparseCalibrationWeights(GatedModel):
         given = 1.0 if init_weights is None else init_weights
         n = self.n_features
         weights = validation.scalar_or_vector("init_weights", given, n, self.dtype, at_least=0.0)
+        # A copy: the caller may change the array later. Refits take it in float64, as it was given
+        self._initial_weights = validation.scalar_or_vector("init_weights", given, n, np.dtype(np.float64))
         log_weight = np.log(weights.astype(np.float64) + SMALLEST_WEIGHT).astype(self.dtype)
         check_finite_weights("init_weights", log_weight, self._link)
         log_alpha = self._start_log_alpha(init_keep_prob, self.log_alpha_jitter_sd)
@@ -171,7 +173,7 @@ class SparseCalibrationWeights(GatedModel):
             What is minimised: squared errors, squared relative errors, or absolute relative errors. See
             `l0np.TargetOptions` for this and the other target options.
         verbose : bool
-            Print a report at every epoch that is a multiple of `verbose_freq`.
+            Print a report at every epoch that is a multiple of `verbose_freq`, and after the last one.
         verbose_freq : int
             Epochs between reports: printing, callbacks, the check that all numbers are finite.
         n_active : int, optional
@@ -272,8 +274,8 @@ class SparseCalibrationWeights(GatedModel):
         total : float, optional
             A sum that the weights must have.
         **options
-            Target options: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
-            ``max(|y|, 1)``; that matters only for targets that cannot all be met.
+            Options on targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
+            ``|y|``; that matters only for targets that cannot all be met.
 
         Returns
         -------
@@ -308,12 +310,11 @@ class SparseCalibrationWeights(GatedModel):
         if not selected.size:
             raise InputError("no record is active: nothing to refit")
         if reference is None:
-            given = 1.0 if self.init_weights is None else self.init_weights
-            base = validation.scalar_or_vector("init_weights", given, self.n_features, np.dtype(np.float64))
-            base = np.maximum(base, SMALLEST_WEIGHT)
+            base = np.maximum(self._initial_weights, SMALLEST_WEIGHT)
             base = base * (base.sum() / base[selected].sum())
         else:
             base = validation.column_values("reference", reference, "M", M, self.n_features, above=0.0)
+        targets = targets.sized(matrix, base)
         targets.check_sizes(matrix, "init_weights" if reference is None else "reference", base)
         refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
         log_weight = np.array(self._state.theta.value)

@@ -120,9 +120,9 @@ def csv_log(
     """Return a callback that writes a row for each target to a CSV file at each report.
 
     The header is ``epoch,loss,target_name,target,estimate,error,abs_error,rel_abs_error``. The error is
-    ``estimate - target``; rel_abs_error is its absolute value over `target_scales` if given, else over
-    ``max(|target|, 1)``. The rows of a report are written at once and the file is then closed, so that a
-    reader of the file never sees half a report.
+    ``estimate - target``; rel_abs_error is its absolute value over `target_scales` where given, else over
+    ``|target|``, as in `TargetTable`. The rows of a report are written at once and the file is then closed,
+    so that a reader of the file never sees half a report.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ class SparseL0Linear(GatedModel):
         epochs : int
             Epochs to train; 0 does nothing.
         verbose : bool
-            Print a report at every epoch that is a multiple of `verbose_freq`.
+            Print a report at every epoch that is a multiple of `verbose_freq`, and after the last one.
         verbose_freq : int
             Epochs between reports: printing, callbacks, the check that all numbers are finite.
         lambda_reg : float, optional

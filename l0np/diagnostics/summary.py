@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from l0np._text import NAME_WIDTH, columns, counted, number, percent, shorten
 from l0np.inputs import validation
-from l0np.matrix import weighted_totals
+from l0np.matrix import absolute_totals, weighted_totals
 from l0np.targets import TargetOptions, Targets, TargetTable, check_options, metrics
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -117,16 +117,25 @@ class Diagnostics:
         estimate: NDArray[np.float64],
         weights: NDArray[np.float64],
         base_weights: NDArray[np.float64] | None = None,
+        sizes: NDArray[np.float64] | float = 0.0,
     ) -> Diagnostics:
-        """Return the diagnostics of targets, their estimates, all weights and, if known, base weights."""
-        table, active = TargetTable.of(targets, estimate), weights != 0
+        """Return the diagnostics of targets, their estimates, all weights and, if known, base weights.
+
+        `sizes` are ``sum_j |M_ij| |w_j|``, for what rounding allows.
+        """
+        table, active = TargetTable.of(targets, estimate, size=sizes), weights != 0
         asked, idle = table.asked, table.fitted & ~table.asked
         ratios = None
         if base_weights is not None and active.any():
             ratios = tuple(np.quantile(weights[active] / base_weights[active], QUANTILES).tolist())
         labels = [] if table.group is None else np.unique(table.group[asked]).tolist()
         totals = [
-            TargetTable.of(a.totals, weighted_totals(a.matrix, estimate), a.weight)
+            TargetTable.of(
+                a.totals,
+                weighted_totals(a.matrix, estimate),
+                a.weight,
+                absolute_totals(a.matrix, np.broadcast_to(sizes, estimate.shape)),
+            )
             for a in targets.aggregates
         ]
         all_totals = _joined(totals) if totals else None
@@ -219,7 +228,7 @@ def diagnose(
         What the weights are compared with; above 0 where a weight is not 0.
     **options
         Target options, see `l0np.TargetOptions`: `names`, `target_groups` for errors by group,
-        `target_scales` for what relative errors are relative to (``max(|y|, 1)`` by default), `tolerances`,
+        `target_scales` for what relative errors are relative to (``|y|`` by default), `tolerances`,
         `aggregates`, `exclude` for targets whose errors are reported apart.
 
     Returns
@@ -265,8 +274,10 @@ def diagnose(
         validation.check_elements(
             "base_weights", base, (base == 0) & (checked != 0), "must be above 0 where a weight is not 0"
         )
+    targets = targets.sized(matrix, checked if base is None else base)
     targets.check_sizes(matrix, "weights", checked)
-    return Diagnostics.of(targets, weighted_totals(matrix, checked), checked, base)
+    estimate, sizes = weighted_totals(matrix, checked), absolute_totals(matrix, checked)
+    return Diagnostics.of(targets, estimate, checked, base, sizes)
 
 
 def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[TargetOptions]) -> TargetTable:

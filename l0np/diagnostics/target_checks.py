@@ -106,8 +106,8 @@ def check_targets(
         of a selection.
     **options
         Target options, see `l0np.TargetOptions`. Tolerances widen the range within which a target is met,
-        misses are relative to `target_scales` (``max(|y|, 1)`` by default), and sizes are compared within
-        `target_groups`.
+        `target_scales` are what misses are relative to (``|y|`` by default), `target_groups` are the
+        groups within which sizes are compared.
 
     Returns
     -------
@@ -142,6 +142,7 @@ def check_targets(
     n_records = matrix.shape[1]
     base = 1.0 if base_weights is None else base_weights
     base = validation.column_values("base_weights", base, "M", M, n_records, at_least=0.0)
+    targets = targets.sized(matrix, base)
     targets.check_sizes(matrix, "base_weights", base)
     lower, upper = (
         np.multiply(ratio, base, out=np.zeros(n_records), where=base > 0)

@@ -29,6 +29,7 @@ REFERENCE_RATE = 0.006  # change of the log reference per epoch: from all gates 
 PROPORTIONAL, INTEGRAL = 30.0, 10.0
 LARGEST_INTEGRAL, LARGEST_OUTPUT = 20.0, 25.0  # so that lambda_l0 recovers from a count that is out of reach
 SMALLEST_MULTIPLIER = 1e-3  # of the data's gradient: below it lambda_l0 is linear in the controller's output
+SMALLEST_COUNT = 1e-9  # expected open gates that the controller tells from none
 
 
 def control_lambda_l0(problem: Problem, state: State, n_active: int, communicator: Communicator) -> None:
@@ -42,7 +43,8 @@ def control_lambda_l0(problem: Problem, state: State, n_active: int, communicato
     if problem.gates is None:
         return
     penalty, slopes = l0_penalty(state.log_alpha.value, problem.gates(state.epoch))
-    count = float(communicator.allreduce(penalty))
+    # Above 0, for its logarithm: gates far closed may leave nothing of it
+    count = max(float(communicator.allreduce(penalty)), SMALLEST_COUNT)
     before = state.controller or ControllerState(_unit(state, slopes, communicator), 0.0, math.log(count))
     time = problem.learning_rate(state.epoch - 1) * CONTROL_PERIOD
     furthest = REFERENCE_RATE * CONTROL_PERIOD
@@ -66,7 +68,8 @@ def _unit(state: State, slopes: Any, communicator: Communicator) -> float:
     sums += [xp.sum(slopes, dtype=xp.float64), xp.sum(xp.ones_like(size))]
     logarithms, moving, slope, columns = (float(communicator.allreduce(a)) for a in sums)
     data = math.exp(logarithms / moving) if moving else 1.0
-    return SMALLEST_MULTIPLIER * data * columns / slope
+    # Gates far beyond their bounds have no slope: the multiplier then moves nothing, whatever it is
+    return SMALLEST_MULTIPLIER * data * (columns / slope if slope else 1.0)
 
 
 def _clip(x: float, largest: float) -> float:

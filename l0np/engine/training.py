@@ -2,15 +2,23 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from l0np.engine.backend import Backend, first_bad_epoch, with_intercept
 from l0np.engine.communicator import Communicator
+from l0np.engine.interrupts import DelayedInterrupt
 from l0np.engine.lambda_control import CONTROL_PERIOD, control_lambda_l0
 from l0np.engine.state import NEVER, Problem, State
 from l0np.errors import DivergenceError
+
+MOST_EPOCHS = 512  # on a device between two looks at whether Ctrl-C was pressed
+
+
+class _InterruptedError(Exception):
+    """Ends the epochs of a backend before the next one starts."""
 
 
 def train(
@@ -35,11 +43,11 @@ def train(
     communicator : Communicator
         The ranks among which the columns are divided.
     report_every : int
-        Epochs between reports: the host waits for the device at their multiples, at the end, and where
-        lambda_l0 is updated, and nowhere else.
+        Epochs between reports: the host waits for the device at their multiples, at the end, where lambda_l0
+        is updated, and nowhere else.
     report : callable
-        Called at every multiple of `report_every` with the current data loss, once all numbers are known to
-        be finite; it returns True to stop.
+        Called at every multiple of `report_every` and after the last epoch with the current data loss, once
+        all numbers are known to be finite; it returns True to stop.
     n_active : int, optional
         The expected number of open gates that lambda_l0 is moved to reach (see `lambda_control`); without it
         lambda_l0 stays what the state says.
@@ -48,6 +56,8 @@ def train(
     ------
     DivergenceError
         When a number was not finite at a report or at the end.
+    KeyboardInterrupt
+        After Ctrl-C: once the current epoch is complete and reported.
     """
     problem = replace(problem, ranks=communicator.size)
     xp, first_epoch = backend.xp, state.epoch + 1
@@ -55,31 +65,49 @@ def train(
     row_space = xp.empty_like(prediction)
 
     def epoch() -> None:
+        if interrupt.requested and not backend.on_device:  # there the epochs of a graph cannot be divided
+            raise _InterruptedError
         gradient = backend.row_step(problem, state, communicator.allreduce(prediction), out=row_space)
         backend.step(problem, state, gradient, out=prediction)
 
+    def data_loss() -> float:
+        return float(problem.loss.value(with_intercept(communicator.allreduce(prediction), state)))
+
     def finite_data_loss() -> float:
-        total = with_intercept(communicator.allreduce(prediction), state)
-        bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total))
+        bad, loss = first_bad_epoch(backend, state), data_loss()
         if bad != NEVER or not math.isfinite(loss):
             bad = max(min(bad, state.epoch), first_epoch)  # the loss was already infinite at the start
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
         return loss
 
-    with np.errstate(all="ignore"):
-        backend.start(problem, state, out=prediction)
-    while state.epoch < stop:
-        update = stop if n_active is None else _next_multiple(CONTROL_PERIOD, state.epoch)
-        pause = min(update, _next_multiple(report_every, state.epoch), stop)
+    def pause() -> int:
+        """Return the epoch up to which nothing but epochs is to be done."""
+        pauses = [stop, _next_multiple(report_every, state.epoch)]
+        pauses += [] if n_active is None else [_next_multiple(CONTROL_PERIOD, state.epoch)]
+        pauses += [state.epoch + MOST_EPOCHS] if backend.on_device else []
+        return min(pauses)
+
+    updated = reported = state.epoch  # an interrupted epoch comes after what was done at the last one
+    with DelayedInterrupt() as interrupt:
         with np.errstate(all="ignore"):  # finite_data_loss reports what overflows, once
-            backend.repeat(epoch, pause - state.epoch, problem, state)
-            if n_active is not None and state.epoch == update:
-                control_lambda_l0(problem, state, n_active, communicator)
-            if state.epoch % report_every and state.epoch != stop:
-                continue
-            loss = finite_data_loss()
-        if state.epoch % report_every == 0 and report(loss):
-            return True
+            backend.start(problem, state, out=prediction)
+        while state.epoch < stop:
+            with np.errstate(all="ignore"):
+                with suppress(_InterruptedError):
+                    backend.repeat(epoch, pause() - state.epoch, problem, state)
+                if n_active is not None and state.epoch % CONTROL_PERIOD == 0 and state.epoch != updated:
+                    control_lambda_l0(problem, state, n_active, communicator)
+                    updated = state.epoch
+                if state.epoch % report_every and state.epoch != stop and not interrupt.requested:
+                    continue
+                loss = finite_data_loss()
+            stopped = state.epoch != reported and report(loss)
+            reported = state.epoch
+            if interrupt.requested:
+                rule = "the model keeps what was trained"
+                raise KeyboardInterrupt(f"training ended after epoch {state.epoch}; {rule}")
+            if stopped:
+                return True
     return False
 
 

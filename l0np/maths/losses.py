@@ -43,10 +43,19 @@ class TargetLoss:
         Tolerances in the units of the targets, 0 or more; None for no tolerances.
     cap : array of that shape, or None
         The most that one target adds for each unit of its weight, above 0 or infinite; None for no caps.
+
+    Notes
+    -----
+    `value` and `gradient` see excluded targets too, with a weight of 0: their terms must be finite. A loss to
+    which scales, tolerances or caps mean nothing says so in `ignores`, and users who give them get an error.
     """
 
     # Whether refits and pursuits, which solve least squares, minimise it too
     minimises_squares: ClassVar[bool] = False
+
+    ignores: ClassVar[frozenset[str]] = frozenset()  # of "target_scales", "tolerances" and "caps"
+    # What a user reads of targets whose default scale is 0
+    refusal: ClassVar[str] = "this loss allows no such target: exclude it"
 
     def __init__(self, target: Any, scale: Any, weights: Any, tolerance: Any = None, cap: Any = None) -> None:
         self.target, self.scale, self.weights, self.tolerance, self.cap = (
@@ -157,6 +166,11 @@ class SquaredErrors(TargetLoss):
         out *= self.curvature
 
 
+NO_RELATIVE_ERROR = (
+    'the relative loss divides by y + 1; give target_scales, use loss_type="mse" or exclude these targets'
+)
+
+
 class RelativeSquaredErrors(SquaredErrors):
     """`SquaredErrors` whose scales are ``|target + 1|`` by default, for targets of very different size.
 
@@ -166,6 +180,8 @@ class RelativeSquaredErrors(SquaredErrors):
     >>> RelativeSquaredErrors.default_scale(np.array([99.0, -1.0]))
     array([100.,   0.])
     """
+
+    refusal = NO_RELATIVE_ERROR
 
     @staticmethod
     def default_scale(target: Any) -> Any:
@@ -194,6 +210,7 @@ class AbsoluteErrors(TargetLoss):
     array([-0.1,  0. ])
     """
 
+    refusal = NO_RELATIVE_ERROR
     SMOOTH = 1e-3  # a tenth of a per cent: errors smaller than this rarely matter, and Adam's steps settle
 
     @staticmethod

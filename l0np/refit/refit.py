@@ -55,6 +55,8 @@ class Refit:
         Number of weights at their lower and at their upper bound.
     total_error : float
         Sum of the weights over the total that it was to have, minus 1; 0 where no total was fixed.
+    n_missed : int
+        Number of the targets, and of the totals of targets, that are missed.
     """
 
     weights: Floats
@@ -66,6 +68,7 @@ class Refit:
     at_lower: int
     at_upper: int
     total_error: float = 0.0
+    n_missed: int = 0
 
     def __repr__(self) -> str:
         """Summarise in one line."""
@@ -116,9 +119,10 @@ class WeightedTargets:
         """Return the squares of scaled errors beyond the tolerance."""
         return np.asarray((np.maximum(np.abs(errors) - self.tolerance, 0.0) / self.scale) ** 2)
 
-    def missed(self, errors: Floats) -> NDArray[np.int64]:
-        """Return the targets that count and whose errors exceed the tolerance."""
-        return np.flatnonzero((self.importance > 0) & ~metrics.is_met(errors, self.tolerance, self.scale))
+    def missed(self, errors: Floats, size: Floats) -> NDArray[np.int64]:
+        """Return the targets that count and are missed; `size` is that of `metrics.is_met`."""
+        met = metrics.is_met(errors, self.tolerance, self.scale, size)
+        return np.flatnonzero((self.importance > 0) & ~met)
 
 
 def refit_weights(
@@ -163,8 +167,9 @@ def refit_weights(
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - targets.value)
     total_error = 0.0 if total is None else float(weights.sum() / total - 1.0)
+    missed = targets.missed(errors, np.asarray(abs(matrix) @ np.abs(weights)))
     at_bounds = distance.at_bounds(ratios)
-    return Refit(weights, ratios, errors, targets.missed(errors), converged, steps, *at_bounds, total_error)
+    return Refit(weights, ratios, errors, missed, converged, steps, *at_bounds, total_error, len(missed))
 
 
 def _scaled_system(
@@ -202,6 +207,8 @@ class RefitProblem:
         With its bounds.
     total : float, optional
         A sum that the weights of each selection must have.
+    most_reweightings : int
+        Refits that caps may take; weights that still change after these have not converged.
 
     Warns
     -----
@@ -220,12 +227,18 @@ class RefitProblem:
     """
 
     def __init__(
-        self, matrix: ColumnMatrix, targets: Targets, distance: Distance, total: float | None = None
+        self,
+        matrix: ColumnMatrix,
+        targets: Targets,
+        distance: Distance,
+        total: float | None = None,
+        most_reweightings: int = MOST_REWEIGHTINGS,
     ) -> None:
         if not targets.minimises_squares:
             # stacklevel 4 is the caller of `calibrate`, `l0_path` or `SparseCalibrationWeights.refit`
             warnings.warn(NO_SQUARES, L0npWarning, stacklevel=4)
         self.matrix, self.targets, self.distance, self.total = matrix, targets, distance, total
+        self._most_reweightings = most_reweightings
         self._adding = [a.matrix.to_scipy().astype(np.float64) for a in targets.aggregates]
         parts = [(targets, 1.0), *((a.totals, a.weight) for a in targets.aggregates)]
         value, scale, tolerance, self._cap = (
@@ -243,17 +256,20 @@ class RefitProblem:
         least squares, Holland and Welsch 1977).
         """
         matrix, weighted = self._rows_of(records), self._weighted
-        before = np.full(len(weighted.value), np.inf)
-        for _ in range(MOST_REWEIGHTINGS):
+        before, settled = np.full(len(weighted.value), np.inf), False
+        for _ in range(self._most_reweightings):
             refit = refit_weights(matrix, weighted, reference, self.distance, self.total)
             squares = weighted.beyond_tolerance(refit.errors)
             change = np.abs(squares - before).max()
-            if not np.isfinite(self._cap).any() or change <= REWEIGHTED * max(squares.max(), metrics.MET):
+            settled = bool(change <= REWEIGHTED * max(squares.max(), metrics.MET))
+            if settled or not np.isfinite(self._cap).any():
                 break
             importance = self._weighted.importance / (1.0 + squares / self._cap) ** 2
             weighted, before = replace(weighted, importance=importance), squares
         n = len(self.targets)
-        return replace(refit, errors=refit.errors[:n], missed=refit.missed[refit.missed < n])
+        converged = refit.converged and (settled or not np.isfinite(self._cap).any())
+        missed = refit.missed[refit.missed < n]
+        return replace(refit, errors=refit.errors[:n], missed=missed, converged=converged)
 
     def _rows_of(self, records: NDArray[np.int64]) -> Any:
         """Return the rows of the targets, then those of their totals, for some records."""

@@ -87,8 +87,8 @@ class AllRecords:
 
     def are_matched_by(self, selection: Selection) -> bool:
         """Return whether a selection meets the targets as closely as all records together do."""
-        out_of_reach = 0 if self.selection is None else self.selection.n_missed(self.problem)
-        return selection.n_missed(self.problem) <= out_of_reach or selection.loss <= self._matching_loss
+        out_of_reach = 0 if self.selection is None else self.selection.refit.n_missed
+        return selection.refit.n_missed <= out_of_reach or selection.loss <= self._matching_loss
 
     @cached_property
     def _positive_weights(self) -> Floats:

@@ -74,7 +74,7 @@ def calibrate(
         Seed of everything random; None draws one, which is the `seed` of the answer.
     **options
         `tolerances`: errors that cost nothing; `caps`: the most that one target may cost; `target_weights`:
-        factors on the cost; `target_scales`: what errors are divided by (``max(|y|, 1)`` by default);
+        factors on the cost; `target_scales`: what errors are divided by (``|y|`` by default);
         `exclude`: targets that are only scored; `aggregates`: totals of targets to meet too; `target_groups`,
         `names` and more: see `l0np.TargetOptions`.
 

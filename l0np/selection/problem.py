@@ -121,6 +121,7 @@ class SelectionProblem:
         base = validation.column_values("base_weights", base_weights, "M", M, matrix.shape[1], at_least=0.0)
         if not base.any():
             raise InputError("base_weights are all 0: there is no record to select")
+        targets = targets.sized(matrix, base)
         targets.check_sizes(matrix, "base_weights", base)
         if seed is None:
             seed = secrets.randbits(63)

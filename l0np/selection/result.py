@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from l0np._text import counted
 from l0np.diagnostics import Diagnostics
-from l0np.matrix import weighted_totals
+from l0np.matrix import absolute_totals, weighted_totals
 from l0np.refit import Refit
 from l0np.selection.problem import SelectionProblem
 from l0np.selection.selections import Selection
@@ -88,7 +88,8 @@ def calibration_of(problem: SelectionProblem, selection: Selection) -> Calibrati
     weights = np.zeros(problem.matrix.shape[1])
     weights[selection.records] = selection.refit.weights
     estimate = weighted_totals(problem.matrix, weights)
-    found = Diagnostics.of(problem.targets, estimate, weights, problem.base_weights)
+    sizes = absolute_totals(problem.matrix, weights)
+    found = Diagnostics.of(problem.targets, estimate, weights, problem.base_weights, sizes)
     tables = (found.targets, found.totals) if found.totals else (found.targets,)
     return Calibration(
         weights=weights,

@@ -60,7 +60,3 @@ class Selection:
     def of_all(cls, problem: SelectionProblem) -> Self:
         """Return the selection of all records with a base weight: classical calibration."""
         return cls.refitted(problem, problem.eligible, problem.base_weights[problem.eligible], "all")
-
-    def n_missed(self, problem: SelectionProblem) -> int:
-        """Return how many of the targets, and of their totals, are missed."""
-        return problem.targets.missed(problem.targets.value + self.refit.errors)

@@ -19,8 +19,16 @@ WEIGHT_CLASSES = {
 MET = 1e-6  # a target is met where its error exceeds the tolerance by no more than this part of its scale
 
 
-def is_met(error: NDArray[Any], tolerance: NDArray[Any], scale: NDArray[Any]) -> NDArray[np.bool_]:
+ROUNDING = 64 * np.finfo(np.float64).eps  # of the size of what is added up: no sum is known more closely
+
+
+def is_met(
+    error: NDArray[Any], tolerance: NDArray[Any], scale: NDArray[Any], size: NDArray[Any] | float = 0.0
+) -> NDArray[np.bool_]:
     """Return which targets are met: their errors exceed the tolerance by at most `MET` of the scale.
+
+    `size` is the sum of the absolute values of what is added up to the estimate, ``sum_j |M_ij| |w_j|``:
+    errors that rounding alone may cause, where large terms cancel, are no misses.
 
     Examples
     --------
@@ -29,7 +37,8 @@ def is_met(error: NDArray[Any], tolerance: NDArray[Any], scale: NDArray[Any]) ->
     >>> is_met(np.array([-0.5, 0.6, 1e-5]), tolerance, scale)
     array([ True, False,  True])
     """
-    return np.asarray(np.abs(error) <= tolerance + MET * np.abs(scale), dtype=np.bool_)
+    allowed = tolerance + MET * np.abs(scale) + ROUNDING * np.asarray(size)
+    return np.asarray(np.abs(error) <= allowed, dtype=np.bool_)
 
 
 def relative_errors(
@@ -49,18 +58,6 @@ def relative_errors(
         scale = np.abs(np.asarray(target, dtype=np.float64) + 1.0)
         scale = np.where(scale > 0, scale, 1.0)
     return np.asarray(np.abs(target - estimate) / scale, dtype=np.float64)
-
-
-def table_scale(target: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ``max(|target|, 1)``, by which tables and diagnostics divide errors where no scale is given.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> table_scale(np.array([-200.0, 0.0]))
-    array([200.,   1.])
-    """
-    return np.maximum(np.abs(np.asarray(target, dtype=np.float64)), 1.0)
 
 
 def mean_group_error(errors: NDArray[np.float64], groups: NDArray[Any]) -> float:

@@ -20,7 +20,7 @@ class TargetOptions(TypedDict, total=False):
         What training minimises: the weighted sum of squared errors, of squared relative errors, or of
         absolute relative errors (smoothed below 0.1 %). Relative errors are errors over ``|y + 1|``;
         `target_scales` replaces that. Refits, and selections that train no gates, minimise squares in any
-        case, of errors over ``max(|y|, 1)``, and warn where "absolute" was asked for.
+        case, of errors over ``|y|``, and warn where "absolute" was asked for.
     target_groups : array of shape (Q,), optional
         A label for each target: groups count alike, and have errors of their own in diagnostics.
     normalize_groups : bool

@@ -24,7 +24,9 @@ class TargetTable:
     target, estimate, error : arrays of float64
         The target, ``M @ weights``, and ``estimate - target``.
     relative_error : array of float64
-        Error divided by the target's scale: `target_scales` where given, else ``max(|target|, 1)``.
+        Error divided by the target's scale: `target_scales` where given, else ``|target|``. The scale of a
+        target of 0 is the size of its row under the base weights, ``sum_j |M_ij| w_j``, or 1 where that is
+        unknown or 0.
     within_tolerance : array of bool
         Whether the error exceeds the tolerance (0 by default) by no more than a millionth of the scale, as in
         a refit.
@@ -47,8 +49,17 @@ class TargetTable:
     group: NDArray[Any] | None = None
 
     @classmethod
-    def of(cls, targets: Targets, estimate: NDArray[np.float64], factor: float = 1.0) -> TargetTable:
-        """Return the table of targets and what was estimated for them; the factor is on their weights."""
+    def of(
+        cls,
+        targets: Targets,
+        estimate: NDArray[np.float64],
+        factor: float = 1.0,
+        size: NDArray[np.float64] | float = 0.0,
+    ) -> TargetTable:
+        """Return the table of targets and what was estimated for them.
+
+        `factor` is one on their weights; `size` is ``sum_j |M_ij| |w_j|``, for what rounding allows.
+        """
         scale = targets.error_scale
         error = estimate - targets.value
         return cls(
@@ -57,7 +68,7 @@ class TargetTable:
             estimate=estimate,
             error=error,
             relative_error=error / scale,
-            within_tolerance=metrics.is_met(error, targets.tolerance, scale),
+            within_tolerance=metrics.is_met(error, targets.tolerance, scale, size),
             fitted=targets.fitted,
             weight=targets.weights * factor,
             group=targets.groups,

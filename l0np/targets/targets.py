@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs import index_names, row_mask, row_names, validation
 from l0np.maths import LOSSES, Aggregated, Loss, Sum, TargetLoss
-from l0np.matrix import ColumnMatrix, weighted_totals
+from l0np.matrix import ColumnMatrix, absolute_totals, weighted_totals
 from l0np.targets import metrics
 from l0np.targets.aggregates import Aggregate, adding_matrix, listed
 from l0np.targets.options import DEFAULTS, TargetOptions
@@ -78,6 +78,9 @@ class Targets:
         Totals of targets that are to be met too.
     scales_given : bool
         Whether the scales were given (`target_scales`), so that reports use them too.
+    row_size : array of shape (Q,), optional
+        ``sum_j |M_ij| w_j`` under the base weights: what the error of a target of 0 is compared with; see
+        `sized`.
     """
 
     value: NDArray[np.float64]
@@ -91,6 +94,7 @@ class Targets:
     names: tuple[str, ...] | None = None
     aggregates: tuple[AggregatedTargets, ...] = ()
     scales_given: bool = False
+    row_size: NDArray[np.float64] | None = None
 
     @classmethod
     def build(
@@ -126,6 +130,9 @@ class Targets:
         given: Any = DEFAULTS | options
         normalize = validation.flag("normalize_groups", given["normalize_groups"])
         loss_class = validation.one_of("loss_type", given["loss_type"], LOSSES)
+        for name in loss_class.ignores:
+            if given[name] is not None:
+                raise InputError(f"{name} mean nothing to loss_type={given['loss_type']!r}: leave them out")
         rows = _Rows(("M", M) if validation.is_pandas(M) else ("y", y), n_targets)
         rows.check_order("y", y)
         target = validation.vector("y", y, n_targets, np.dtype(dtype), per="row of M").astype(np.float64)
@@ -154,9 +161,7 @@ class Targets:
             scales_given=scales_given,
         )
         targets._check_squarable()
-        cure = 'give target_scales, use loss_type="mse" or exclude these targets'
-        rule = f"the relative loss divides by y + 1; {cure}"
-        validation.check_elements("y", target, (scale == 0) & fitted, rule)
+        validation.check_elements("y", target, (scale == 0) & fitted, loss_class.refusal)
         if given["aggregates"] is None:
             return targets
         for name, one in listed("aggregates", given["aggregates"]):
@@ -203,23 +208,49 @@ class Targets:
 
     @property
     def error_scale(self) -> NDArray[np.float64]:
-        """What tables, checks and refits divide errors by: the given scales, else ``max(|y|, 1)``.
+        """What tables, checks and refits divide errors by: the given scales, else ``|y|``, shape (Q,).
 
-        Unlike ``y + 1`` that has a meaning for targets of 0 and below.
+        The error of a target of 0 is divided by the size of its row under the base weights (see `sized`), or
+        by 1 where that is not known or 0. So no verdict changes when a row and its target are given in other
+        units.
         """
-        return self.scale if self.scales_given else metrics.table_scale(self.value)
+        if self.scales_given:
+            return self.scale
+        of_zero = (
+            np.ones(len(self)) if self.row_size is None else np.where(self.row_size > 0, self.row_size, 1.0)
+        )
+        return np.where(self.value != 0, np.abs(self.value), of_zero)
+
+    def sized(self, matrix: ColumnMatrix, base_weights: NDArray[np.float64]) -> Self:
+        """Return the targets with the sizes of their rows; the matrix is read only if a target is 0."""
+        parts: list[Targets] = [self, *(aggregate.totals for aggregate in self.aggregates)]
+        if all(part.scales_given or part.value.all() for part in parts):
+            return self
+        row_size = absolute_totals(matrix, base_weights)
+        aggregates = tuple(
+            replace(a, totals=replace(a.totals, row_size=absolute_totals(a.matrix, row_size)))
+            for a in self.aggregates
+        )
+        return replace(self, row_size=row_size, aggregates=aggregates)
 
     def scaled_by_errors(self) -> Self:
         """Return the targets, and their totals, with `error_scale` as their scales, as refits take them."""
         aggregates = tuple(replace(a, totals=a.totals.scaled_by_errors()) for a in self.aggregates)
         return replace(self, scale=self.error_scale, aggregates=aggregates)
 
-    def missed(self, estimate: NDArray[np.float64]) -> int:
-        """Return how many targets, and totals of targets, an estimate misses of those that are to be met."""
-        met = metrics.is_met(estimate - self.value, self.tolerance, self.error_scale)
-        totals = ((a.totals, weighted_totals(a.matrix, estimate)) for a in self.aggregates if a.weight)
-        return int(np.count_nonzero((self.weights > 0) & ~met)) + sum(
-            part.missed(sums) for part, sums in totals
+    def missed(self, estimate: NDArray[np.float64], size: NDArray[np.float64] | None = None) -> int:
+        """Return how many targets, and totals of targets, an estimate misses of those that are to be met.
+
+        `size` is ``sum_j |M_ij| |w_j|`` of the weights that the estimate is made with, for what rounding
+        allows.
+        """
+        added = np.zeros(len(self)) if size is None else size
+        met = metrics.is_met(estimate - self.value, self.tolerance, self.error_scale, added)
+        own = int(np.count_nonzero((self.weights > 0) & ~met))
+        return own + sum(
+            a.totals.missed(weighted_totals(a.matrix, estimate), absolute_totals(a.matrix, added))
+            for a in self.aggregates
+            if a.weight
         )
 
     def check_sizes(self, matrix: ColumnMatrix, name: str, weights: NDArray[np.float64]) -> None:

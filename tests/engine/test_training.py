@@ -37,10 +37,10 @@ def run(stop, *, epoch=0, report_every=100, report=None, n_active=None, learning
     return train(backend, problem, state, stop, communicator=Serial(), **options), state, reports
 
 
-def test_reports_come_at_multiples_of_the_epoch_of_the_state():
+def test_reports_come_at_multiples_of_the_epoch_of_the_state_and_at_the_end():
     stopped, state, reports = run(25, epoch=3, report_every=10)
     assert (stopped, state.epoch, state.adam_step) == (False, 25, 25)
-    assert [epoch for epoch, _ in reports] == [10, 20]
+    assert [epoch for epoch, _ in reports] == [10, 20, 25]
     assert [epoch for epoch, _ in run(20, report_every=10)[2]] == [10, 20]
     assert run(0)[2] == []
 

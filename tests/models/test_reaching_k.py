@@ -80,3 +80,14 @@ def test_the_multiplier_scales_with_the_loss():
     two.fit(M, y, epochs=200, n_active=10, lr=0.1, target_groups=[0] * 6, group_multipliers={0: 2.0**20})
     assert two.lambda_l0_ == pytest.approx(2.0**20 * one.lambda_l0_, rel=1e-2)
     assert one.get_active_weights()["indices"].tolist() == two.get_active_weights()["indices"].tolist()
+
+
+def test_gates_that_are_all_far_closed_leave_numbers():
+    """The expected number of open gates is then almost 0, as are the slopes the controller divides by."""
+    M, y = small_problem()
+    model = SparseCalibrationWeights(40, init_keep_prob=1e-6, gamma=-1e-30, seed=0, device="numpy")
+    state = model.state_dict() | {"log_alpha": np.full(40, -1000.0)}
+    model.load_state_dict(state)
+    model.fit(M, y, n_active=3, lr=0.1, epochs=20, loss_type="relative")
+    assert model.get_active_weights()["count"] == 3
+    assert np.isfinite(model.lambda_l0_)

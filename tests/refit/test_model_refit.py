@@ -59,3 +59,17 @@ def test_refit_refuses_and_leaves_the_model_as_it_was(options, error, text):
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_initial_weights_that_the_caller_changes_later_change_nothing():
+    M = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 3.0]])
+    base = np.array([1.0, 2.0, 3.0, 4.0])
+    refits = []
+    for change in (False, True):
+        given = base.copy()
+        model = l0np.SparseCalibrationWeights(4, init_weights=given, seed=0)
+        model.fit(M, [8.0, 10.0], n_active=3, epochs=20)
+        if change:
+            given[:] = [9.0, 0.5, 7.0, 0.1]
+        refits.append(model.refit(M, [8.0, 10.0]).weights)
+    assert np.array_equal(*refits)

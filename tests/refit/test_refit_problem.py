@@ -1,6 +1,7 @@
 """Refits to all that targets ask for: caps, totals of targets, one selection after the other."""
 
 import numpy as np
+import pytest
 from refit_problems import random_problem
 from scipy import optimize
 
@@ -65,3 +66,13 @@ def test_selections_of_one_problem_do_not_depend_on_each_other():
         np.testing.assert_allclose(
             found.errors, M[:, records] @ found.weights - y, atol=1e-9 * np.abs(y).max()
         )
+
+
+@pytest.mark.parametrize(("most", "converged"), [(2, False), (50, True)])
+def test_weights_that_still_change_between_reweightings_have_not_converged(most, converged):
+    M, y = np.vstack([np.ones(4), [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]]), [8.0, 10.0, 13.0]
+    targets = Targets.build(y, 3, caps=0.02)
+    problem = RefitProblem(
+        ColumnMatrix.of(M), targets, distance_of("chi-square", (0.05, None)), most_reweightings=most
+    )
+    assert problem.refit(np.arange(4), np.full(4, 2.0)).converged is converged

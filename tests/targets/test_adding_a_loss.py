@@ -8,18 +8,24 @@ from support import DEVICES, small_problem
 
 from l0np import SparseCalibrationWeights, TargetOptions
 from l0np._namespace import array_namespace
+from l0np.errors import InputError
 from l0np.maths import LOSSES, TargetLoss
+from l0np.targets import Targets
 
 # On CUDA a loss without a kernel of its own is announced as slow; here it is only to be right
 pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PerformanceWarning")
 
 
 class PoissonDeviance(TargetLoss):
-    """2 sum weights (target log(target / prediction) - target + prediction), for counts."""
+    """2 sum weights (target log(target / prediction) - target + prediction), for counts above 0."""
+
+    ignores = frozenset({"target_scales", "tolerances", "caps"})
+    refusal = "counts must be above 0"
 
     @staticmethod
     def default_scale(target):
-        return array_namespace(target).ones_like(target)
+        xp = array_namespace(target)
+        return xp.astype(target > 0, target.dtype)
 
     def value(self, prediction):
         xp = array_namespace(prediction)
@@ -29,6 +35,16 @@ class PoissonDeviance(TargetLoss):
 
     def gradient(self, prediction, out):
         out[...] = 2.0 * self.weights * (1.0 - self.target / prediction)
+
+
+def test_a_loss_refuses_what_means_nothing_to_it(monkeypatch):
+    monkeypatch.setitem(LOSSES, "poisson", PoissonDeviance)
+    for name in ("target_scales", "tolerances", "caps"):
+        with pytest.raises(InputError, match=f"{name} mean nothing to loss_type='poisson'"):
+            train("numpy", "poisson", **{name: 1.0})
+    with pytest.raises(InputError, match=r"y\[1\] = 0: counts must be above 0"):
+        Targets.build([1.0, 0.0], 2, loss_type="poisson")
+    assert Targets.build([1.0, 0.0], 2, loss_type="poisson", exclude=[1]).weights.tolist() == [1.0, 0.0]
 
 
 def train(device, loss_type, epochs=40, **options):

@@ -18,11 +18,8 @@ LARGEST_SEED = 2**64 - 1
 LARGEST = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}  # largest value of each counter
 # The names in files of the controller's state and of the mask of the selection
 CONTROLLER, SELECTION = "governor", "selection"
-PARTS = {
-    "": "value",
-    "_first_moment": "first_moment",
-    "_second_moment": "second_moment",
-}  # endings for a parameter's parts
+# The parts of a parameter, by the ending of their names
+PARTS = {"": "value", "_first_moment": "first_moment", "_second_moment": "second_moment"}
 
 
 def state_dict_of(state: State, theta_name: str) -> dict[str, Any]:

@@ -264,7 +264,7 @@ __device__ inline double sum_of_block(double x) {
     return sum;
 }
 
-// Write d loss / d prediction of plain squares (SquaredErrors) for one row, and the same scaled as the rows of M.
+// Write d loss / d prediction of plain SquaredErrors for one row, and the same scaled as the rows of M.
 template <class T>
 __device__ inline double row_gradient(int i, double prediction, const T* intercept, const double* target,
                                       const double* curvature, const int* exponents, int lift,

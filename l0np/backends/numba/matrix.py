@@ -9,9 +9,8 @@ from l0np.backends.numba.kernels import Entries
 from l0np.matrix import ColumnMatrix
 
 MOST_CHUNKS = 64
-CHUNK_COST_PER_ROW = (
-    64  # so that adding up the chunks' predictions costs little, even if most columns are closed
-)
+# Chosen so that adding up the chunks' predictions costs little, even if most columns are closed
+CHUNK_COST_PER_ROW = 64
 COLUMN_COST = 8  # what a closed column costs, counted in entries
 CHUNK_COST = 1 << 15  # least cost of a chunk if there are more than two, so that blocks are not cut short
 CHUNKED_COST = 1 << 14  # below it there is one chunk, because waking threads costs more than they save

@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_refused(arguments, error, message, device):
 
 def test_n_active_without_gates_is_refused():
     model = calibration(use_gates=False)
-    with pytest.raises(InputError, match="n_active needs gates"):
+    with pytest.raises(InputError, match="n_active requires gates"):
         model.train_on(MATRIX, targets(), TrainingSettings.checked(n_active=3))
 
 

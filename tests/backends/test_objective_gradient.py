@@ -20,6 +20,7 @@ from l0np.targets.weights import group_weights
 GATES = HardConcrete(beta=0.5)
 
 
+@pytest.mark.slow  # 60 random objectives on each backend
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("exponential", [True, False], ids=["exp", "identity"])
 @given(data=st.data())

@@ -63,6 +63,7 @@ def test_the_compiled_flight_is_that_of_numpy(equal):
     np.testing.assert_array_equal(ours, numpy)
 
 
+@pytest.mark.slow  # draws many samples
 def test_totals_are_balanced_as_the_rank_allows():
     rng = np.random.default_rng(2)
     n, k = 1000, 100
@@ -76,6 +77,7 @@ def test_totals_are_balanced_as_the_rank_allows():
     assert np.mean(ours) < 0.25 * np.mean(chance)
 
 
+@pytest.mark.slow  # draws many samples
 def test_totals_are_balanced_where_weights_and_probabilities_differ():
     rng = np.random.default_rng(6)
     n, k = 800, 100

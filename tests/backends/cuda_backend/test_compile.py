@@ -27,6 +27,7 @@ def test_the_kernels_that_are_compiled_are_those_that_the_backend_asks_for():
     assert asked == set(kernel_expressions())
 
 
+@pytest.mark.slow  # compiles every variant of the kernels
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed")
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nvcc(architecture, tmp_path):

@@ -107,6 +107,7 @@ def test_the_order_of_threads_and_blocks_does_not_matter(monkeypatch):
     assert all(same_state(runs[0], run) for run in runs[1:])
 
 
+@pytest.mark.slow  # every CUDA thread is a thread here
 @pytest.mark.parametrize("kind", ["calibration", "regression"])
 def test_a_unit_that_grew_too_small_is_repaired_within_a_graph(kind, backend):
     """The heaviest weight passes 16, 256 and more: visits that only repair take slots of the graphs."""

@@ -69,7 +69,7 @@ def _unit(state: State, slopes: Any, communicator: Communicator) -> float:
     logarithms, moving, slope, columns = (float(communicator.allreduce(a)) for a in sums)
     data = math.exp(logarithms / moving) if moving else 1.0
     # Gates far beyond their bounds have no slope: the multiplier then moves nothing, whatever it is
-    return SMALLEST_MULTIPLIER * data * (columns / slope if slope else 1.0)
+    return SMALLEST_MULTIPLIER * data * columns / slope if slope else SMALLEST_MULTIPLIER * data
 
 
 def _clip(x: float, largest: float) -> float:

@@ -70,11 +70,9 @@ def train(
         gradient = backend.row_step(problem, state, communicator.allreduce(prediction), out=row_space)
         backend.step(problem, state, gradient, out=prediction)
 
-    def data_loss() -> float:
-        return float(problem.loss.value(with_intercept(communicator.allreduce(prediction), state)))
-
     def finite_data_loss() -> float:
-        bad, loss = first_bad_epoch(backend, state), data_loss()
+        total = with_intercept(communicator.allreduce(prediction), state)
+        bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total))
         if bad != NEVER or not math.isfinite(loss):
             bad = max(min(bad, state.epoch), first_epoch)  # the loss was already infinite at the start
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)

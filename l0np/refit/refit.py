@@ -245,6 +245,7 @@ class RefitProblem:
             np.concatenate([getattr(part, name) for part, _ in parts])
             for name in ("value", "error_scale", "tolerance", "cap")
         )
+        self._has_caps = bool(np.isfinite(self._cap).any())
         importance = np.concatenate([part.weights * part.fitted * weight for part, weight in parts])
         self._weighted = WeightedTargets(value, scale, importance, tolerance)
 
@@ -261,14 +262,13 @@ class RefitProblem:
             refit = refit_weights(matrix, weighted, reference, self.distance, self.total)
             squares = weighted.beyond_tolerance(refit.errors)
             change = np.abs(squares - before).max()
-            settled = bool(change <= REWEIGHTED * max(squares.max(), metrics.MET))
-            if settled or not np.isfinite(self._cap).any():
+            settled = not self._has_caps or bool(change <= REWEIGHTED * max(squares.max(), metrics.MET))
+            if settled:
                 break
             importance = self._weighted.importance / (1.0 + squares / self._cap) ** 2
             weighted, before = replace(weighted, importance=importance), squares
         n = len(self.targets)
-        converged = refit.converged and (settled or not np.isfinite(self._cap).any())
-        missed = refit.missed[refit.missed < n]
+        missed, converged = refit.missed[refit.missed < n], refit.converged and settled
         return replace(refit, errors=refit.errors[:n], missed=missed, converged=converged)
 
     def _rows_of(self, records: NDArray[np.int64]) -> Any:

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs import index_names, row_mask, row_names, validation
 from l0np.maths import LOSSES, Aggregated, Loss, Sum, TargetLoss
-from l0np.matrix import ColumnMatrix, absolute_totals, weighted_totals
-from l0np.targets import metrics
+from l0np.matrix import ColumnMatrix, absolute_totals
 from l0np.targets.aggregates import Aggregate, adding_matrix, listed
 from l0np.targets.options import DEFAULTS, TargetOptions
 from l0np.targets.weights import group_weights
@@ -237,21 +236,6 @@ class Targets:
         """Return the targets, and their totals, with `error_scale` as their scales, as refits take them."""
         aggregates = tuple(replace(a, totals=a.totals.scaled_by_errors()) for a in self.aggregates)
         return replace(self, scale=self.error_scale, aggregates=aggregates)
-
-    def missed(self, estimate: NDArray[np.float64], size: NDArray[np.float64] | None = None) -> int:
-        """Return how many targets, and totals of targets, an estimate misses of those that are to be met.
-
-        `size` is ``sum_j |M_ij| |w_j|`` of the weights that the estimate is made with, for what rounding
-        allows.
-        """
-        added = np.zeros(len(self)) if size is None else size
-        met = metrics.is_met(estimate - self.value, self.tolerance, self.error_scale, added)
-        own = int(np.count_nonzero((self.weights > 0) & ~met))
-        return own + sum(
-            a.totals.missed(weighted_totals(a.matrix, estimate), absolute_totals(a.matrix, added))
-            for a in self.aggregates
-            if a.weight
-        )
 
     def check_sizes(self, matrix: ColumnMatrix, name: str, weights: NDArray[np.float64]) -> None:
         """Refuse a matrix and weights, called `name`, whose squared relative errors overflow float64."""

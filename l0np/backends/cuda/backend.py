@@ -154,7 +154,8 @@ class CupyBackend(NumpyBackend):
             return super().row_step(problem, state, prediction, out)
         if not run.gradient_written:
             value = NULL if intercept is None else intercept.value
-            known = value, loss.target, loss.curvature, matrix.exponents, run.clock  # type: ignore[attr-defined]
+            squares: Any = loss  # plain ones, which have these attributes
+            known = value, squares.target, squares.curvature, matrix.exponents, run.clock
             written = run.gradient, run.scaled, run.partial_sums
             matrix.launch("gradients", np.int32(matrix.shape[0]), prediction, *known, *written)
         run.gradient_written = False  # the intercept and then the columns move on

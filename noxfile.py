@@ -13,12 +13,14 @@ import nox
 nox.options.sessions = ["tests", "without_numba", "coverage"]
 nox.options.default_venv_backend = "venv"
 
+PARALLEL = ("-n", "auto", "--dist", "worksteal")  # pytest-xdist: one process for each core
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the whole test suite."""
     session.install(".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -26,7 +28,7 @@ def without_numba(session: nox.Session) -> None:
     """Run the whole test suite without Numba: everything works on NumPy."""
     session.install(".[test]")
     session.run("pip", "uninstall", "--yes", "--quiet", "numba", "llvmlite")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -35,11 +37,10 @@ def coverage(session: nox.Session) -> None:
 
     The kernels run as plain Python, so that their lines count; tests for which that is too slow are skipped.
     """
-    session.install(".[test]", "coverage")
+    session.install(".[test]", "pytest-cov")
     session.run("pip", "uninstall", "--yes", "--quiet", "l0np")  # so that the checkout is measured
     environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.getcwd()}
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=environment)
-    session.run("coverage", "report")
+    session.run("pytest", "--cov", *PARALLEL, *session.posargs, env=environment)
 
 
 @nox.session
@@ -111,7 +112,8 @@ def wheel(session: nox.Session) -> None:
         is_elsewhere = f"not l0np.__file__.startswith({str(root / 'l0np')!r})"
         session.run("python", "-c", f"import l0np; assert {is_elsewhere}, l0np.__file__")
         settings = ("-c", str(root / "pyproject.toml"), "--rootdir", str(root))
-        session.run("pytest", *settings, "-m", "not slow", *session.posargs, str(root / "tests"))
+        tests = ("-m", "not slow", *PARALLEL, *session.posargs, str(root / "tests"))
+        session.run("pytest", *settings, *tests)
         for example in sorted((root / "examples").glob("*.py")):
             session.run("python", str(example))
         session.chdir(root)

@@ -15,10 +15,17 @@ from l0np.maths.adam import BETA1, BETA2, EPSILON, step_sizes
 from l0np.maths.links import ExponentialLink, IdentityLink
 from l0np.matrix.column_matrix import ColumnMatrix
 
+WIDE = "short columns, wide rows"
+
 
 # name: rows, columns, density. Sizes around blocks of 4, 32 and 128 columns, several chunks, and the empty
 # matrix.
-@pytest.fixture(params=sorted(SHAPES))
+@pytest.fixture(
+    params=[
+        *sorted(set(SHAPES) - {WIDE}),
+        pytest.param(WIDE, marks=pytest.mark.slow),  # two million numbers are drawn for each case
+    ]
+)
 def shape(request):
     return SHAPES[request.param]
 

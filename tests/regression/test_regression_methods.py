@@ -117,6 +117,7 @@ def test_sparse_dense_and_column_matrices_give_the_same_path():
 # --- shrunken coefficients
 
 
+@pytest.mark.slow  # computes forty paths
 def test_shrunken_coefficients_predict_better_where_the_noise_is_large():
     """Risk over twenty draws; each support is the same, and so are the models of no features."""
     risk = np.zeros(2)

@@ -208,7 +208,7 @@ BAD = [
     ({"aggregates": [np.ones((2, 5))]}, InputError, "aggregates[0] must have one column"),
     ({"aggregates": np.full((2, 6), np.nan)}, InputError, "aggregates[0, 0] is nan"),
     ({"aggregates": [list("aabbcc"), sparse.eye_array(5)]}, InputError, "aggregates[1] must have one column"),
-    ({"aggregates": [object()] * 6}, InputTypeError, "aggregates must hold numbers or strings"),
+    ({"aggregates": [slice(None)] * 6}, InputTypeError, "aggregates must hold numbers or strings"),
     (
         {"aggregates": Aggregate(list("aabbcc"), weight=-1)},
         InputError,

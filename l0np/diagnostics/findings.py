@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np._text import NAME_WIDTH, counted, shorten
+from l0np._text import NAME_WIDTH, counted, percent, shorten
+from l0np.diagnostics.exclusive_rows import describe_family
 from l0np.targets import Targets
 
 NAMED = 5  # targets that a printed line names
 TOGETHER = 3  # targets of one group that a printed line names
+INCONSISTENT = 1e-6  # relative difference from which on two sums are not the same
 
 Rows = NDArray[np.intp]
 
@@ -35,8 +37,11 @@ class TargetChecks:
         target of 0 to which records contribute: all these records would have to be dropped.
     contradictory : tuple of arrays of rows
         Groups of rows that are multiples of one another while their targets are not the same multiples.
+    disagreeing : tuple of tuples of arrays of rows
+        Families of mutually exclusive rows, such as the levels of one variable, that count the same records
+        while their targets have different sums. A family may be a single row, such as the number of records.
     redundant : tuple of arrays of rows
-        Such groups whose targets agree: one of the targets would do.
+        Groups of rows that are multiples of one another whose targets agree: one of the targets would do.
     outliers : array of rows
         Targets whose ratio to the total under the base weights is unusual in their group: at least twice or
         at most half the median, and 3.5 robust standard deviations from it on the logarithmic scale.
@@ -69,6 +74,7 @@ class TargetChecks:
     unreachable_why: tuple[str, ...] = ()
     at_bound: Rows = field(default_factory=_none)
     contradictory: tuple[Rows, ...] = ()
+    disagreeing: tuple[tuple[Rows, ...], ...] = ()
     redundant: tuple[Rows, ...] = ()
     outliers: Rows = field(default_factory=_none)
     outlier_factors: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -85,7 +91,8 @@ class TargetChecks:
     @property
     def ok(self) -> bool:
         """Whether nothing was found that keeps all targets from being met together."""
-        return not (len(self.unreachable) or self.contradictory or self.inconsistent or len(self.infeasible))
+        sums = self.contradictory or self.disagreeing or self.inconsistent
+        return not (len(self.unreachable) or sums or len(self.infeasible))
 
     def name(self, row: int) -> str:
         """Return the name of the target in a row of M."""
@@ -109,8 +116,14 @@ class TargetChecks:
         ]
         yield from _line("unreachable", reasons)
         yield from _line("contradictory", [" ~ ".join(self._names(rows)) for rows in self.contradictory])
+        yield from _line(
+            "totals disagree", [self._sums(families) for families in self.disagreeing], separator="; "
+        )
+        explained = [set(np.concatenate(families).tolist()) for families in self.disagreeing]
         sums = [
-            f"{self.name(rows[0])} against {', '.join(self._names(rows[1:]))}" for rows in self.inconsistent
+            f"{self.name(rows[0])} against {', '.join(self._names(rows[1:]))}"
+            for rows in self.inconsistent
+            if not any(explained_rows.issuperset(rows.tolist()) for explained_rows in explained)
         ]
         yield from _line("inconsistent sums", sums, separator="; ")
         order = np.argsort(-np.abs(self.misses), kind="stable")
@@ -134,12 +147,32 @@ class TargetChecks:
             if reason:
                 yield f"  {check:<20}skipped: {reason}"
 
+    def _sums(self, families: tuple[Rows, ...]) -> str:
+        """Return the sums of the families' targets, the largest first, and how far apart they are."""
+        totals = np.array([self.targets.value[rows].sum() for rows in families])
+        order = np.argsort(-totals, kind="stable")
+        same = np.diff(totals[order]) >= -INCONSISTENT * np.abs(totals).max()
+        parts = []
+        for positions in np.split(order, 1 + np.flatnonzero(~same)):
+            names = [shorten(describe_family(self.targets, families[i]), NAME_WIDTH) for i in positions]
+            rest, verb = len(names) - TOGETHER, "add up to"
+            if len(names) == 1:
+                verb = "adds up to" if len(families[positions[0]]) > 1 else "is"
+            names = [*names[:TOGETHER], f"{rest:,} more"] if rest > 0 else names
+            parts.append(f"{_enumerated(names)} {verb} {totals[positions[0]]:,.10g}")
+        apart = (totals.max() - totals.min()) / np.abs(totals).max()
+        return f"{', '.join(parts)} ({percent(apart)} apart)"
+
     def _all(self, rows: Rows) -> list[str]:
         return [shorten(self.name(row), NAME_WIDTH) for row in rows]
 
     def _names(self, rows: Rows) -> list[str]:
         rest = len(rows) - TOGETHER
         return [*self._all(rows[:TOGETHER]), f"{rest:,} more"] if rest > 0 else self._all(rows)
+
+
+def _enumerated(names: list[str]) -> str:
+    return ", and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _line(what: str, items: Sequence[str], count: int | None = None, separator: str = ", ") -> Iterator[str]:

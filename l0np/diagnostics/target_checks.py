@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np._text import counted
+from l0np.diagnostics.exclusive_rows import families_that_count_the_same
 from l0np.diagnostics.feasibility import feasibility, row_ranges
-from l0np.diagnostics.findings import Rows, TargetChecks
+from l0np.diagnostics.findings import INCONSISTENT, Rows, TargetChecks
 from l0np.diagnostics.row_dependence import Dependence, proportional_rows, row_dependence
 from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix, weighted_totals
@@ -19,7 +20,6 @@ from l0np.refit import DEFAULT_BOUNDS, distance_of
 from l0np.targets import TargetOptions, Targets, check_options
 
 ROUNDING = 1e-9  # relative difference of two numbers that are meant to be the same
-INCONSISTENT = 1e-6  # the same for numbers that come from a decomposition
 SMALLEST_GROUP = 5  # usable targets a group needs for its own median and MAD
 OUTLYING = 3.5  # robust z-score of an outlier (Iglewicz and Hoaglin 1993)
 NORMAL_MAD = 0.6745  # the MAD of a standard normal variable
@@ -34,6 +34,8 @@ class CheckLimits(NamedTuple):
     ----------
     rank_targets, rank_nonzeros : int
         Largest sizes for the decomposition, which takes some seconds and 32 MB for 2,000 rows.
+    family_nonzeros : int
+        Largest number of entries for the search for families of rows, some seconds.
     lp_targets, lp_nonzeros : int
         Largest sizes for the linear programme, which takes minutes beyond them.
     lp_seconds : float
@@ -42,6 +44,7 @@ class CheckLimits(NamedTuple):
 
     rank_targets: int = 2_000
     rank_nonzeros: int = 20_000_000
+    family_nonzeros: int = 50_000_000
     lp_targets: int = 1_000
     lp_nonzeros: int = 1_000_000
     lp_seconds: float = 20.0
@@ -84,10 +87,11 @@ def check_targets(
 ) -> TargetChecks:
     """Look for targets that cannot be met, or not together, and for those that look wrong, before training.
 
-    A few passes over the entries check each row by itself. A decomposition finds rank and dependent rows (up
-    to 2,000 targets); a linear programme finds whether all targets can be met together (up to 1,000 targets,
-    a million entries and 20 seconds). If these are skipped, `rank_skipped` and `linear_programme_skipped` say
-    why. Excluded targets are not checked.
+    A few passes over the entries check each row by itself, and whether the totals of variables agree whose
+    levels count the same records (up to 50 million entries). A decomposition finds rank and dependent rows
+    (up to 2,000 targets); a linear programme finds whether all targets can be met together (up to 1,000
+    targets, a million entries and 20 seconds). If these are skipped, `rank_skipped` and
+    `linear_programme_skipped` say why. Excluded targets are not checked.
 
     Parameters
     ----------
@@ -122,6 +126,15 @@ def check_targets(
     Examples
     --------
     >>> from l0np import check_targets
+    >>> levels = ["tenure: own", "tenure: rent", "region: north", "region: south"]
+    >>> M = [[1, 1, 0, 1], [0, 0, 1, 0], [1, 0, 1, 0], [0, 1, 0, 1]]
+    >>> print(check_targets(M, [700, 320, 600, 400], names=levels))
+    4 targets, 4 records: they cannot all be met
+      totals disagree           1   tenure adds up to 1,020, region adds up to 1,000 (1.96% apart)
+      not met together          1   tenure: own (missed by -0.0286)
+        at odds with            3   tenure: rent, region: north, region: south
+      rank                      3 of 4 rows
+      dependent rows            1   region: south
     >>> M = [[1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 0], [0, 2, 2, 0]]
     >>> found = check_targets(M, [3, 5, 7, 15], names=["north", "nowhere", "south", "cars"])
     >>> found.ok
@@ -165,6 +178,7 @@ def checks_of(problem: BoundedProblem, limits: CheckLimits = LIMITS) -> TargetCh
         **alone,
         **multiples,
         **_sizes(targets, weighted_totals(matrix, problem.base_weights)),
+        **_families(problem, limits),
         **_rank(problem, multiples, limits),
         **_together(problem, alone["unreachable"], limits),
     )
@@ -211,6 +225,20 @@ def _multiples(targets: Targets, matrix: ColumnMatrix) -> dict[str, Any]:
         gap = (implied - width).max() - (implied + width).min()
         (redundant if gap <= ROUNDING * np.abs(implied).max() else contradictory).append(rows)
     return {"contradictory": tuple(contradictory), "redundant": tuple(redundant)}
+
+
+def _families(problem: BoundedProblem, limits: CheckLimits) -> dict[str, Any]:
+    """Compare the sums of targets of families of rows that count the same."""
+    targets, matrix = problem.targets, problem.matrix
+    if matrix.nnz > limits.family_nonzeros:
+        return {}
+    disagreeing = []
+    for families in families_that_count_the_same(matrix.to_scipy().tocsr(), targets):
+        total = np.array([targets.value[rows].sum() for rows in families])
+        width = np.array([targets.tolerance[rows].sum() for rows in families])
+        if (total - width).max() - (total + width).min() > INCONSISTENT * np.abs(total).max():
+            disagreeing.append(tuple(families))
+    return {"disagreeing": tuple(disagreeing)}
 
 
 def _sizes(targets: Targets, totals: Floats) -> dict[str, Any]:

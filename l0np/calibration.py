@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self, Unpack
 
@@ -14,8 +14,15 @@ from l0np.callbacks import Progress, calibration_report
 from l0np.engine import State
 from l0np.errors import InputError
 from l0np.inputs import validation
-from l0np.maths import ExponentialLink, Link, Parameter, l2_penalty, philox
-from l0np.models import GatedModel, TrainingSettings, check_finite_weights
+from l0np.maths import LOSSES, ExponentialLink, Link, Parameter, l2_penalty, philox
+from l0np.models import (
+    Fault,
+    FitEnd,
+    GatedModel,
+    TrainingSettings,
+    check_finite_weights,
+    faults_of_calibration,
+)
 from l0np.refit import DEFAULT_BOUNDS, Refit, checked_total, distance_of, refit_to_targets
 from l0np.targets import TargetOptions, Targets, check_options
 
@@ -205,6 +212,13 @@ class SparseCalibrationWeights(GatedModel):
         DivergenceError
             If training produces infinity or NaN; the model is at its last finite report or, without one, as
             before.
+
+        Warns
+        -----
+        PoorFitWarning
+            If, from 100 epochs on, no record is active, the weights are far from what the targets ask for,
+            the targets are missed by more than 50 % in the median, the loss still falls, or gates without
+            noise change the totals; the message says what to try.
         """
         settings = TrainingSettings.checked(
             lambda_l0=lambda_l0,
@@ -237,7 +251,17 @@ class SparseCalibrationWeights(GatedModel):
             multipliers = validation.multipliers("group_multipliers", group_multipliers)
             print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
-        return self.train_on(matrix, targets, settings, answer_like=(M, y))
+        return self.train_on(matrix, targets, replace(settings, judged=True), answer_like=(M, y))
+
+    def _cure_of_divergence(self, targets: Targets) -> str:
+        usual = super()._cure_of_divergence(targets)
+        if targets.loss_class is not LOSSES["mse"]:
+            return usual
+        largest = np.abs(targets.value).max()
+        return f'use loss_type="relative", because "mse" squares errors of targets up to {largest:.3g}; or {usual}'
+
+    def _faults(self, end: FitEnd) -> Iterator[Fault]:
+        return faults_of_calibration(end, self._initial_weights)
 
     def refit(
         self,

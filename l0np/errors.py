@@ -4,6 +4,9 @@ Every error is an `L0npError`. A wrong value is also a `ValueError` and a wrong 
 `TypeError`, so that code that knows nothing of l0np catches what it expects.
 """
 
+import sys
+import warnings
+
 
 class L0npError(Exception):
     """Base of all errors that l0np raises deliberately."""
@@ -23,6 +26,10 @@ class L0npWarning(UserWarning):
 
 class PerformanceWarning(L0npWarning):
     """The computation takes longer than necessary; the message says what costs time and how to avoid it."""
+
+
+class PoorFitWarning(L0npWarning):
+    """A fit ended with a result that no user can want; the message says why and what to try."""
 
 
 class BackendUnavailableError(L0npError, RuntimeError):
@@ -51,6 +58,9 @@ class DeviceMemoryError(L0npError, MemoryError):
         return type(self), (self.needed, self.free, self.total)
 
 
+USUAL_CURE = "use a smaller lr, rescale M and y, or use dtype='float64'"  # of a divergence
+
+
 class DivergenceError(L0npError, ArithmeticError):
     """Training produced numbers that are not finite.
 
@@ -64,19 +74,26 @@ class DivergenceError(L0npError, ArithmeticError):
         Learning rate of that epoch.
     loss : float
         The loss when the divergence was noticed, usually NaN or infinite.
+    cure : str
+        What is most likely to help.
     """
 
-    def __init__(self, epoch: int, learning_rate: float, loss: float) -> None:
-        self.epoch = epoch
-        self.learning_rate = learning_rate
-        self.loss = loss
+    def __init__(self, epoch: int, learning_rate: float, loss: float, cure: str = USUAL_CURE) -> None:
+        self.epoch, self.learning_rate, self.loss, self.cure = epoch, learning_rate, loss, cure
         super().__init__(
             f"training diverged in epoch {epoch} (learning rate {learning_rate:g}, loss {loss:g}): "
             f"a weight, a prediction, the loss or a second moment is no longer finite. "
-            f"The model is as it was at its last finite report, or before fit. "
-            f"Use a smaller lr, rescale M and y, or use dtype='float64'."
+            f"{cure[0].upper()}{cure[1:]}. The model is as it was at its last finite report, or before fit."
         )
 
-    def __reduce__(self) -> tuple[type["DivergenceError"], tuple[int, float, float]]:
+    def __reduce__(self) -> tuple[type["DivergenceError"], tuple[int, float, float, str]]:
         """Rebuild from the attributes, so that the error crosses process borders."""
-        return type(self), (self.epoch, self.learning_rate, self.loss)
+        return type(self), (self.epoch, self.learning_rate, self.loss, self.cure)
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Give a warning that points to the line outside this package that called it."""
+    package, depth, frame = __name__.split(".")[0], 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, category, stacklevel=depth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -15,7 +15,7 @@ from l0np.engine import State
 from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
-from l0np.models import GatedModel, TrainingSettings
+from l0np.models import Fault, FitEnd, GatedModel, TrainingSettings, faults_of_regression
 from l0np.refit import Design
 from l0np.targets import Targets
 
@@ -158,6 +158,12 @@ class SparseL0Linear(GatedModel):
         DivergenceError
             If training produces infinity or NaN; the model is at its last finite report or, without one, as
             before.
+
+        Warns
+        -----
+        PoorFitWarning
+            If, from 100 epochs on, no feature is active, the loss still falls, or gates without noise change
+            the predictions; the message says what to try.
         """
         if lambda_reg is not None:
             if lambda_l0 is not None:
@@ -178,7 +184,10 @@ class SparseL0Linear(GatedModel):
         validation.check_order("y", y, "X", X)
         target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
         targets = Targets.plain(target, weights=np.full(n, 1.0 / n))
-        return self.train_on(matrix, targets, settings, answer_like=(X, y))
+        return self.train_on(matrix, targets, replace(settings, judged=True), answer_like=(X, y))
+
+    def _faults(self, end: FitEnd) -> Iterator[Fault]:
+        return faults_of_regression(end)
 
     def refit(self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0) -> Self:
         """Replace the coefficients of the selected features, and the bias, by least squares.

@@ -7,6 +7,7 @@ The engine knows gates, penalties and a loss of the predictions, but nothing of 
 from l0np.engine.backend import Backend, first_bad_epoch, statistics, with_intercept
 from l0np.engine.communicator import Communicator, Serial
 from l0np.engine.lambda_control import most_open
+from l0np.engine.loss_trend import LossTrend
 from l0np.engine.progress import TrainingProgress
 from l0np.engine.state import (
     NEVER,
@@ -25,6 +26,7 @@ __all__ = [
     "Backend",
     "Communicator",
     "ControllerState",
+    "LossTrend",
     "Problem",
     "Serial",
     "Slopes",

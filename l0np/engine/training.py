@@ -11,6 +11,7 @@ from l0np.engine.backend import Backend, first_bad_epoch, with_intercept
 from l0np.engine.communicator import Communicator
 from l0np.engine.interrupts import DelayedInterrupt
 from l0np.engine.lambda_control import CONTROL_PERIOD, control_lambda_l0
+from l0np.engine.loss_trend import LossTrend
 from l0np.engine.state import NEVER, Problem, State
 from l0np.errors import DivergenceError
 
@@ -31,6 +32,7 @@ def train(
     report_every: int,
     report: Callable[[float], bool],
     n_active: int | None = None,
+    trend: LossTrend | None = None,
 ) -> bool:
     """Train `state`, in place, up to epoch `stop`; return whether a report stopped it before that.
 
@@ -44,13 +46,15 @@ def train(
         The ranks among which the columns are divided.
     report_every : int
         Epochs between reports: the host waits for the device at their multiples, at the end, where lambda_l0
-        is updated, and nowhere else.
+        is updated or `trend` notes the loss, and nowhere else.
     report : callable
         Called at every multiple of `report_every` and after the last epoch with the current data loss, once
         all numbers are known to be finite; it returns True to stop.
     n_active : int, optional
         The expected number of open gates that lambda_l0 is moved to reach (see `lambda_control`); without it
         lambda_l0 stays what the state says.
+    trend : LossTrend, optional
+        Notes the loss of the data at the epochs it wants.
 
     Raises
     ------
@@ -70,9 +74,11 @@ def train(
         gradient = backend.row_step(problem, state, communicator.allreduce(prediction), out=row_space)
         backend.step(problem, state, gradient, out=prediction)
 
+    def data_loss() -> float:
+        return float(problem.loss.value(with_intercept(communicator.allreduce(prediction), state)))
+
     def finite_data_loss() -> float:
-        total = with_intercept(communicator.allreduce(prediction), state)
-        bad, loss = first_bad_epoch(backend, state), float(problem.loss.value(total))
+        bad, loss = first_bad_epoch(backend, state), data_loss()
         if bad != NEVER or not math.isfinite(loss):
             bad = max(min(bad, state.epoch), first_epoch)  # the loss was already infinite at the start
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
@@ -83,6 +89,7 @@ def train(
         pauses = [stop, _next_multiple(report_every, state.epoch)]
         pauses += [] if n_active is None else [_next_multiple(CONTROL_PERIOD, state.epoch)]
         pauses += [state.epoch + MOST_EPOCHS] if backend.on_device else []
+        pauses += [trend.next_after(state.epoch) or stop] if trend else []
         return min(pauses)
 
     updated = reported = state.epoch  # an interrupted epoch comes after what was done at the last one
@@ -96,6 +103,8 @@ def train(
                 if n_active is not None and state.epoch % CONTROL_PERIOD == 0 and state.epoch != updated:
                     control_lambda_l0(problem, state, n_active, communicator)
                     updated = state.epoch
+                if trend and state.epoch in trend.epochs:
+                    trend.note(state.epoch, data_loss())
                 if state.epoch % report_every and state.epoch != stop and not interrupt.requested:
                     continue
                 loss = finite_data_loss()

@@ -4,12 +4,22 @@
 calls it. `calibration` and `sparse` add the meaning of columns and rows.
 
 Each module has one job: `settings` the settings of a training, `gate_schedule` the constants of the gates,
-`matrices` the forms of a matrix, `active_columns` gates and weights at test time, `state_dict` the file
-format.
+`matrices` the forms of a matrix, `active_columns` gates and weights at test time, `fit_quality` what is wrong
+with the end of a fit, `state_dict` the file format.
 """
 
+from l0np.models.fit_quality import Fault, FitEnd, faults_of_calibration, faults_of_regression
 from l0np.models.gated_model import GatedModel
 from l0np.models.settings import TrainingSettings
 from l0np.models.state_dict import LARGEST_SEED, check_finite_weights
 
-__all__ = ["LARGEST_SEED", "GatedModel", "TrainingSettings", "check_finite_weights"]
+__all__ = [
+    "LARGEST_SEED",
+    "Fault",
+    "FitEnd",
+    "GatedModel",
+    "TrainingSettings",
+    "check_finite_weights",
+    "faults_of_calibration",
+    "faults_of_regression",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -12,13 +12,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from l0np.backends import get_backend
 from l0np.callbacks import Progress
-from l0np.engine import Problem, Serial, State, Statistics, statistics, train
-from l0np.errors import InputError, L0npError
+from l0np.engine import LossTrend, Problem, Serial, State, Statistics, statistics, train
+from l0np.errors import USUAL_CURE, DivergenceError, InputError, L0npError
 from l0np.inputs import is_on_a_device, validation
 from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, philox
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.models import matrices
 from l0np.models.active_columns import gates_at_test_time, weights_at_test_time, with_selection
+from l0np.models.fit_quality import FEWEST_EPOCHS, Fault, FitEnd, warn_of_faults
 from l0np.models.gate_schedule import GateConstants, GateSchedule
 from l0np.models.settings import TrainingSettings
 from l0np.models.state_dict import LARGEST_SEED, state_dict_of, state_from
@@ -60,6 +61,7 @@ class GatedModel(GateConstants):
         self.use_gates = True
         self._backend = get_backend(device)
         self._statistics: Statistics | None = None
+        self._known_faults: set[str] = set()  # of which fits have warned
         self._answers_on_device = False  # whether the last fit's M or y came as CuPy arrays
         self._start = self._state = State(
             theta=Parameter.start(np.zeros(self.n_features, self.dtype)),
@@ -204,6 +206,7 @@ class GatedModel(GateConstants):
     def reset(self) -> None:
         """Return to the state after construction: same seed, same start, nothing trained."""
         self._state = self._start
+        self._known_faults.clear()
 
     def _start_log_alpha(self, init_keep_prob: Any, jitter_sd: float) -> NDArray[Any]:
         probability = validation.scalar_or_vector(
@@ -293,16 +296,31 @@ class GatedModel(GateConstants):
                     lambda_l2=settings.lambda_l2,
                     learning_rate=learning_rate,
                 )
-                self._train(problem, targets, settings)
+                fall = self._train(problem, targets, settings)
         if settings.n_active is not None:  # also if a callback has stopped the training
             self._state = with_selection(self._state, self._gates(self._state), self._link, settings.n_active)
+        if n_epochs and settings.judged and self.epoch_ >= FEWEST_EPOCHS:
+            end = FitEnd(self._backend, problem, targets, settings, self._state, fall)
+            warn_of_faults(self._faults(end), self._known_faults)
         return self
 
-    def _train(self, problem: Problem, targets: Targets, settings: TrainingSettings) -> None:
-        """Train a copy of the state, which becomes the state at each report and at the end."""
+    def _cure_of_divergence(self, targets: Targets) -> str:
+        """Return what is most likely to help if training diverges."""
+        return USUAL_CURE
+
+    def _faults(self, end: FitEnd) -> Iterator[Fault]:
+        """Yield what is wrong with the end of a fit."""
+        raise NotImplementedError
+
+    def _train(self, problem: Problem, targets: Targets, settings: TrainingSettings) -> float | None:
+        """Train a copy of the state, which becomes the state at each report and at the end.
+
+        Return by which fraction the loss still fell; None if that is unknown or was not asked for.
+        """
         backend = self._backend
         state = self._state_to_train(targets, settings)
         stop = state.epoch + settings.epochs
+        trend = LossTrend(state.epoch, settings.epochs, problem.learning_rate) if settings.judged else None
 
         def report(data_loss: float) -> bool:
             self._state = reported = state.map(backend.to_numpy)
@@ -314,19 +332,25 @@ class GatedModel(GateConstants):
                 raise L0npError(f"the model's state was changed during fit: {rule}")
             return stops
 
-        stopped = train(
-            backend,
-            problem,
-            state,
-            stop,
-            communicator=Serial(),
-            report_every=settings.verbose_freq,
-            report=report,
-            n_active=settings.n_active,
-        )
+        try:
+            stopped = train(
+                backend,
+                problem,
+                state,
+                stop,
+                communicator=Serial(),
+                report_every=settings.verbose_freq,
+                report=report,
+                n_active=settings.n_active,
+                trend=trend,
+            )
+        except DivergenceError as error:
+            parts = error.epoch, error.learning_rate, error.loss, self._cure_of_divergence(targets)
+            raise DivergenceError(*parts) from None
         if not stopped:  # else the last report has set the state, which its callbacks may have replaced
             self._state = state.map(backend.to_numpy)
         self._statistics = statistics(backend, state)
+        return trend.fall if trend else None
 
     def _state_to_train(self, targets: Targets, settings: TrainingSettings) -> State:
         """Return a copy of the state on the backend, with the settings' multiplier and no selection."""

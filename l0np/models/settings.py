@@ -33,6 +33,8 @@ class TrainingSettings:
         Epochs between reports.
     callbacks : tuple of callables
         What is called at each report.
+    judged : bool
+        Whether a poor result is warned of at the end (`PoorFitWarning`), as `fit` does.
     """
 
     lambda_l0: float | None
@@ -42,6 +44,7 @@ class TrainingSettings:
     epochs: int
     verbose_freq: int
     callbacks: tuple[Callable[[Progress], bool | None], ...]
+    judged: bool = False
 
     @classmethod
     def checked(

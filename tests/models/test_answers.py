@@ -7,6 +7,8 @@ from support import DEVICES, needs_speed, same_state, small_problem
 
 from l0np import SparseCalibrationWeights, SparseL0Linear
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 
 @pytest.mark.slow  # trains hundreds of epochs
 @needs_speed

@@ -12,6 +12,8 @@ from support import DEVICES, needs_numba, same_state, small_problem
 from l0np import SparseCalibrationWeights, SparseL0Linear
 from l0np.errors import DivergenceError
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 
 def assert_exactly(model, k, M):
     """Everything that the model reports of its weights agrees that k are active."""

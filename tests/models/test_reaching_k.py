@@ -8,6 +8,8 @@ from support import needs_numba, needs_speed, small_problem
 
 from l0np import ColumnMatrix, SparseCalibrationWeights, SparseL0Linear, schedules
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 
 def school_like(n=1500):
     """Sums of strata and of two skewed scores over a population, as in the schools example."""

@@ -8,6 +8,8 @@ from support import DEVICES, same_state
 from l0np import ColumnMatrix, SparseL0Linear
 from l0np.errors import InputError, InputTypeError
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 
 @pytest.mark.slow  # trains before each refit
 @pytest.mark.parametrize("device", DEVICES)

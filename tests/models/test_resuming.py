@@ -9,6 +9,8 @@ from support import DEVICES, needs_numba, same_state, small_problem
 
 from l0np import SparseCalibrationWeights, SparseL0Linear, schedules
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 
 @pytest.mark.slow  # trains a thousand epochs twice
 @pytest.mark.parametrize("device", DEVICES)

@@ -6,6 +6,8 @@ import pytest
 import l0np
 from l0np.errors import InputError, InputTypeError
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 
 def model_and_problem():
     rng = np.random.default_rng(0)

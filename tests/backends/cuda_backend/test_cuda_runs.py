@@ -14,7 +14,8 @@ from l0np import SparseCalibrationWeights, SparseL0Linear
 from l0np.backends import BACKENDS, BackendEntry
 from l0np.backends.cuda import CupyBackend
 
-pytestmark = [needs_cuda, pytest.mark.cuda]
+short_fits = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")
+pytestmark = [needs_cuda, pytest.mark.cuda, short_fits]
 
 
 @pytest.mark.parametrize(("first", "second"), [("cuda", "numpy"), ("numpy", "cuda")])

@@ -1,0 +1,173 @@
+"""Whether the result of a fit is one that no user can want, and if so why, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np._text import percent
+from l0np.engine import Backend, Problem, State, with_intercept
+from l0np.errors import PoorFitWarning, warn
+from l0np.maths import philox
+from l0np.models.active_columns import weights_at_test_time
+from l0np.models.settings import TrainingSettings
+from l0np.targets import Targets
+
+FEWEST_EPOCHS = 100  # below which nothing is judged
+# From these on a fit is poor
+LARGE_ERROR = 0.5  # median relative error of the targets
+LARGE_FALL = 0.1  # fraction by which the loss still falls in the last tenth of the epochs
+LARGE_DIFFERENCE = (
+    0.1  # median relative difference between totals with the gates at test time and in training
+)
+LARGE_FACTOR = 10.0  # between the sum of the weights and what the targets ask for, up or down
+DRAWS = 4  # of the gates, over which totals in training are averaged
+
+Floats = NDArray[np.float64]
+
+
+class Fault(NamedTuple):
+    """What is wrong with a fit."""
+
+    kind: str  # each kind is reported once
+    finding: str
+    cures: Sequence[str]
+
+
+@dataclass(frozen=True)
+class FitEnd:
+    """The end of a fit. What takes a product with M is computed when it is first read.
+
+    Attributes
+    ----------
+    backend : Backend
+        The backend that trained.
+    problem : Problem
+        What was minimised.
+    targets : Targets
+        The targets.
+    settings : TrainingSettings
+        What was asked of the training.
+    state : State
+        Its end, in NumPy arrays.
+    fall : float or None
+        By which fraction the loss fell in the last tenth of the epochs; None if unknown.
+    """
+
+    backend: Backend
+    problem: Problem
+    targets: Targets
+    settings: TrainingSettings
+    state: State
+    fall: float | None
+
+    @cached_property
+    def weights(self) -> NDArray[Any]:
+        """Test-time weights, shape (N,)."""
+        gates = self.problem.gates and self.problem.gates(self.state.epoch)
+        return weights_at_test_time(self.state, gates, self.problem.link)
+
+    @cached_property
+    def estimates(self) -> Floats:
+        """What the test-time weights give for each row, shape (Q,)."""
+        return self.totals(self.weights)
+
+    def totals(self, weights: NDArray[Any]) -> Floats:
+        """Return what weights give for each row."""
+        columns = weights.astype(self.state.theta.value.dtype)
+        with self.backend.active():
+            totals = self.backend.matvec(self.problem.matrix, self.backend.asarray(columns))
+            return np.asarray(with_intercept(self.backend.to_numpy(totals), self.state))
+
+    def difference(self, scale: Floats) -> float:
+        """Return the median difference between totals with the gates at test time and in training.
+
+        It is relative to `scale`; in training means the mean of a few draws. After a selection, when no gate
+        is left, it is 0.
+        """
+        if self.problem.gates is None or self.state.selection is not None:
+            return 0.0
+        gates, state, n_columns = self.problem.gates(self.state.epoch), self.state, len(self.weights)
+        gate = np.zeros(n_columns)
+        for epoch in range(state.epoch, state.epoch + DRAWS):
+            uniform = philox.uniform(np, state.seed, philox.GATES, epoch, 0, n_columns)
+            gate += gates.sample(state.log_alpha.value, uniform)[0] / DRAWS
+        with np.errstate(all="ignore"):  # weights may underflow
+            weights = self.problem.link.weight(state.theta.value)[0] * gate
+        difference = np.abs(self.estimates - self.totals(weights)) / scale
+        return float(np.median(difference[self.targets.fitted]))
+
+
+def warn_of_faults(faults: Iterable[Fault], known: set[str]) -> None:
+    """Give one warning of all faults whose kind is not known yet, and add their kinds to `known`."""
+    new = [fault for fault in faults if fault.kind not in known]
+    if new:
+        known.update(fault.kind for fault in new)
+        cures = list(dict.fromkeys(cure for fault in new for cure in fault.cures))
+        lines = [*(f"- {fault.finding}" for fault in new), "What may help:", *(f"- {cure}" for cure in cures)]
+        warn("\n".join(["the result of this fit is poor:", *lines]), PoorFitWarning)
+
+
+def faults_of_calibration(end: FitEnd, initial_weights: Floats) -> Iterator[Fault]:
+    """Yield what is wrong with calibrated weights."""
+    targets, settings = end.targets, end.settings
+    fitted = targets.fitted & (targets.weights > 0)
+    value, scale = targets.value[fitted], targets.error_scale[fitted]
+    wanted = _factor(value, end.totals(initial_weights)[fitted])
+    cures = []
+    if not 1 / LARGE_FACTOR <= wanted <= LARGE_FACTOR:
+        cures.append(
+            f"give init_weights of the right size, for a survey its base weights (with the initial weights, "
+            f"totals are {1 / wanted:.2g} times the targets in the median)"
+        )
+    if settings.lambda_l2:
+        cures.append("use a smaller lambda_l2, which penalises squared weights in their own units")
+    if not end.weights.any():
+        cures.append("use a smaller lambda_l0, or n_active=k to select exactly k records")
+        yield Fault("none active", "no record is active", cures)
+        return
+    total = float(np.sum(end.weights, dtype=np.float64))
+    factor = total / (float(initial_weights.sum()) * wanted)
+    if not 1 / LARGE_FACTOR <= factor <= LARGE_FACTOR:
+        finding = f"the weights add up to {total:.4g}, {factor:.2g} times what the targets ask for"
+        yield Fault("sum of weights", finding, cures or ["train for more epochs"])
+    error = float(np.median(np.abs(end.estimates[fitted] - value) / scale))
+    if error > LARGE_ERROR:
+        if end.state.selection is not None:
+            cures.append("call refit(M, y), which fits the weights of the selected records")
+        elif not cures:
+            cures.append("use a smaller lambda_l0")
+        cures.append("call check_targets(M, y) to see whether the targets can be met")
+        yield Fault("error", f"the median error of the targets is {percent(error)}", cures)
+    yield from _faults_of_training(end, end.difference(targets.error_scale), "totals")
+
+
+def faults_of_regression(end: FitEnd) -> Iterator[Fault]:
+    """Yield what is wrong with a regression."""
+    if not end.weights.any():
+        cures = ["use a smaller lambda_l0, or n_active=k to select exactly k features"]
+        yield Fault("none active", "no feature is active", cures)
+        return
+    spread = float(np.std(end.targets.value)) or 1.0
+    yield from _faults_of_training(end, end.difference(np.full(len(end.targets), spread)), "predictions")
+
+
+def _faults_of_training(end: FitEnd, difference: float, what: str) -> Iterator[Fault]:
+    if end.fall is not None and end.fall > LARGE_FALL:
+        finding = f"the loss still falls, by {percent(end.fall, 0)} in the last tenth of the epochs"
+        yield Fault("fall", finding, ["train for more epochs"])
+    if difference > LARGE_DIFFERENCE:
+        change = f"change the {what} by {percent(difference)} in the median"
+        cures = ["train for more epochs", "use a larger lambda_l0, or n_active=k and then refit"]
+        yield Fault("gates", f"gates are undecided: those of test time {change}", cures)
+
+
+def _factor(value: Floats, total: Floats) -> float:
+    """Return the median ratio of targets to totals, of those that are not 0 and have one sign; else 1."""
+    comparable = value * total > 0
+    return float(np.median(value[comparable] / total[comparable])) if comparable.any() else 1.0

@@ -31,7 +31,7 @@ N, QUADS, ZERO, FOUR = (np.uint64(number) for number in (BLOCK, BLOCK // 4, 0, 4
 N_BLOCKS, REPEATS, ROUNDS = 8, 300, 9
 CONSTANTS = {
     "shift": 0.8, "beta": 0.35, "gamma": -0.1, "stretch": 1.2, "slope": 3.4, "penalty_shift": 0.8,
-    "lambda_l0": 1e-3, "lambda_l2": 1e-8, "step_size": 0.0, "root_factor": 1.0,
+    "lambda_l0": 1e-3, "lambda_l2": 1e-8, "lambda_anchor": 0.0, "step_size": 0.0, "root_factor": 1.0,
     "decay1": 0.9, "gain1": 0.1, "decay2": 0.999, "gain2": 0.001, "epsilon": 1e-8,
     "bound": 20.0, "largest_number": 3e38, "zero": 0.0, "one": 1.0, "two": 2.0,
     "smallest_exponent": -86.0, "largest_exponent": 86.0, "largest_log_weight": 89.0,

@@ -32,7 +32,8 @@ SMALLEST_WEIGHT = 1e-8  # added to the initial weights, because 0 has no logarit
 class SparseCalibrationWeights(GatedModel):
     """Calibration weights ``exp(log_weight) * gate``, trained to meet the targets with few gates open.
 
-    The objective is ``sum_i g_i e_i^2 + lambda_l0 E[open gates] + lambda_l2 sum_j exp(log_weight_j)^2`` with
+    The objective is ``sum_i g_i e_i^2 + lambda_l0 E[open gates] + lambda_l2 sum_j exp(log_weight_j)^2`` (or,
+    with ``l2_anchor="initial"``, ``lambda_l2 sum_j (exp(log_weight_j) / init_weights_j - 1)^2``) with
     errors ``e = (y - M w) / (y + 1)`` (relative) or ``y - M w`` (mse), weights g of the targets, and gates
     from the Hard Concrete distribution (Louizos, Welling and Kingma 2017, arXiv:1712.01312). Adam minimises
     it, with one draw of the gates in each epoch. `l0np.TargetOptions` describes g and other losses.
@@ -157,6 +158,7 @@ class SparseCalibrationWeights(GatedModel):
         caps: ArrayLike | None = None,
         aggregates: Any = None,
         exclude: Any = None,
+        l2_anchor: str | None = None,
     ) -> Self:
         """Train for more epochs: ten fits of 100 epochs equal one of 1,000, bit for bit.
 
@@ -171,7 +173,8 @@ class SparseCalibrationWeights(GatedModel):
         lambda_l0 : float, optional
             L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
         lambda_l2 : float
-            What one squared unit of ungated weight adds to the objective.
+            What one squared unit of ungated weight adds to the objective. With ``l2_anchor="initial"``: what
+            an ungated weight that is off by 100 % of its initial weight adds to the objective.
         lr : float or callable
             Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
         epochs : int
@@ -199,6 +202,10 @@ class SparseCalibrationWeights(GatedModel):
         tolerances, caps, aggregates, exclude
             Errors that cost nothing, the most that a target may cost, totals of targets to be met too, and
             targets that are held out: see `l0np.TargetOptions`.
+        l2_anchor : {"initial"}, optional
+            "initial" penalises squared relative distances of the weights from `init_weights` (0 counts as
+            1e-8) in every fit, after any state. By default weights are penalised in absolute units, for
+            which no one `lambda_l2` suits weights near 1 and in the thousands.
 
         Returns
         -------
@@ -224,6 +231,7 @@ class SparseCalibrationWeights(GatedModel):
             lambda_l0=lambda_l0,
             n_active=n_active,
             lambda_l2=lambda_l2,
+            l2_anchor=l2_anchor,
             lr=lr,
             epochs=epochs,
             verbose_freq=verbose_freq,
@@ -397,7 +405,7 @@ class SparseCalibrationWeights(GatedModel):
         }
 
     def get_l2_penalty(self) -> float:
-        """Return the sum of squared ungated weights."""
+        """Return the sum of squared ungated weights, whatever `l2_anchor` was."""
         with np.errstate(all="ignore"):  # the gradient may overflow; it is not used
             return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
 

@@ -26,7 +26,9 @@ def random_state(n_columns, dtype, rng, seed=5, epoch=3, lambda_l0=0.3):
 SQUARES = partial(squares, "mse")
 
 
-def make_problem(backend, dense, rng, link, gated=True, lambda_l2=0.02, loss=SQUARES, column_offset=0):
+def make_problem(
+    backend, dense, rng, link, gated=True, lambda_l2=0.02, loss=SQUARES, column_offset=0, anchor=None
+):
     target = rng.normal(size=dense.shape[0]) + 5
     return Problem(
         matrix=backend.matrix(ColumnMatrix.build(dense, dense.dtype)),
@@ -37,6 +39,7 @@ def make_problem(backend, dense, rng, link, gated=True, lambda_l2=0.02, loss=SQU
         lambda_l2=lambda_l2,
         learning_rate=lambda epoch: 0.1 / (1 + epoch),
         column_offset=column_offset,
+        l2_anchor=None if anchor is None else backend.asarray(anchor),
     )
 
 

@@ -64,15 +64,22 @@ def absolute_loss(prediction, y, scales, weights, tolerances, caps, smooth):
     return total
 
 
+def squared_distances(weights, anchor):
+    """The sum of squared relative distances from the weights `anchor`."""
+    return sum((wj / w0 - 1) ** 2 for wj, w0 in zip(weights, anchor, strict=True))
+
+
 def objective(
-    theta, log_alpha, intercept, u, M, y, weights, *, relative, exponential, gates, lambda_l0, lambda_l2
-):
-    """The loss of one epoch; `gates` is (beta, gamma, zeta) or None, M a list of rows."""
+    theta, log_alpha, intercept, u, M, y, weights, *, relative, exponential, gates, lambda_l0, lambda_l2,
+    anchor=None,
+):  # fmt: skip
+    """The loss of one epoch; `gates` is (beta, gamma, zeta) or None, M a list of rows, `anchor` weights."""
     w = [math.exp(t) if exponential else t for t in theta]
     z = [gate(a, draw, *gates) if gates else 1.0 for a, draw in zip(log_alpha, u, strict=True)]
     prediction = [intercept + sum(m * wj * zj for m, wj, zj in zip(row, w, z, strict=True)) for row in M]
     l0 = sum(prob_open(a, *gates) for a in log_alpha) if gates else 0.0
-    return data_loss(prediction, y, weights, relative) + lambda_l0 * l0 + lambda_l2 * sum(wj**2 for wj in w)
+    l2 = sum(wj**2 for wj in w) if anchor is None else squared_distances(w, anchor)
+    return data_loss(prediction, y, weights, relative) + lambda_l0 * l0 + lambda_l2 * l2
 
 
 def slope(function, values, i, step=1e-5):
@@ -93,3 +100,12 @@ def adam(values, gradients, learning_rate):
             v[i] = 0.999 * v[i] + 0.001 * g * g
             values[i] -= learning_rate * (m[i] / (1 - 0.9**t)) / (math.sqrt(v[i] / (1 - 0.999**t)) + 1e-8)
     return values
+
+
+def trajectory(values, function, epochs, learning_rate):
+    """Where Adam leads in so many epochs, by central differences of ``function(values, epoch)``."""
+    gradients = []
+    for epoch in range(epochs):
+        now = adam(values, gradients, learning_rate)
+        gradients.append([slope(lambda x, t=epoch: function(x, t), now, i) for i in range(len(now))])
+    return adam(values, gradients, learning_rate)

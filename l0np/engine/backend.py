@@ -36,11 +36,11 @@ class Backend(Protocol):
 
     Notes
     -----
-    *Problem and state.* The problem's `matrix` comes from `matrix` or `adopt`, and its loss works on this
-    backend's arrays. The state's parameters are such arrays too, all float32 or all float64, of shape (N,),
-    or (1,) for the intercept. A backend changes them in place. Whatever else it needs for a run, `start`
-    keeps in ``state.run``: one matrix may serve several runs, and the problem may be replaced by one with
-    other `ranks` before a run.
+    *Problem and state.* The problem's `matrix` comes from `matrix` or `adopt`, and its loss and its
+    `l2_anchor` are of this backend's arrays. The state's parameters are such arrays too, all float32 or all
+    float64, of shape (N,), or (1,) for the intercept. A backend changes them in place. Whatever else it needs
+    for a run, `start` keeps in ``state.run``: one matrix may serve several runs, and the problem may be
+    replaced by one with other `ranks` before a run.
 
     *Who writes what.* `out` belongs to the caller, is float64 of shape (Q,), and is written in full; what it
     held before means nothing. A backend never changes `prediction`, `gradient` or the matrix.

@@ -54,8 +54,15 @@ class TrainingProgress:
         """The objective: data loss and penalties."""
         state, lambda_l2 = self._state, self._problem.lambda_l2
         l0 = state.lambda_l0 * self.l0_penalty if state.lambda_l0 else 0.0
-        l2 = lambda_l2 * float(l2_penalty(state.theta.value, self._problem.link)[0]) if lambda_l2 else 0.0
-        return self.data_loss + l0 + l2
+        return self.data_loss + l0 + (lambda_l2 * self._l2_penalty() if lambda_l2 else 0.0)
+
+    def _l2_penalty(self) -> float:
+        backend, problem, anchor = self._backend, self._problem, self._problem.l2_anchor
+        if anchor is not None:
+            with backend.active():
+                anchor = backend.to_numpy(anchor)  # the state is on the host, the problem where it is trained
+        with np.errstate(all="ignore"):  # the gradient may overflow; it is not used
+            return float(l2_penalty(self._state.theta.value, problem.link, anchor)[0])
 
     @cached_property
     def weights(self) -> NDArray[Any]:

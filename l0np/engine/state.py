@@ -83,7 +83,10 @@ class State:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a fit minimises: loss(M @ (w z)) + lambda_l0 E[open gates] + lambda_l2 |w|^2."""
+    """What a fit minimises: loss(M @ (w z)) + lambda_l0 E[open gates] + lambda_l2 (L2 penalty).
+
+    The L2 penalty is |w|^2 or, with an anchor, |w / w0 - 1|^2 (`l2_penalty`).
+    """
 
     matrix: Any  # the backend's own form of M, from Backend.matrix
     n_rows: int
@@ -94,6 +97,8 @@ class Problem:
     learning_rate: Callable[[int], float]
     column_offset: int = 0  # number of the first column of this rank, for the noise
     ranks: int = 1  # number of ranks that share the columns, and add up their predictions in each epoch
+    # (N,), an array of the backend of the run's dtype: log w0. Requires the exponential link; None: no anchor
+    l2_anchor: Any = None
 
 
 def test_time_weights(theta: Any, log_alpha: Any, link: Link, gates: HardConcrete | None) -> Any:

@@ -94,9 +94,12 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def one_of(name: str, value: Any, choices: Mapping[str, T]) -> T:
-    """Return what the table `choices` holds under the name `value`; the error lists the choices."""
-    if not isinstance(value, str) or value not in choices:
+def one_of(name: str, value: Any, choices: Mapping[Any, T]) -> T:
+    """Return what the table `choices` holds under the name `value`; the error lists the choices.
+
+    The names are strings, and None where an option may be left out.
+    """
+    if not isinstance(value, str | None) or value not in choices:
         raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}; got {described(value)}")
     return choices[value]
 

@@ -256,7 +256,8 @@ class GatedModel(GateConstants):
         ------
         InputError, InputTypeError
             For arguments that do not fit the model or each other, `n_active` above `n_features` or without
-            gates, and schedules with impossible values, before any work; the model stays as it was.
+            gates, an anchor of weights that may be 0, and schedules with impossible values, before any work;
+            the model stays as it was.
         DivergenceError
             If training produces infinity or NaN; the model is at its last finite report or, without one, as
             before.
@@ -279,7 +280,7 @@ class GatedModel(GateConstants):
         _check_kinds(targets, settings)
         if len(targets) != matrix.shape[0]:
             raise InputError(f"there are {len(targets)} targets, and matrix has the shape {matrix.shape}")
-        settings.check_for(self.n_features, use_gates=self.use_gates)
+        settings.check_for(self.n_features, use_gates=self.use_gates, positive=self._link.exponential)
         epoch, n_epochs = self.epoch_, settings.epochs
         learning_rate, gates = settings.learning_rate(epoch), None
         if self.use_gates:  # for one more epoch, because the last step draws the gates of the next one
@@ -287,6 +288,10 @@ class GatedModel(GateConstants):
         self._answers_on_device = self._backend.on_device and any(map(is_on_a_device, answer_like))
         if n_epochs:
             with self._backend.active():
+                anchor = None
+                if settings.l2_anchored and settings.lambda_l2:
+                    # Before the matrix, for which a device then has that much less free memory
+                    anchor = self._backend.asarray(self._start.theta.value)
                 problem = Problem(
                     matrix=self._backend.matrix(matrix),
                     n_rows=len(targets),
@@ -294,6 +299,7 @@ class GatedModel(GateConstants):
                     link=self._link,
                     gates=gates,
                     lambda_l2=settings.lambda_l2,
+                    l2_anchor=anchor,
                     learning_rate=learning_rate,
                 )
                 fall = self._train(problem, targets, settings)

@@ -11,6 +11,7 @@ from l0np.errors import InputError
 from l0np.inputs import validation
 
 DEFAULT_LAMBDA_L0 = 0.01
+L2_ANCHORS = {None: False, "initial": True}  # whether the L2 penalty has an anchor, by `l2_anchor`
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class TrainingSettings:
     n_active : int or None
         Number of columns to select.
     lambda_l2 : float
-        L2 penalty on the ungated weights.
+        L2 multiplier: what the L2 penalty on the ungated weights is multiplied by.
+    l2_anchored : bool
+        Whether that penalty is on relative distances from the initial weights, not on squared weights.
     lr : float or callable
         Learning rate of Adam, or a schedule ``epoch -> lr``; `GatedModel.train_on` checks its values.
     epochs : int
@@ -40,6 +43,7 @@ class TrainingSettings:
     lambda_l0: float | None
     n_active: int | None
     lambda_l2: float
+    l2_anchored: bool
     lr: float | Callable[[int], float]
     epochs: int
     verbose_freq: int
@@ -53,6 +57,7 @@ class TrainingSettings:
         lambda_l0: float | None = None,
         n_active: int | None = None,
         lambda_l2: float = 0.0,
+        l2_anchor: str | None = None,
         lr: float | Callable[[int], float] = 0.01,
         epochs: int = 1000,
         verbose_freq: int = 100,
@@ -67,7 +72,9 @@ class TrainingSettings:
         n_active : int, optional
             Number of columns to select, 1 or more, instead of `lambda_l0`.
         lambda_l2 : float
-            L2 penalty, 0 or more.
+            L2 multiplier, 0 or more.
+        l2_anchor : {"initial"}, optional
+            "initial" makes the L2 penalty one on relative distances from the initial weights.
         lr : float or callable
             Learning rate, above 0, or a schedule.
         epochs : int
@@ -109,20 +116,25 @@ class TrainingSettings:
             else validation.real_number("lambda_l0", lambda_l0, at_least=0.0),
             n_active=n_active,
             lambda_l2=validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
+            l2_anchored=validation.one_of("l2_anchor", l2_anchor, L2_ANCHORS),
             lr=lr if callable(lr) else validation.real_number("lr", lr, above=0.0),
             epochs=epochs,
             verbose_freq=validation.integer("verbose_freq", verbose_freq, at_least=1),
             callbacks=validation.callables("callbacks", callbacks),
         )
 
-    def check_for(self, n_features: int, *, use_gates: bool) -> None:
-        """Refuse to select more columns than a model has, or any columns if it has no gates.
+    def check_for(self, n_features: int, *, use_gates: bool, positive: bool) -> None:
+        """Refuse what a model cannot do.
 
         Raises
         ------
         InputError
-            If `n_active` is more than `n_features`, or is given without gates.
+            If `n_active` is more than `n_features`, or is given without gates; or if there is an anchor, and
+            the model's weights are not `positive`.
         """
+        if self.l2_anchored and not positive:
+            rule = "that of SparseCalibrationWeights; this model's coefficients start near 0"
+            raise InputError(f'l2_anchor="initial" requires a model with positive initial weights: {rule}')
         if self.n_active is not None:
             validation.integer("n_active", self.n_active, at_least=1, at_most=n_features)
             if not use_gates:

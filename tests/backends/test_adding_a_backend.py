@@ -80,7 +80,8 @@ class FromTheProtocol:
             by_weight * state.slopes.theta_slope,
             by_weight * state.slopes.log_alpha_slope,
         )
-        by_theta += problem.lambda_l2 * l2_penalty(state.theta.value, problem.link)[1]
+        anchor = problem.l2_anchor
+        by_theta += problem.lambda_l2 * l2_penalty(state.theta.value, problem.link, anchor)[1]
         rate, first_bad = problem.learning_rate(state.epoch), state.first_bad
         state.adam_step += 1
         if problem.gates is not None:
@@ -120,6 +121,7 @@ def test_devices_of_a_backend_may_be_numbered(monkeypatch):
 OPTIONS = {
     "a given multiplier": {"lambda_l0": 1e-3},
     "a number of active records": {"n_active": 10},
+    "an anchor": {"lambda_l0": 1e-3, "lambda_l2": 1e-3, "l2_anchor": "initial"},
     "another loss": {"lambda_l0": 1e-3, "tolerances": 0.02, "caps": 0.5},
 }
 

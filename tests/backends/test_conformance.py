@@ -62,15 +62,19 @@ class Epoch(NamedTuple):
     next_slope: Any  # of log_alpha
 
 
-def problem_and_state(device, shape, dtype, link, gated):
+def anchor_of(shape, dtype):
+    return np.random.default_rng(3).normal(size=shape[1]).astype(dtype)
+
+
+def problem_and_state(device, shape, dtype, link, gated, anchored):
     rng, backend = np.random.default_rng(2), get_backend(device)
-    dense = dense_matrix(shape, dtype, rng)
-    problem = make_problem(backend, dense, rng, link, gated, column_offset=6)
+    dense, anchor = dense_matrix(shape, dtype, rng), anchor_of(shape, dtype) if anchored else None
+    problem = make_problem(backend, dense, rng, link, gated, column_offset=6, anchor=anchor)
     return backend, problem, random_state(dense.shape[1], dtype, rng)
 
 
-def one_epoch(device, shape, dtype, link, gated):
-    backend, problem, state = problem_and_state(device, shape, dtype, link, gated)
+def one_epoch(device, shape, dtype, link, gated, anchored):
+    backend, problem, state = problem_and_state(device, shape, dtype, link, gated, anchored)
     before, state = state.map(np.copy), state.map(backend.asarray)
     prediction = rows(backend, shape[0])
     backend.start(problem, state, out=prediction)
@@ -87,9 +91,13 @@ def one_epoch(device, shape, dtype, link, gated):
 
 @pytest.mark.parametrize("device", FAST_DEVICES)
 @pytest.mark.parametrize("gated", [True, False], ids=["gates", "no gates"])
-@pytest.mark.parametrize("link", [ExponentialLink(), IdentityLink()], ids=["exp", "identity"])
-def test_start_and_step_agree_with_the_reference(device, shape, dtype, link, gated):
-    ours, reference = (one_epoch(name, shape, dtype, link, gated) for name in (device, "numpy"))
+@pytest.mark.parametrize(
+    ("link", "anchored"),
+    [(ExponentialLink(), False), (ExponentialLink(), True), (IdentityLink(), False)],
+    ids=["exp", "exp with an anchor", "identity"],
+)
+def test_start_and_step_agree_with_the_reference(device, shape, dtype, link, anchored, gated):
+    ours, reference = (one_epoch(name, shape, dtype, link, gated, anchored) for name in (device, "numpy"))
     magnitude = np.abs(dense_matrix(shape, dtype, np.random.default_rng(2))).astype(np.float64)
     exact, before = EXACT[dtype], ours.before
 
@@ -107,7 +115,8 @@ def test_start_and_step_agree_with_the_reference(device, shape, dtype, link, gat
     column_scale = magnitude.T @ np.abs(reference.row_gradient)
     for name, slope in (("theta", reference.slopes[0]), ("log_alpha", reference.slopes[1])):
         new, new_, old = (getattr(state, name) for state in (ours.after, reference.after, before))
-        penalty = 0.3 + 0.04 * np.exp(2 * np.abs(before.theta.value))
+        penalised = before.theta.value - anchor_of(shape, dtype) if anchored else before.theta.value
+        penalty = 0.3 + 0.04 * np.exp(2 * np.abs(penalised))
         scale = column_scale * np.abs(slope) * 0.1 + penalty + np.abs(old.first_moment)
         assert (np.abs(new.first_moment - new_.first_moment) <= 20 * exact * scale).all()
         if name == "log_alpha" and not gated:
@@ -128,7 +137,7 @@ def test_start_and_step_agree_with_the_reference(device, shape, dtype, link, gat
     )
 
     # and the prediction that the step leaves is what a start from its result gives, bit for bit
-    backend, problem, _ = problem_and_state(device, shape, dtype, link, gated)
+    backend, problem, _ = problem_and_state(device, shape, dtype, link, gated, anchored)
     again, fresh = ours.after.map(backend.asarray), rows(backend, shape[0])
     backend.start(problem, again, out=fresh)
     assert np.array_equal(backend.to_numpy(fresh), ours.prediction)

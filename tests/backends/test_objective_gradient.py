@@ -37,9 +37,11 @@ def test_gradient_of_the_whole_objective(device, exponential, data):
         data.draw(st.sampled_from([0.0, 0.7, -0.7])),
         data.draw(st.sampled_from([0.0, 0.3])),
     )
+    anchored = exponential and data.draw(st.booleans())
     groups = data.draw(st.lists(st.integers(0, 2), min_size=n_rows, max_size=n_rows))
     theta, log_alpha = rng.normal(0, 0.7, n_columns), rng.normal(0, 2, n_columns)
     dense, y = rng.normal(size=(n_rows, n_columns)), rng.uniform(1, 4, n_rows)
+    anchor = rng.normal(0, 0.7, n_columns) if anchored else None
     constants = GATES.beta, GATES.gamma, GATES.zeta
     u = philox.uniform(np, seed, philox.GATES, 0, 0, n_columns).tolist()
     if gated:
@@ -56,6 +58,7 @@ def test_gradient_of_the_whole_objective(device, exponential, data):
         gates=(lambda epoch: GATES) if gated else None,
         lambda_l2=lambda_l2,
         learning_rate=lambda epoch: 0.01,
+        l2_anchor=backend.asarray(anchor) if anchored else None,
     )
     state = State(
         Parameter.start(theta.copy()), Parameter.start(log_alpha.copy()), None, 0, 0, seed, lambda_l0
@@ -71,6 +74,7 @@ def test_gradient_of_the_whole_objective(device, exponential, data):
             values[:n_columns], values[n_columns:], 0.0, u, dense.tolist(), y.tolist(),
             oracles.group_weights(groups, True, {groups[0]: 2.5}), relative=relative, exponential=exponential,
             gates=constants if gated else None, lambda_l0=lambda_l0, lambda_l2=lambda_l2,
+            anchor=np.exp(anchor).tolist() if anchored else None,
         )  # fmt: skip
 
     gradient = np.concatenate((state.theta.first_moment, state.log_alpha.first_moment)) / (1 - BETA1)

@@ -12,7 +12,9 @@ M = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]])
 GATES = HardConcrete(0.5)
 
 
-def progress(theta, log_alpha, *, link, gates=GATES, lambda_l0=0.0, lambda_l2=0.0, intercept=None):
+def progress(
+    theta, log_alpha, *, link, gates=GATES, lambda_l0=0.0, lambda_l2=0.0, intercept=None, anchor=None
+):
     backend = get_backend("numpy")
     by_epoch = None if gates is None else {7: gates}.__getitem__
     problem = Problem(
@@ -23,6 +25,7 @@ def progress(theta, log_alpha, *, link, gates=GATES, lambda_l0=0.0, lambda_l2=0.
         gates=by_epoch,
         lambda_l2=lambda_l2,
         learning_rate=None,
+        l2_anchor=anchor,
     )
     row = None if intercept is None else Parameter.start(np.array([intercept]))
     values = Parameter.start(np.array(theta)), Parameter.start(np.array(log_alpha))
@@ -41,6 +44,12 @@ def test_what_a_report_says():
     assert report.l0_penalty == pytest.approx(GATES.prob_open(log_alpha)[0].sum())
     assert report.loss == pytest.approx(10.0 + 0.5 * report.l0_penalty + 0.1 * 21.0)
     assert repr(report) == f"TrainingProgress(epoch=7, loss={report.loss:.6g}, active_count=2)"
+
+
+def test_the_loss_with_an_anchor():
+    theta, anchor = np.log([1.0, 2.0, 4.0]), np.log([1.0, 4.0, 2.0])
+    report = progress(theta, np.zeros(3), link=ExponentialLink(), lambda_l2=0.1, anchor=anchor)
+    assert report.loss == pytest.approx(10.0 + 0.1 * (0.25 + 1.0))
 
 
 def test_without_gates_and_with_an_intercept():

@@ -52,6 +52,7 @@ def test_penalties_and_links(dtype):
     for link in (ExponentialLink(), IdentityLink()):
         both(link.weight, x)
         both(lambda a, link=link: l2_penalty(a, link), x)
+    both(lambda a, b: l2_penalty(a, ExponentialLink(), b), x, x[::-1].copy())
 
 
 def test_losses():

@@ -27,6 +27,35 @@ def test_penalties(beta, values):
             assert gradient[i] == pytest.approx(numeric, rel=1e-6, abs=1e-6)
 
 
+@given(st.lists(st.tuples(st.floats(-4, 4), st.floats(-4, 4)), min_size=1, max_size=5))
+def test_l2_penalty_with_an_anchor(pairs):
+    values, anchor = zip(*pairs, strict=True)
+    value, gradient = l2_penalty(np.array(values), ExponentialLink(), np.array(anchor))
+
+    def naive(thetas):
+        return oracles.squared_distances(map(math.exp, thetas), map(math.exp, anchor))
+
+    assert value == pytest.approx(naive(values), rel=1e-12, abs=1e-12)
+    for i in range(len(values)):
+        numeric = oracles.slope(naive, values, i)
+        assert gradient[i] == pytest.approx(numeric, rel=1e-6, abs=1e-6 * max(1.0, value))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_l2_penalty_at_its_anchor_is_0_and_overflows_to_infinity(dtype):
+    anchor = np.array([-18.4, 8.1, 80.0], dtype)
+    value, gradient = l2_penalty(anchor.copy(), ExponentialLink(), anchor)
+    assert value == 0
+    assert (gradient == 0).all()
+    with np.errstate(over="ignore"):
+        value, gradient = l2_penalty(np.full(3, 900, dtype), ExponentialLink(), anchor)
+    assert value == np.inf
+    assert (gradient == np.inf).all()
+    value, gradient = l2_penalty(np.full(3, -900, dtype), ExponentialLink(), anchor)
+    assert value == 3
+    assert (gradient == 0).all()
+
+
 @given(st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_adam(gradients):
     parameter = Parameter.start(np.array([1.0, -2.0, 0.5]))

@@ -25,11 +25,11 @@ def targets(dtype="float32"):
 
 def test_defaults_are_those_of_fit():
     settings = TrainingSettings.checked()
-    assert settings == TrainingSettings(0.01, None, 0.0, 0.01, 1000, 100, ())
+    assert settings == TrainingSettings(0.01, None, 0.0, False, 0.01, 1000, 100, ())
     named = inspect.signature(TrainingSettings.checked).parameters
     for model in (SparseCalibrationWeights, SparseL0Linear):
         of_fit = inspect.signature(model.fit).parameters
-        for name in named.keys() - ({"lambda_l2"} if model is SparseL0Linear else set()):
+        for name in named.keys() - ({"lambda_l2", "l2_anchor"} if model is SparseL0Linear else set()):
             assert named[name].default == of_fit[name].default, name
             assert named[name].kind is inspect.Parameter.KEYWORD_ONLY
 
@@ -52,6 +52,7 @@ def test_settings_are_numbers_of_the_package():
     [
         ({"lambda_l0": -1}, InputError, "lambda_l0 must be at least 0"),
         ({"lambda_l2": np.nan}, InputError, "lambda_l2 must be finite"),
+        ({"l2_anchor": "base"}, InputError, "l2_anchor must be one of None, 'initial'; got 'base'"),
         ({"lr": 0}, InputError, "lr must be above 0"),
         ({"lr": "fast"}, InputTypeError, "lr must be a number"),
         ({"epochs": -1}, InputError, "epochs must be at least 0"),
@@ -71,7 +72,15 @@ def test_settings_are_refused(settings, error, message):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("asked", [{"lambda_l0": 1e-2, "lambda_l2": 1e-6}, {"n_active": 7}], ids=str)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"lambda_l0": 1e-2, "lambda_l2": 1e-6},
+        {"lambda_l0": 1e-2, "lambda_l2": 1e-3, "l2_anchor": "initial"},
+        {"n_active": 7},
+    ],
+    ids=str,
+)
 def test_train_on_is_what_fit_does(device, asked):
     fitted, trained = (calibration(device=device) for _ in range(2))
     settings = TrainingSettings.checked(lr=0.1, epochs=30, **asked)
@@ -143,6 +152,14 @@ def test_n_active_without_gates_is_refused():
     model = calibration(use_gates=False)
     with pytest.raises(InputError, match="n_active requires gates"):
         model.train_on(MATRIX, targets(), TrainingSettings.checked(n_active=3))
+
+
+def test_an_anchor_of_coefficients_that_start_near_0_is_refused():
+    model, settings = SparseL0Linear(40, seed=3), TrainingSettings.checked(epochs=5, l2_anchor="initial")
+    before = model.state_dict()
+    with pytest.raises(InputError, match="positive initial weights"):
+        model.train_on(MATRIX, targets(), settings)
+    assert same_state(before, model.state_dict())
 
 
 def test_a_schedule_is_checked_for_the_epochs_of_each_training_before_it_starts():

@@ -189,12 +189,13 @@ class CupyBackend(NumpyBackend):
     def _columns(self, problem: Problem, state: State, repair_only: bool) -> None:
         matrix, run = problem.matrix, state.run
         theta, log_alpha, slopes = state.theta, state.log_alpha, state.slopes
+        anchor = NULL if problem.l2_anchor is None else problem.l2_anchor
         switches = Switch.EXPONENTIAL * problem.link.exponential + Switch.GATED * (problem.gates is not None)
         matrix.launch_over_columns(
             "columns", run.scaled, run.sums,
             theta.value, theta.first_moment, theta.second_moment,
             log_alpha.value, log_alpha.first_moment, log_alpha.second_moment,
-            slopes.theta_slope, slopes.log_alpha_slope, run.schedule, run.clock,
+            slopes.theta_slope, slopes.log_alpha_slope, anchor, run.schedule, run.clock,
             np.uint64(state.seed), np.uint64(problem.column_offset), np.int32(switches),
             np.int32(matrix.geometry.columns_per_warp), np.int32(repair_only),
         )  # fmt: skip

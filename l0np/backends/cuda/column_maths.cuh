@@ -85,6 +85,7 @@ __device__ inline float clipped_uniform(u64 seed, u64 epoch, u64 column) {
 template <class T> struct Vectors {
     T *theta, *theta_first, *theta_second, *log_alpha, *log_alpha_first, *log_alpha_second;
     T *theta_slope, *log_alpha_slope;
+    const T* anchor;  // It is null without an anchor, and is read only where LAMBDA_ANCHOR is above 0.
 };
 
 template <class T> struct Drawn {
@@ -110,6 +111,10 @@ __device__ inline bool train(const Vectors<T>& v, i64 j, T gradient, const T* c,
     if (c[LAMBDA_L2] > T(0)) {
         const T weight = exponential ? exp_weight(theta) : theta;
         by_theta += c[LAMBDA_L2] * (exponential ? T(2) * weight * weight : T(2) * weight);
+    }
+    if (c[LAMBDA_ANCHOR] > T(0)) {  // Weights are exp(theta).
+        const T ratio = exp_weight(theta - v.anchor[j]);
+        by_theta += c[LAMBDA_ANCHOR] * (T(2) * (ratio - T(1)) * ratio);
     }
     bool fine = adam(theta, v.theta_first[j], v.theta_second[j], by_theta, c);
     v.theta[j] = theta;

@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(MOST_THREADS<T>, 1)
 columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, int n_rows,
         const T* rows, u64* sums, T* theta, T* theta_first, T* theta_second,
         T* log_alpha, T* log_alpha_first, T* log_alpha_second,
-        T* theta_slope, T* log_alpha_slope, const T* schedule, i64* clock,
+        T* theta_slope, T* log_alpha_slope, const T* anchor, const T* schedule, i64* clock,
         u64 seed, u64 column_offset, int switches, int columns_per_warp, int repair_only) {
     extern __shared__ u32 words[];
     __shared__ u64 warp_tallies[3][32];
@@ -188,7 +188,7 @@ columns(const T* data, const Index* indices, const i64* indptr, i64 n_columns, i
 
     const Entries<T, Index> m = {data, indices, indptr, n_columns, n_rows};
     const Vectors<T> v = {theta, theta_first, theta_second, log_alpha, log_alpha_first, log_alpha_second,
-                          theta_slope, log_alpha_slope};
+                          theta_slope, log_alpha_slope, anchor};
     const bool exponential = switches & EXPONENTIAL, gated = switches & GATED;
     const i64 epoch = clock[EPOCH] + (mode == TRAIN ? 1 : 0);  // Its gates are drawn.
     const T* c = schedule + (epoch - clock[SCHEDULE_START]) * N_CONSTANTS;

@@ -109,12 +109,14 @@ class NumbaBackend(NumpyBackend):
     def _epoch(self, problem: Problem, state: State, gradient: Any, out: Any, *, backward: bool) -> None:
         """Train up to `state.epoch` by the slopes of the previous epoch, if `backward`; draw its gates."""
         run, theta, log_alpha, slopes = state.run, state.theta, state.log_alpha, state.slopes
+        anchor = problem.l2_anchor
         arguments = (
             problem.matrix.entries,
             Columns(
                 theta.value, theta.first_moment, theta.second_moment,
                 log_alpha.value, log_alpha.first_moment, log_alpha.second_moment,
                 slopes.theta_slope, slopes.log_alpha_slope,
+                theta.value if anchor is None else anchor,  # the kernel is compiled for one type, an array
             ),
             gradient,
             run.sums,

@@ -54,6 +54,7 @@ class Columns(NamedTuple):
     log_alpha_second: Any
     theta_slope: Any
     log_alpha_slope: Any
+    anchor: Any  # theta of the weights that the L2 penalty is relative to; not read if lambda_anchor is 0
 
 
 class Switches(NamedTuple):
@@ -231,6 +232,16 @@ def chain_theta(gradient, slope, theta, first, n, exponential, constants, out):
 
 
 @helper
+def add_anchored_l2(theta, anchor, first, n, constants, out):
+    """Add the derivative of the anchored L2 penalty, for weights exp(theta)."""
+    lambda_anchor, one, two = constants.lambda_anchor, constants.one, constants.two
+    lowest, highest = constants.smallest_exponent, constants.largest_log_weight
+    for i in range(n):
+        ratio = exp(theta[first + i] - anchor[first + i], lowest, highest)
+        out[i] += lambda_anchor * (two * (ratio - one) * ratio)
+
+
+@helper
 def chain_log_alpha(gradient, slope, log_alpha, first, n, constants, out):
     """Write the derivative of the objective with respect to log_alpha, given that of the loss for w z."""
     lambda_l0, shift, bound = constants.lambda_l0, constants.penalty_shift, constants.bound
@@ -340,7 +351,7 @@ def epoch(
     theta, theta_first, theta_second = columns.theta, columns.theta_first, columns.theta_second
     log_alpha, log_alpha_first = columns.log_alpha, columns.log_alpha_first
     log_alpha_second = columns.log_alpha_second
-    theta_slope, log_alpha_slope = columns.theta_slope, columns.log_alpha_slope
+    theta_slope, log_alpha_slope, anchor = columns.theta_slope, columns.log_alpha_slope, columns.anchor
     numbers, lists = work.numbers[thread], work.lists[thread]
     gradient, change, weight, gate = numbers[0], numbers[1], numbers[2], numbers[3]
     gate_slope, uniform, is_open, product = numbers[4], numbers[5], numbers[6], numbers[7]
@@ -371,6 +382,8 @@ def epoch(
                 n_open = list_open(is_open, first + n, n_next, listed)
                 ahead, n_lines = _prefetch_first(entries, first + n, n_next, listed, n_open)
                 chain_theta(gradient, theta_slope, theta, first, n, exponential, constants, change)
+                if constants.lambda_anchor > 0:
+                    add_anchored_l2(theta, anchor, first, n, constants, change)
                 bad += adam(theta, theta_first, theta_second, first, n, change, constants)
                 if gated:
                     chain_log_alpha(gradient, log_alpha_slope, log_alpha, first, n, constants, change)

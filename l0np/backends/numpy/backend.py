@@ -64,7 +64,7 @@ class NumpyBackend:
         by_theta = by_weight * state.slopes.theta_slope
         by_log_alpha = by_weight * state.slopes.log_alpha_slope
         if problem.lambda_l2:
-            by_theta += problem.lambda_l2 * l2_penalty(theta.value, problem.link)[1]
+            by_theta += problem.lambda_l2 * l2_penalty(theta.value, problem.link, problem.l2_anchor)[1]
         if problem.gates and state.lambda_l0:
             by_log_alpha += state.lambda_l0 * l0_penalty(log_alpha.value, problem.gates(state.epoch))[1]
         state.adam_step += 1

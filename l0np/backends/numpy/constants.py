@@ -28,7 +28,8 @@ class EpochConstants(NamedTuple):
     # The penalties, as they are differentiated in the step that leads to the epoch
     penalty_shift: Any  # the shift of the gates of the previous epoch
     lambda_l0: Any  # the L0 multiplier
-    lambda_l2: Any
+    lambda_l2: Any  # 0 if the problem has an anchor
+    lambda_anchor: Any  # lambda_l2 if it has one, else 0
     # Adam, in the step that leads to the epoch
     step_size: Any  # learning rate / (1 - decay1^step)
     root_factor: Any  # 1 / sqrt(1 - decay2^step), the factor on the root of the second moment
@@ -70,6 +71,8 @@ def epoch_constants(
     """
     adam = (BETA1, 1.0 - BETA1, BETA2, 1.0 - BETA2, EPSILON)
     fixed = (*adam, LOG_ALPHA_BOUND, float(np.finfo(dtype).max), 0.0, 1.0, 2.0, *EXPONENTS[dtype])
+    anchored = problem.l2_anchor is not None
+    l2 = (0.0, problem.lambda_l2) if anchored else (problem.lambda_l2, 0.0)
     gates, penalty_gates = None, None
     by_gates: tuple[float, ...] = ()
     rows: list[tuple[float, ...]] = []
@@ -85,5 +88,5 @@ def epoch_constants(
             shift = before.shift if before else 0.0
             by_gates = (now.shift, now.beta, now.gamma, stretch, stretch / now.beta, shift)
         sizes = step_sizes(problem.learning_rate(done), max(step, 1))
-        rows.append((*by_gates, lambda_l0, problem.lambda_l2, *sizes, *fixed))
+        rows.append((*by_gates, lambda_l0, *l2, *sizes, *fixed))
     return np.array(rows, dtype=dtype)

@@ -42,6 +42,26 @@ def test_too_little_memory_is_reported_before_training(monkeypatch, cuda_somewhe
     assert same_state(model.state_dict(), before)
 
 
+def test_an_anchor_is_on_the_device_when_memory_is_asked_for(monkeypatch, cuda_somewhere):
+    """Then the memory that is free for the matrix and the run no longer includes it; else it is not moved."""
+    M, y = small_problem()
+    import cupy
+
+    moved, original, free = [], cupy.array, cupy.cuda.runtime.memGetInfo
+    at_the_check = []
+
+    def array(values, *arguments, **options):
+        moved.append(np.shape(values))
+        return original(values, *arguments, **options)
+
+    monkeypatch.setattr(cupy, "array", array)
+    monkeypatch.setattr(cupy.cuda.runtime, "memGetInfo", lambda: (at_the_check.append(moved[:]), free())[1])
+    for anchor, lambda_l2 in (("initial", 1e-3), ("initial", 0.0), (None, 1e-3)):
+        moved.clear()
+        calibration(40).fit(M, y, epochs=3, lambda_l2=lambda_l2, l2_anchor=anchor, **FIT)
+    assert at_the_check == [[(40,)], [], []]
+
+
 @needs_stand_in
 @pytest.mark.parametrize("kind", ["host", "csr", "coo", "dense"])
 def test_memory_that_goes_while_the_matrix_is_moved(kind, monkeypatch, cuda_somewhere):
@@ -95,7 +115,11 @@ def test_a_non_zero_takes_8_bytes_at_most_and_a_column_120():
 
 
 @needs_stand_in
-@pytest.mark.parametrize("multiplier", [{"lambda_l0": 1e-6}, {"n_active": 500}], ids=["given", "controlled"])
+@pytest.mark.parametrize(
+    "multiplier",
+    [{"lambda_l0": 1e-6}, {"n_active": 500}, {"lambda_l2": 1e-6, "l2_anchor": "initial"}],
+    ids=["given", "controlled", "an anchor"],
+)
 def test_the_peak_of_a_fit_is_within_these_bounds(multiplier, cuda_somewhere):
     """All that NumPy allocates, on the stand-in and beside it, with the controller's temporaries."""
     n, rng = 10_000, np.random.default_rng(8)

@@ -1,5 +1,6 @@
 """What the CUDA kernels share with Python, and what they write a second time."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -47,6 +48,9 @@ def test_constants_of_the_kernels_are_those_of_the_reference():
     assert row.beta == 3.5
     assert (row.shift, row.penalty_shift) == (gates.shift, before.shift)
     assert (row.lambda_l0, row.lambda_l2, row.bound) == (-0.25, 0.125, hard_concrete.LOG_ALPHA_BOUND)
+    anchored = dataclasses.replace(problem, l2_anchor=np.zeros(1))
+    both = EpochConstants(*epoch_constants(anchored, -0.25, 3, 3, 1, np.dtype("float64"))[0])
+    assert (row.lambda_anchor, both.lambda_l2, both.lambda_anchor) == (0, 0, 0.125)
     assert (row.decay1, row.decay2, row.epsilon) == (0.9, 0.999, 1e-8)
     for number in (*philox.MULTIPLIERS, *philox.KEY_STEPS):
         assert f"0x{number:X}u" in text

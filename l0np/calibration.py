@@ -13,7 +13,7 @@ from l0np._text import counted
 from l0np.callbacks import Progress, calibration_report
 from l0np.engine import State
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import known_arguments, validation
 from l0np.maths import LOSSES, ExponentialLink, Link, Parameter, l2_penalty, philox
 from l0np.models import (
     Fault,
@@ -24,7 +24,7 @@ from l0np.models import (
     faults_of_calibration,
 )
 from l0np.refit import DEFAULT_BOUNDS, Refit, checked_total, distance_of, refit_to_targets
-from l0np.targets import TargetOptions, Targets, check_options
+from l0np.targets import TargetOptions, Targets, takes_target_options
 
 SMALLEST_WEIGHT = 1e-8  # added to the initial weights, because 0 has no logarithm
 
@@ -92,6 +92,7 @@ class SparseCalibrationWeights(GatedModel):
     _link: ClassVar[Link] = ExponentialLink()
     _theta_name: ClassVar[str] = "log_weight"
 
+    @known_arguments()
     def __init__(
         self,
         n_features: int,
@@ -135,6 +136,7 @@ class SparseCalibrationWeights(GatedModel):
         """Logarithms of the ungated weights, shape (n_features,), read-only."""
         return self._read_only_theta()
 
+    @known_arguments()
     def fit(
         self,
         M: Any,
@@ -166,8 +168,10 @@ class SparseCalibrationWeights(GatedModel):
         ----------
         M : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (Q, n_features)
             What each record adds to each target for one unit of weight. It is converted at every call, except
-            a `ColumnMatrix`. Rows and columns count by position: if M is a DataFrame, Series given as other
-            arguments and as `init_weights` must have its labels in its order, or a default index.
+            a `ColumnMatrix`. The first frame with names of columns gives them to the model: columns of later
+            frames are used by name, in any order, and all else by position (see `column_names_`). Series
+            given as other arguments and as `init_weights` must have the frame's labels in its order, or a
+            default index.
         y : array of shape (Q,)
             The targets, in the units of M @ weights.
         lambda_l0 : float, optional
@@ -259,18 +263,20 @@ class SparseCalibrationWeights(GatedModel):
             multipliers = validation.multipliers("group_multipliers", group_multipliers)
             print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
-        return self.train_on(matrix, targets, replace(settings, judged=True), answer_like=(M, y))
+        with self._named_after(M):
+            return self.train_on(matrix, targets, replace(settings, judged=True), answer_like=(M, y))
 
     def _cure_of_divergence(self, targets: Targets) -> str:
         usual = super()._cure_of_divergence(targets)
         if targets.loss_class is not LOSSES["mse"]:
             return usual
-        largest = np.abs(targets.value).max()
-        return f'use loss_type="relative", because "mse" squares errors of targets up to {largest:.3g}; or {usual}'
+        why = f'"mse" squares the errors of targets up to {np.abs(targets.value).max():.3g}'
+        return f'use loss_type="relative", because {why}; or {usual}'
 
     def _faults(self, end: FitEnd) -> Iterator[Fault]:
         return faults_of_calibration(end, self._initial_weights)
 
+    @takes_target_options
     def refit(
         self,
         M: Any,
@@ -324,13 +330,12 @@ class SparseCalibrationWeights(GatedModel):
         >>> import numpy as np
         >>> from l0np import SparseCalibrationWeights
         >>> M = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 3.0]])
-        >>> model = SparseCalibrationWeights(n_features=4, seed=0).fit(M, [8.0, 10.0], n_active=3, epochs=100)
+        >>> model = SparseCalibrationWeights(n_features=4, seed=0).fit(M, [8.0, 10.0], n_active=3, lr=0.1)
         >>> model.refit(M, [8.0, 10.0])
         Refit(3 weights, converged in 6 steps, all 2 targets met)
         >>> model.predict(M).round(4)
         array([ 8., 10.])
         """
-        check_options("refit", options)
         found = distance_of(
             distance, bounds, no_zero="because the model stores the logarithms of its weights"
         )
@@ -345,15 +350,15 @@ class SparseCalibrationWeights(GatedModel):
             base = np.maximum(self._initial_weights, SMALLEST_WEIGHT)
             base = base * (base.sum() / base[selected].sum())
         else:
-            base = validation.column_values("reference", reference, "M", M, self.n_features, above=0.0)
+            base = self._column_values("reference", reference, "M", M, above=0.0)
         targets = targets.sized(matrix, base)
         targets.check_sizes(matrix, "init_weights" if reference is None else "reference", base)
         refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
         log_weight = np.array(self._state.theta.value)
         log_weight[selected] = np.log(refit.weights)
-        self._state = replace(
-            self._state, theta=replace(self._state.theta, value=log_weight), selection=is_selected
-        )
+        with self._named_after(M):
+            theta = replace(self._state.theta, value=log_weight)
+            self._state = replace(self._state, theta=theta, selection=is_selected)
         return refit
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
@@ -366,10 +371,15 @@ class SparseCalibrationWeights(GatedModel):
         log_weight = (self._state.theta.value + jitter).astype(self.dtype)
         return replace(self._state, theta=Parameter.start(log_weight))
 
+    @known_arguments()
     def predict(self, M: Any) -> NDArray[np.float64]:
-        """Return the totals ``M @ weights`` at test time, shape (rows of M,), in float64."""
+        """Return the totals ``M @ weights`` at test time, shape (rows of M,), in float64.
+
+        Columns of a frame are used by name if the model knows names (`column_names_`), else by position.
+        """
         return self._predict("M", M, self._state)
 
+    @known_arguments()
     def get_weights(self, deterministic: bool = False) -> NDArray[Any]:
         """Return the weights, shape (n_features,).
 

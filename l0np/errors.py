@@ -58,7 +58,7 @@ class DeviceMemoryError(L0npError, MemoryError):
         return type(self), (self.needed, self.free, self.total)
 
 
-USUAL_CURE = "use a smaller lr, rescale M and y, or use dtype='float64'"  # of a divergence
+USUAL_CURE = "use a smaller lr, rescale the matrix and y, or use dtype='float64'"  # of a divergence
 
 
 class DivergenceError(L0npError, ArithmeticError):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np.callbacks import Progress, regression_report
 from l0np.engine import State
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import known_arguments, validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
 from l0np.models import Fault, FitEnd, GatedModel, TrainingSettings, faults_of_regression
 from l0np.refit import Design
@@ -64,6 +64,7 @@ class SparseL0Linear(GatedModel):
     _link: ClassVar[Link] = IdentityLink()
     _theta_name: ClassVar[str] = "weight"
 
+    @known_arguments()
     def __init__(
         self,
         n_features: int,
@@ -97,6 +98,7 @@ class SparseL0Linear(GatedModel):
         intercept = self._state.intercept
         return None if intercept is None else np.float64(intercept.value[0])
 
+    @known_arguments()
     def fit(
         self,
         X: Any,
@@ -119,8 +121,10 @@ class SparseL0Linear(GatedModel):
         Parameters
         ----------
         X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
-            The features. They are converted at every call, except a `ColumnMatrix`. Rows count by position:
-            if X is a DataFrame, a Series y must have the labels of its rows in its order, or a default index.
+            The features. They are converted at every call, except a `ColumnMatrix`. The first frame with
+            names of columns gives them to the model: columns of later frames are used by name, in any order,
+            and all else by position (see `column_names_`). Rows count by position: a Series y must have the
+            labels of the frame's rows in its order, or a default index.
         y : array of shape (n,)
             The response.
         lambda_l0 : float, optional
@@ -182,13 +186,16 @@ class SparseL0Linear(GatedModel):
         matrix = self._trainable("X", X)
         n = matrix.shape[0]
         validation.check_order("y", y, "X", X)
-        target = validation.vector("y", y, n, self.dtype, per="row of X").astype(np.float64)
+        labels = validation.row_labels(X, y)
+        target = validation.vector("y", y, n, self.dtype, per="row of X", labels=labels).astype(np.float64)
         targets = Targets.plain(target, weights=np.full(n, 1.0 / n))
-        return self.train_on(matrix, targets, replace(settings, judged=True), answer_like=(X, y))
+        with self._named_after(X):
+            return self.train_on(matrix, targets, replace(settings, judged=True), answer_like=(X, y))
 
     def _faults(self, end: FitEnd) -> Iterator[Fault]:
         return faults_of_regression(end)
 
+    @known_arguments()
     def refit(self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0) -> Self:
         """Replace the coefficients of the selected features, and the bias, by least squares.
 
@@ -230,14 +237,15 @@ class SparseL0Linear(GatedModel):
         >>> from l0np import SparseL0Linear
         >>> X = np.random.default_rng(0).normal(size=(100, 4))
         >>> y = 3.0 + X @ np.array([1.0, 0.0, -2.0, 0.0])
-        >>> model = SparseL0Linear(n_features=4, seed=0).fit(X, y, n_active=2, lr=0.02).refit(X, y)
+        >>> model = SparseL0Linear(n_features=4, seed=0).fit(X, y, n_active=2, lr=0.1).refit(X, y)
         >>> model.get_coefficients().round(5) + 0.0
         array([ 1.,  0., -2.,  0.], dtype=float32)
         """
         penalty = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
         matrix = self._refittable("X", X)
         validation.check_order("y", y, "X", X)
-        target = validation.vector("y", y, matrix.shape[0], np.dtype(np.float64), per="row of X")
+        n, labels = matrix.shape[0], validation.row_labels(X, y)
+        target = validation.vector("y", y, n, np.dtype(np.float64), per="row of X", labels=labels)
         validation.check_squarable("y", np.abs(target).max())
         state = self._state
         chosen = np.flatnonzero(self._test_time_gates(state) > 0)
@@ -245,11 +253,11 @@ class SparseL0Linear(GatedModel):
         answer = design.solve(target, np.arange(len(chosen)), penalty)
         if not answer.converged:
             message = "refit: least squares did not converge; the coefficients are the best found"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
         if answer.rank is not None and answer.rank < len(chosen):
             rank = f"the {len(chosen)} selected features have rank {answer.rank}"
             message = f"refit: {rank}; coefficients of least norm are taken"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
         weight = np.array(state.theta.value)
         with np.errstate(over="ignore"):
             weight[chosen] = answer.coefficients
@@ -262,7 +270,8 @@ class SparseL0Linear(GatedModel):
         )
         selection = np.isin(np.arange(self.n_features), chosen)
         theta = replace(state.theta, value=weight)
-        self._state = replace(state, theta=theta, intercept=intercept, selection=selection)
+        with self._named_after(X):
+            self._state = replace(state, theta=theta, intercept=intercept, selection=selection)
         return self
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
@@ -275,18 +284,24 @@ class SparseL0Linear(GatedModel):
             intercept = Parameter.start(np.full(1, target.mean(), self.dtype))
         return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
 
+    @known_arguments()
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Return the predictions at test time, shape (rows of X,), in float64."""
+        """Return the predictions at test time, shape (rows of X,), in float64.
+
+        Columns of a frame are used by name if the model knows names (`column_names_`), else by position.
+        """
         state = self._state
         bias = 0.0 if state.intercept is None else np.float64(state.intercept.value[0])
         return self._predict("X", X, state) + bias
 
+    @known_arguments()
     def get_coefficients(self, threshold: float = 0.01) -> NDArray[Any]:
         """Return the gated coefficients, shape (n_features,); 0 if the gate is below `threshold`."""
         state = self._state
         weights = self._test_time_weights(state)
         return self._answer(np.where(self._selected(state, threshold), weights, self.dtype.type(0)))
 
+    @known_arguments()
     def get_selected_features(self, threshold: float = 0.01) -> NDArray[np.int64]:
         """Return the indices of the features whose test-time gate is above 0 and at least `threshold`."""
         return self._answer(np.flatnonzero(self._selected(self._state, threshold)))

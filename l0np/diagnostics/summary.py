@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from l0np._text import NAME_WIDTH, columns, counted, number, percent, shorten
 from l0np.inputs import validation
 from l0np.matrix import absolute_totals, weighted_totals
-from l0np.targets import TargetOptions, Targets, TargetTable, check_options, metrics
+from l0np.targets import TargetOptions, Targets, TargetTable, metrics, takes_target_options
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 WITHIN = (0.05, 0.10, 0.25)  # relative errors for which the fraction of targets is reported
@@ -205,6 +205,7 @@ class Diagnostics:
         yield from columns(cells, (-24, 8, 9, 9, 9, *(8 for _ in limits), -1))
 
 
+@takes_target_options
 def diagnose(
     M: Any,
     y: ArrayLike,
@@ -262,7 +263,6 @@ def diagnose(
     targets                        2   10.00%   10.00%   20.00%     50%     50%    100%  men
     held out                       1   20.00%   20.00%   20.00%      0%      0%    100%  age
     """
-    check_options("diagnose", options)
     matrix, targets = Targets.of(M, y, options)
     n_records = matrix.shape[1]
     validation.check_order("weights", weights, "M", M, axis="columns")
@@ -280,6 +280,7 @@ def diagnose(
     return Diagnostics.of(targets, estimate, checked, base, sizes)
 
 
+@takes_target_options
 def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[TargetOptions]) -> TargetTable:
     """Return the estimate and the error of each target: arguments as for `diagnose`.
 
@@ -294,7 +295,6 @@ def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[Tar
     cars                 8              10             2    25.00%
     people              10              10             0     0.00%
     """
-    check_options("target_table", options)
     return diagnose(M, y, weights, **options).targets
 
 

@@ -104,7 +104,7 @@ def train(
                     control_lambda_l0(problem, state, n_active, communicator)
                     updated = state.epoch
                 if trend and state.epoch in trend.epochs:
-                    trend.note(state.epoch, data_loss())
+                    trend.note(state.epoch, data_loss(), problem.learning_rate(state.epoch - 1))
                 if state.epoch % report_every and state.epoch != stop and not interrupt.requested:
                     continue
                 loss = finite_data_loss()

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs.device import is_on_a_device, on_host
-from l0np.inputs.frames import check_order, frame_array, is_pandas
+from l0np.inputs.frames import check_order, column_labels, frame_array, is_pandas, is_polars, row_labels
 from l0np.inputs.messages import and_more, wrong_kind
+from l0np.inputs.places import element, not_numbers
 from l0np.inputs.scalars import Bounds, real_number, violations
 
 SHOWN = 5  # offending elements named in a message
@@ -24,13 +25,18 @@ def numeric_array(name: str, value: Any) -> NDArray[Any]:
         raise InputTypeError(f"{name} is a masked array: {cure}")
     if value is None or isinstance(value, str | bytes | Mapping):
         raise wrong_kind(name, "an array of numbers", value)
+    if hasattr(value, "collect") and hasattr(value, "collect_schema"):
+        raise InputTypeError(f"{name} is a LazyFrame: pass {name}.collect()")
     value = on_host(value)
     if is_on_a_device(value):  # a sparse matrix, which NumPy would wrap as one object
         raise InputTypeError(f"{name} is on a CUDA device, this works in main memory: pass {name}.get()")
     try:
-        array = frame_array(value) if is_pandas(value) else np.asarray(value)
+        has_frame = is_pandas(value) or is_polars(value)
+        array = frame_array(value) if has_frame else np.asarray(value)
     except (ValueError, TypeError) as reason:
         raise InputError(f"{name} cannot be read as an array of numbers: {reason}") from reason
+    if has_frame and array.dtype.kind not in "buif" and array.ndim in (1, 2) and array.size:
+        raise not_numbers(name, value, array)
     check_kind(name, array.dtype)
     return native(array)
 
@@ -46,10 +52,11 @@ def check_kind(name: str, dtype: np.dtype[Any]) -> None:
         raise InputTypeError(f"{name} must hold real numbers, its dtype is {dtype}")
 
 
-def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any], labels: Any = None) -> NDArray[Any]:
     """Return a finite copy of `array` in `dtype`.
 
-    A number that is finite but too large for `dtype` is reported as infinite.
+    A number that is finite but too large for `dtype` is reported as infinite. The elements of a vector may
+    have labels, by which a message names them.
     """
     with np.errstate(over="ignore", under="ignore"):
         result = array.astype(dtype)
@@ -58,23 +65,28 @@ def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         positions = np.argwhere(~finite)
         first = tuple(int(i) for i in positions[0])
         where = f"{name}[{', '.join(map(str, first))}]" if first else name
+        if len(first) == 1:
+            where = element(name, first[0], labels)
         given = array[first]
         reason = f" after the cast of {given} to {dtype}" if np.isfinite(given) else ""
         raise InputError(f"{where} is {result[first]}{and_more(len(positions))}{reason}")
     return result
 
 
-def vector(name: str, value: Any, length: int, dtype: np.dtype[Any], *, per: str) -> NDArray[Any]:
+def vector(
+    name: str, value: Any, length: int, dtype: np.dtype[Any], *, per: str, labels: Any = None
+) -> NDArray[Any]:
     """Return `value` as a finite one-dimensional copy of `length` elements.
 
-    `per` says what each element belongs to.
+    `per` says what each element belongs to; `labels` are what messages call the elements, by default the
+    labels of a Series.
     """
     array = numeric_array(name, value)
     if array.ndim > 1:
         cure = f"squeeze it, as in {name}.squeeze()"
         raise InputError(f"{name} must be one-dimensional, it has shape {array.shape}: {cure}")
     check_length(name, array, length, "value", per)
-    return cast(name, array, dtype)
+    return cast(name, array, dtype, row_labels(value) if labels is None else labels)
 
 
 def scalar_or_vector(
@@ -84,14 +96,18 @@ def scalar_or_vector(
     dtype: np.dtype[Any],
     *,
     infinite: bool = False,
-    per: str = "column of M",
+    per: str = "column",
+    labels: Any = None,
     **bounds: Unpack[Bounds],
 ) -> NDArray[Any]:
     """Return a vector of `length` elements within the bounds, from one number or from an array.
 
+    `per` and `labels` are as for `vector`.
+
     All must be finite, except that positive infinity is allowed if `infinite` is set, for "no bound".
     """
     array = numeric_array(name, value)
+    labels = row_labels(value) if labels is None else labels
     unbounded = np.zeros(array.shape, bool)
     if infinite and array.dtype.kind == "f":
         unbounded = np.isposinf(array)
@@ -99,9 +115,9 @@ def scalar_or_vector(
     if array.ndim == 0:
         result = cast(name, np.full(length, real_number(name, array[()], **bounds)), dtype)
     else:
-        result = vector(name, array, length, dtype, per=per)
+        result = vector(name, array, length, dtype, per=per, labels=labels)
     for violated, rule in violations(result, bounds):
-        check_elements(name, result, violated, rule)
+        check_elements(name, result, violated, rule, labels)
     result[np.broadcast_to(unbounded, result.shape)] = np.inf
     return result
 
@@ -112,8 +128,11 @@ def column_values(
     """Return one number for each column of a matrix, in the order of the columns."""
     check_order(name, value, matrix_name, matrix, axis="columns")
     per = f"column of {matrix_name}"
-    result = scalar_or_vector(name, value, length, np.dtype(np.float64), per=per, **bounds)
-    check_squarable(name, np.abs(result), DIVISIBLE, "[{}]")
+    names = column_labels(matrix)
+    if names is None:
+        names = row_labels(value)
+    result = scalar_or_vector(name, value, length, np.dtype(np.float64), per=per, labels=names, **bounds)
+    check_squarable(name, np.abs(result), DIVISIBLE, "[{}]", labels=names)
     return result
 
 
@@ -141,24 +160,36 @@ def check_rows(name: str, shape: tuple[int, int], target_name: str, target: Any)
         )
 
 
-def check_elements(name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rule: str) -> None:
-    """Raise one error that counts the elements for which `wrong` holds and shows the first few by index."""
+def check_elements(
+    name: str, array: NDArray[Any], wrong: NDArray[np.bool_], rule: str, labels: Any = None
+) -> None:
+    """Raise one error that counts the elements for which `wrong` holds and shows the first few.
+
+    They are shown by label where there are `labels`, else by index.
+    """
     positions = np.flatnonzero(wrong)
     if positions.size:
-        shown = ", ".join(f"{name}[{i}] = {array[i]:g}" for i in positions[:SHOWN])
+        shown = ", ".join(f"{element(name, i, labels)} = {array[i]:g}" for i in positions[:SHOWN])
         raise InputError(f"{shown}{and_more(len(positions), SHOWN)}: {rule}")
 
 
 def check_squarable(
-    name: str, sizes: Any, limits: tuple[float, float] = SQUARABLE, index: str = "[:, {}]"
+    name: str,
+    sizes: Any,
+    limits: tuple[float, float] = SQUARABLE,
+    index: str = "[:, {}]",
+    labels: Any = None,
 ) -> None:
     """Refuse sizes outside the limits within which squares neither overflow nor vanish; 0 is allowed.
 
-    `index` is how a message refers to one of several sizes.
+    `index` is how a message refers to one of several sizes, by its label where there are `labels`.
     """
     sizes, (smallest, largest) = np.asarray(sizes), limits
     wrong = np.flatnonzero((sizes > largest) | ((sizes > 0) & (sizes < smallest)))
     if wrong.size:
-        where, size = (name + index.format(wrong[0]), sizes[wrong[0]]) if sizes.ndim else (name, sizes)
+        first = wrong[0]
+        where, size = (name, sizes) if not sizes.ndim else (name + index.format(first), sizes[first])
+        if sizes.ndim and labels is not None:
+            where = element(name, first, labels)
         rule = "the squares leave the range of float64, use other units"
         raise InputError(f"{where} is of the size {size:.3g}{and_more(len(wrong))}: {rule}")

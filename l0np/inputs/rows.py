@@ -1,5 +1,6 @@
 """Checks of options that refer to individual rows of M: labels, choices of rows, and names."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ from l0np.errors import InputError, InputTypeError
 from l0np.inputs.arrays import check_elements, check_length
 from l0np.inputs.device import on_host
 from l0np.inputs.frames import is_pandas
-from l0np.inputs.messages import and_more, wrong_kind
+from l0np.inputs.messages import and_more, listed_names, wrong_kind
 from l0np.inputs.scalars import real_number
+from l0np.inputs.suggestions import did_you_mean
 
 
 def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
@@ -99,12 +101,18 @@ def row_mask(name: str, value: Any, length: int, row_names: Sequence[str] | None
 
 def _named_rows(name: str, wanted: list[str], row_names: Sequence[str] | None) -> NDArray[np.bool_]:
     if row_names is None:
-        cure = "give M or y as a pandas object with an index"
+        cure = "give M or y as a pandas object with an index, or names="
         raise InputError(f"{name} names {wanted[0]!r}, but the targets have no names: {cure}")
-    unknown = sorted(set(wanted) - set(row_names))
+    count = Counter(row_names)
+    unknown = sorted(set(wanted) - set(count))
     if unknown:
         which = f"{name} names {unknown[0]!r}{and_more(len(unknown))}"
-        raise InputError(f"{which}, which is not the name of a target")
+        guess = did_you_mean(unknown[0], list(count))
+        raise InputError(f"{which}, which is not the name of a target{guess}")
+    repeated = sorted(label for label in set(wanted) if count[label] > 1)
+    if repeated:
+        which = f"{name} names {listed_names(repeated)}, which is the name of several targets"
+        raise InputError(f"{which}: give row indices or a mask")
     return np.isin(np.asarray(row_names), wanted)
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs.device import on_host
 from l0np.inputs.messages import described, wrong_kind
+from l0np.inputs.suggestions import VALUES, closest
 
 T = TypeVar("T")
+AHEAD = 1024  # epochs for which a schedule is evaluated at once
 
 
 class Bounds(TypedDict, total=False):
@@ -95,12 +97,16 @@ def flag(name: str, value: Any) -> bool:
 
 
 def one_of(name: str, value: Any, choices: Mapping[Any, T]) -> T:
-    """Return what the table `choices` holds under the name `value`; the error lists the choices.
+    """Return what the table `choices` holds under the name `value`.
 
-    The names are strings, and None where an option may be left out.
+    The names are strings, and None where an option may be left out. The error suggests the closest choice, if
+    one is near, and lists all.
     """
     if not isinstance(value, str | None) or value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}; got {described(value)}")
+        meant = closest(value, filter(None, choices), VALUES) if isinstance(value, str) else None
+        subject = name if meant is None else f"{name}: did you mean {meant!r}? It"
+        listing = ", ".join(map(repr, choices))
+        raise InputError(f"{subject} must be one of {listing}; got {described(value)}")
     return choices[value]
 
 
@@ -120,15 +126,42 @@ def schedule(
 ) -> Callable[[int], float]:
     """Return `epoch -> value` for the epochs of a run, from a positive number or from a callable.
 
-    A callable is called for every epoch, and its values are checked, before the run starts.
+    A callable is called once for each epoch, some ahead of the run: for the first `AHEAD` before it starts.
+    Its values are checked when it is called.
     """
     limits: Bounds = {"above": 0.0, **bounds}
-    if not callable(value):
-        number = real_number(name, value, **limits)
-        return lambda epoch: number
-    epochs = range(first_epoch, first_epoch + n_epochs)
-    values = [real_number(f"{name}({epoch})", value(epoch), **limits) for epoch in epochs]
-    return lambda epoch: values[epoch - first_epoch]
+    if callable(value):
+        return CheckedSchedule(name, value, range(first_epoch, first_epoch + n_epochs), limits)
+    number = real_number(name, value, **limits)
+    return lambda epoch: number
+
+
+class CheckedSchedule:
+    """A schedule whose values are computed and checked a block ahead of a run; two blocks are kept."""
+
+    def __init__(self, name: str, function: Callable[[int], Any], epochs: range, bounds: Bounds) -> None:
+        self._name, self._function, self._bounds = name, function, bounds
+        self._epochs, self._first, self._values = epochs, epochs.start, list[float]()
+        self._compute_block()
+
+    def __call__(self, epoch: int) -> float:
+        """Return the value at an epoch."""
+        while epoch >= self._first + len(self._values) and epoch in self._epochs:
+            self._compute_block()
+        position = epoch - self._first
+        if 0 <= position < len(self._values):
+            return self._values[position]
+        return self._checked(epoch)
+
+    def _compute_block(self) -> None:
+        done = self._first + len(self._values) - self._epochs.start
+        block = [self._checked(epoch) for epoch in self._epochs[done : done + AHEAD]]
+        kept = self._values[-AHEAD:]
+        self._first += len(self._values) - len(kept)
+        self._values = kept + block
+
+    def _checked(self, epoch: int) -> float:
+        return real_number(f"{self._name}({epoch})", self._function(epoch), **self._bounds)
 
 
 def callables(name: str, value: Any) -> tuple[Callable[..., Any], ...]:

@@ -1,5 +1,6 @@
 """All checks in one namespace, for other subpackages: ``validation.real_number("lr", lr, above=0.0)``."""
 
+from l0np.inputs.arguments import unknown_argument
 from l0np.inputs.arrays import (
     DIVISIBLE,
     SQUARABLE,
@@ -17,8 +18,9 @@ from l0np.inputs.arrays import (
     vector,
 )
 from l0np.inputs.device import is_on_a_device, on_host
-from l0np.inputs.frames import check_order, has_labels, is_pandas
-from l0np.inputs.messages import and_more, wrong_kind
+from l0np.inputs.frames import check_order, has_labels, is_pandas, row_labels
+from l0np.inputs.messages import and_more, axes, wrong_kind
+from l0np.inputs.places import entry
 from l0np.inputs.rows import labels, multipliers
 from l0np.inputs.scalars import Bounds, callables, flag, integer, one_of, pair, real_number, schedule
 
@@ -27,6 +29,7 @@ __all__ = [
     "SQUARABLE",
     "Bounds",
     "and_more",
+    "axes",
     "callables",
     "cast",
     "check_columns",
@@ -37,6 +40,7 @@ __all__ = [
     "check_rows",
     "check_squarable",
     "column_values",
+    "entry",
     "flag",
     "has_labels",
     "integer",
@@ -50,8 +54,10 @@ __all__ = [
     "one_of",
     "pair",
     "real_number",
+    "row_labels",
     "scalar_or_vector",
     "schedule",
+    "unknown_argument",
     "vector",
     "wrong_kind",
 ]

@@ -46,7 +46,9 @@ def checked_shape(shape: Any) -> tuple[int, int]:
 def check_input_shape(name: str, shape: tuple[int, ...]) -> None:
     """Refuse anything that is not a matrix, or has no rows or no columns."""
     if len(shape) != 2:
-        raise InputError(f"{name} must have two dimensions (targets x records), it has shape {shape}")
+        rows, columns = validation.axes(name)
+        wanted = f"two dimensions ({rows}s x {columns}s)"
+        raise InputError(f"{name} must have {wanted}, it has shape {shape}")
     if 0 in shape:
         raise InputError(f"{name} is empty: it has shape {shape}")
 

@@ -126,13 +126,17 @@ class ColumnMatrix:
         >>> ColumnMatrix.build(sparse.random_array((4, 6), density=0.5, rng=0), dtype="float64")
         ColumnMatrix(4 x 6, 12 non-zeros, float64, 120 bytes + column pointers)
         """
-        wanted = float_dtype(dtype)
+        return cls._built(matrix, float_dtype(dtype), name, matrix)
+
+    @classmethod
+    def _built(cls, matrix: Any, wanted: np.dtype[Any], name: str, source: Any) -> ColumnMatrix:
+        """Make a ColumnMatrix; `source` is the matrix as the user gave it, whose labels messages use."""
         if isinstance(matrix, cls):
             if matrix.dtype == wanted:
                 return matrix
-            return cls._from_canonical(matrix.to_scipy(), wanted, name)
+            return cls._from_canonical(matrix.to_scipy(), wanted, name, source)
         quick = cls.from_large_csr(matrix, wanted, name=name)
-        return quick or cls._from_canonical(canonical_csc(name, matrix, wanted), wanted, name)
+        return quick or cls._from_canonical(canonical_csc(name, matrix, wanted), wanted, name, source)
 
     @classmethod
     def of(cls, matrix: Any, *, name: str = "M") -> ColumnMatrix:
@@ -162,8 +166,9 @@ class ColumnMatrix:
         if isinstance(matrix, cls):
             return matrix
         if not is_sparse(matrix):
-            matrix = validation.numeric_array(name, matrix)
-            return cls.build(matrix, np.float32 if matrix.dtype == np.float32 else np.float64, name=name)
+            dense = validation.numeric_array(name, matrix)
+            narrow = dense.dtype == np.float32
+            return cls._built(dense, np.dtype(np.float32 if narrow else np.float64), name, matrix)
         if matrix.dtype.newbyteorder("=") != np.float32:
             return cls.build(matrix, np.float64, name=name)
         quick = cls.from_large_csr(matrix, np.dtype(np.float32), name=name)
@@ -256,7 +261,7 @@ class ColumnMatrix:
         return cls.build(sparse.coo_array((data, tuple(where)), shape=shape), dtype)
 
     @classmethod
-    def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str) -> ColumnMatrix:
+    def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str, source: Any) -> ColumnMatrix:
         """Cast the values of a canonical scipy matrix; drop entries that are 0 after the cast.
 
         An entry that is not finite is reported.
@@ -268,8 +273,9 @@ class ColumnMatrix:
             row, column = csc.indices[wrong[0]], np.searchsorted(csc.indptr, wrong[0], side="right") - 1
             given = csc.data[wrong[0]]
             cast = f" after the cast of {given} to {dtype}" if np.isfinite(given) else ""
-            found = f"{name}[{row}, {column}] is {data[wrong[0]]}{cast}"
-            raise InputError(f"{found} (non-finite entries: {wrong.size})")
+            where, words = validation.entry(name, source, row, column)
+            found = f"{where} is {data[wrong[0]]}{cast}"
+            raise InputError(f"{found} (non-finite entries: {wrong.size}){words}")
         indices, indptr = csc.indices, csc.indptr
         if not data.all():
             stays = data != 0

@@ -4,8 +4,8 @@
 calls it. `calibration` and `sparse` add the meaning of columns and rows.
 
 Each module has one job: `settings` the settings of a training, `gate_schedule` the constants of the gates,
-`matrices` the forms of a matrix, `active_columns` gates and weights at test time, `fit_quality` what is wrong
-with the end of a fit, `state_dict` the file format.
+`matrices` the forms of a matrix, `column_names` the names of its columns, `active_columns` gates and weights
+at test time, `fit_quality` what is wrong with the end of a fit, `state_dict` the file format.
 """
 
 from l0np.models.fit_quality import Fault, FitEnd, faults_of_calibration, faults_of_regression

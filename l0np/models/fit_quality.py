@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np._text import percent
-from l0np.engine import Backend, Problem, State, with_intercept
+from l0np.engine import Backend, LossTrend, Problem, State, with_intercept
 from l0np.errors import PoorFitWarning, warn
 from l0np.maths import philox
 from l0np.models.active_columns import weights_at_test_time
@@ -22,6 +22,7 @@ FEWEST_EPOCHS = 100  # below which nothing is judged
 # From these on a fit is poor
 LARGE_ERROR = 0.5  # median relative error of the targets
 LARGE_FALL = 0.1  # fraction by which the loss still falls in the last tenth of the epochs
+NEGLIGIBLE = 1e-4  # of the loss of a model that predicts 0: a loss below it need not fall any more
 LARGE_DIFFERENCE = (
     0.1  # median relative difference between totals with the gates at test time and in training
 )
@@ -55,8 +56,8 @@ class FitEnd:
         What was asked of the training.
     state : State
         Its end, in NumPy arrays.
-    fall : float or None
-        By which fraction the loss fell in the last tenth of the epochs; None if unknown.
+    trend : LossTrend
+        The loss of the data in the last fifth of the epochs.
     """
 
     backend: Backend
@@ -64,7 +65,7 @@ class FitEnd:
     targets: Targets
     settings: TrainingSettings
     state: State
-    fall: float | None
+    trend: LossTrend
 
     @cached_property
     def weights(self) -> NDArray[Any]:
@@ -83,6 +84,19 @@ class FitEnd:
         with self.backend.active():
             totals = self.backend.matvec(self.problem.matrix, self.backend.asarray(columns))
             return np.asarray(with_intercept(self.backend.to_numpy(totals), self.state))
+
+    @property
+    def fall(self) -> float:
+        """By which fraction the loss still falls; 0 if that is unknown, or if the loss is negligible.
+
+        It is compared with the loss of a model that predicts 0.
+        """
+        fall, last = self.trend.fall, self.trend.last
+        if fall is None or last is None:
+            return 0.0
+        with self.backend.active():
+            nothing = self.backend.asarray(np.zeros(self.problem.n_rows))
+            return fall if last > NEGLIGIBLE * float(self.problem.loss.value(nothing)) else 0.0
 
     def difference(self, scale: Floats) -> float:
         """Return the median difference between totals with the gates at test time and in training.
@@ -125,8 +139,9 @@ def faults_of_calibration(end: FitEnd, initial_weights: Floats) -> Iterator[Faul
             f"give init_weights of the right size, for a survey its base weights (with the initial weights, "
             f"totals are {1 / wanted:.2g} times the targets in the median)"
         )
-    if settings.lambda_l2:
-        cures.append("use a smaller lambda_l2, which penalises squared weights in their own units")
+    if settings.lambda_l2 and not settings.l2_anchored:
+        why = "lambda_l2 penalises squared weights in their own units"
+        cures.append(f'use l2_anchor="initial", or a smaller lambda_l2: {why}')
     if not end.weights.any():
         cures.append("use a smaller lambda_l0, or n_active=k to select exactly k records")
         yield Fault("none active", "no record is active", cures)
@@ -158,7 +173,7 @@ def faults_of_regression(end: FitEnd) -> Iterator[Fault]:
 
 
 def _faults_of_training(end: FitEnd, difference: float, what: str) -> Iterator[Fault]:
-    if end.fall is not None and end.fall > LARGE_FALL:
+    if end.fall > LARGE_FALL:
         finding = f"the loss still falls, by {percent(end.fall, 0)} in the last tenth of the epochs"
         yield Fault("fall", finding, ["train for more epochs"])
     if difference > LARGE_DIFFERENCE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,16 +20,18 @@ from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, philox
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.models import matrices
 from l0np.models.active_columns import gates_at_test_time, weights_at_test_time, with_selection
+from l0np.models.column_names import NamedColumns, names_entry, names_in
 from l0np.models.fit_quality import FEWEST_EPOCHS, Fault, FitEnd, warn_of_faults
 from l0np.models.gate_schedule import GateConstants, GateSchedule
 from l0np.models.settings import TrainingSettings
-from l0np.models.state_dict import LARGEST_SEED, state_dict_of, state_from
+from l0np.models.state_dict import LARGEST, LARGEST_SEED, read_state, state_dict_of, state_from
 from l0np.targets import Targets
 
+MOST_COLUMNS = 2**32  # far more than fit into any memory
 KEEP_PROB_MARGIN = 1e-6  # probabilities are clipped to [this, 1 - this], so that their logits are finite
 
 
-class GatedModel(GateConstants):
+class GatedModel(GateConstants, NamedColumns):
     """Gated weights over the columns of a matrix: the base of the two models, not for use by itself.
 
     The state's arrays are never changed in place: a fit trains a copy, which becomes the state at each
@@ -50,7 +53,7 @@ class GatedModel(GateConstants):
         dtype: DTypeLike,
         test_time_temperature: bool,
     ) -> None:
-        self._n_features = validation.integer("n_features", n_features, at_least=1)
+        self._n_features = validation.integer("n_features", n_features, at_least=1, at_most=MOST_COLUMNS)
         self._gate_schedule = GateSchedule(beta, gamma, zeta, test_time_temperature)
         self._gate_schedule.at(0)
         self.dtype = float_dtype(dtype)
@@ -174,10 +177,11 @@ class GatedModel(GateConstants):
 
         The dict holds copies of the parameters and of Adam's moments, the epoch, Adam's step, the seed and
         lambda_l0. After a fit with `n_active` it also holds "governor", the three numbers of the controller
-        of lambda_l0, and "selection", the mask of the selected columns.
+        of lambda_l0, and "selection", the mask of the selected columns; after a fit to a frame with names it
+        holds them, as an array of strings, in "column_names".
 
         All values are arrays and numbers, so that ``numpy.savez("run.npz", **model.state_dict())`` stores
-        them and ``model.load_state_dict(numpy.load("run.npz"))`` restores them; nothing is pickled.
+        them and ``model.load_state_dict("run.npz")`` restores them; nothing is pickled.
         Hyper-parameters are not included: construct the model that loads the state with the same arguments.
 
         Examples
@@ -190,22 +194,31 @@ class GatedModel(GateConstants):
         >>> bool((other.fit(X, y, epochs=5).weight == model.fit(X, y, epochs=5).weight).all())
         True
         """
-        return state_dict_of(self._state, self._theta_name)
+        return state_dict_of(self._state, self._theta_name) | names_entry(self._names)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any] | str | PathLike[str]) -> None:
         """Continue from a state that `state_dict` returned, on any backend.
+
+        Parameters
+        ----------
+        state_dict : mapping or path
+            The state, or the npz file in which ``numpy.savez`` has stored it.
 
         Raises
         ------
         InputError, InputTypeError
-            For missing or unknown keys, wrong shapes, values that are not finite or impossible; the model
-            stays as it was.
+            For missing or unknown keys, wrong shapes, values that are not finite or impossible, and for a
+            damaged file; the model stays as it was.
+        OSError
+            If there is no such file, or it may not be read.
         """
-        self._state = state_from(state_dict, self._state, self._theta_name, self._link)
+        given = read_state(state_dict)
+        state = state_from(given, self._state, self._theta_name, self._link)
+        self._state, self._names = state, names_in(given, self.n_features)
 
     def reset(self) -> None:
-        """Return to the state after construction: same seed, same start, nothing trained."""
-        self._state = self._start
+        """Return to the state after construction: same seed, same start, nothing trained, no names."""
+        self._state, self._names = self._start, None
         self._known_faults.clear()
 
     def _start_log_alpha(self, init_keep_prob: Any, jitter_sd: float) -> NDArray[Any]:
@@ -282,6 +295,9 @@ class GatedModel(GateConstants):
             raise InputError(f"there are {len(targets)} targets, and matrix has the shape {matrix.shape}")
         settings.check_for(self.n_features, use_gates=self.use_gates, positive=self._link.exponential)
         epoch, n_epochs = self.epoch_, settings.epochs
+        if epoch + n_epochs > LARGEST["epoch"]:
+            found = f"{epoch:,} epochs are trained already"
+            raise InputError(f"epochs must not lead beyond {LARGEST['epoch']:,}: {found}")
         learning_rate, gates = settings.learning_rate(epoch), None
         if self.use_gates:  # for one more epoch, because the last step draws the gates of the next one
             gates = self._gate_schedule.over(epoch, n_epochs + 1)
@@ -302,11 +318,12 @@ class GatedModel(GateConstants):
                     l2_anchor=anchor,
                     learning_rate=learning_rate,
                 )
-                fall = self._train(problem, targets, settings)
+                trend = LossTrend(epoch, n_epochs) if settings.judged else None
+                self._train(problem, targets, settings, trend)
         if settings.n_active is not None:  # also if a callback has stopped the training
             self._state = with_selection(self._state, self._gates(self._state), self._link, settings.n_active)
-        if n_epochs and settings.judged and self.epoch_ >= FEWEST_EPOCHS:
-            end = FitEnd(self._backend, problem, targets, settings, self._state, fall)
+        if n_epochs and trend and self.epoch_ >= FEWEST_EPOCHS:
+            end = FitEnd(self._backend, problem, targets, settings, self._state, trend)
             warn_of_faults(self._faults(end), self._known_faults)
         return self
 
@@ -318,15 +335,13 @@ class GatedModel(GateConstants):
         """Yield what is wrong with the end of a fit."""
         raise NotImplementedError
 
-    def _train(self, problem: Problem, targets: Targets, settings: TrainingSettings) -> float | None:
-        """Train a copy of the state, which becomes the state at each report and at the end.
-
-        Return by which fraction the loss still fell; None if that is unknown or was not asked for.
-        """
+    def _train(
+        self, problem: Problem, targets: Targets, settings: TrainingSettings, trend: LossTrend | None
+    ) -> None:
+        """Train a copy of the state, which becomes the state at each report and at the end."""
         backend = self._backend
         state = self._state_to_train(targets, settings)
         stop = state.epoch + settings.epochs
-        trend = LossTrend(state.epoch, settings.epochs, problem.learning_rate) if settings.judged else None
 
         def report(data_loss: float) -> bool:
             self._state = reported = state.map(backend.to_numpy)
@@ -356,7 +371,6 @@ class GatedModel(GateConstants):
         if not stopped:  # else the last report has set the state, which its callbacks may have replaced
             self._state = state.map(backend.to_numpy)
         self._statistics = statistics(backend, state)
-        return trend.fall if trend else None
 
     def _state_to_train(self, targets: Targets, settings: TrainingSettings) -> State:
         """Return a copy of the state on the backend, with the settings' multiplier and no selection."""
@@ -377,7 +391,7 @@ class GatedModel(GateConstants):
 
     def _with_columns(self, name: str, M: Any) -> Any:
         per_column = {of: getattr(self, of, None) for of in ("init_weights", "init_keep_prob")}
-        return matrices.with_columns(name, M, self.n_features, per_column)
+        return matrices.with_columns(name, self._in_order(name, M), self.n_features, per_column)
 
 
 def _check_kinds(targets: Any, settings: Any) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import astuple
+from os import PathLike
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +17,14 @@ from l0np.engine import ControllerState, State
 from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.maths import Link, Parameter
+from l0np.models.column_names import NAMES
 
 LARGEST_SEED = 2**64 - 1
 LARGEST = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}  # largest value of each counter
 # The names in files of the controller's state and of the mask of the selection
 CONTROLLER, SELECTION = "governor", "selection"
+# What NumPy and zipfile raise for a damaged file, and for pickled objects
+DAMAGED = (ValueError, EOFError, KeyError, AttributeError, RuntimeError, BadZipFile, zlib.error)
 # The parts of a parameter, by the ending of their names
 PARTS = {"": "value", "_first_moment": "first_moment", "_second_moment": "second_moment"}
 
@@ -34,7 +41,29 @@ def state_dict_of(state: State, theta_name: str) -> dict[str, Any]:
     return arrays | counters | {"lambda_l0": state.lambda_l0} | optional
 
 
-def state_from(state_dict: Any, like: State, theta_name: str, link: Link) -> State:
+def read_state(source: Any) -> dict[str, Any]:
+    """Return the arrays and numbers of a state_dict: of a mapping, or of the npz file at a path.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If it is neither, or if the file is damaged or holds pickled objects, which are never loaded.
+    OSError
+        If there is no such file, or it may not be read.
+    """
+    try:
+        if isinstance(source, str | PathLike):
+            with Path(source).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
+        if isinstance(source, Mapping):
+            return dict(source)
+    except DAMAGED as reason:
+        cause = "the file is damaged, or holds pickled objects, which are never loaded"
+        raise InputError(f"state_dict cannot be read: {cause} ({reason})") from reason
+    raise validation.wrong_kind("state_dict", "a mapping as state_dict() returns it, or a path", source)
+
+
+def state_from(state_dict: Mapping[str, Any], like: State, theta_name: str, link: Link) -> State:
     """Return the state that a dict describes, checked against the arrays of a model's state `like`.
 
     Raises
@@ -42,11 +71,9 @@ def state_from(state_dict: Any, like: State, theta_name: str, link: Link) -> Sta
     InputError, InputTypeError
         For missing or unknown keys, wrong shapes, values that are not finite or impossible.
     """
-    if not isinstance(state_dict, Mapping):
-        raise validation.wrong_kind("state_dict", "a mapping as state_dict() returns it", state_dict)
     template, dtype = _arrays(like, theta_name), like.theta.value.dtype
     expected, given = {*template, *LARGEST, "lambda_l0"}, set(state_dict)
-    missing, unknown = expected - given, given - expected - {CONTROLLER, SELECTION}
+    missing, unknown = expected - given, given - expected - {CONTROLLER, SELECTION, NAMES}
     if missing or unknown:
         names = f"missing {sorted(missing)}, unknown {sorted(map(str, unknown))}"
         raise InputError(f"state_dict does not fit this model: {names}")

@@ -235,8 +235,8 @@ class RefitProblem:
         most_reweightings: int = MOST_REWEIGHTINGS,
     ) -> None:
         if not targets.minimises_squares:
-            # stacklevel 4 is the caller of `calibrate`, `l0_path` or `SparseCalibrationWeights.refit`
-            warnings.warn(NO_SQUARES, L0npWarning, stacklevel=4)
+            # stacklevel 5 is the caller of `calibrate`, `l0_path` or `SparseCalibrationWeights.refit`
+            warnings.warn(NO_SQUARES, L0npWarning, stacklevel=5)
         self.matrix, self.targets, self.distance, self.total = matrix, targets, distance, total
         self._most_reweightings = most_reweightings
         self._adding = [a.matrix.to_scipy().astype(np.float64) for a in targets.aggregates]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import column_names, known_arguments, validation
 from l0np.refit import Design
 from l0np.regression.criteria import CRITERIA, Candidates, Criterion
 from l0np.regression.methods import METHODS, Method, Supports, Task, select
@@ -22,6 +22,7 @@ EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps
 LARGEST_SEED = 2**64 - 1
 
 
+@known_arguments()
 def l0_regression_path(
     X: Any,
     y: ArrayLike,
@@ -44,7 +45,8 @@ def l0_regression_path(
     Parameters
     ----------
     X : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (n, n_features)
-        The features.
+        The features. If X is a frame whose columns have names, the answer keeps them, and its `predict` uses
+        columns by name.
     y : array of shape (n,)
         The response.
     n_active : int or iterable of int, optional
@@ -111,7 +113,7 @@ def l0_regression_path(
     matrix = feature_matrix(X)
     n, p = matrix.shape
     validation.check_order("y", y, "X", X)
-    target = response_vector(y, n)
+    target = response_vector(y, n, X)
     validation.check_squarable("y", np.abs(target).max())
     sizes = None if n_active is None else _sizes(n_active, p)
     options = Options.checked(method, criterion, cv, coefficients, lambda_l2, n)
@@ -121,7 +123,8 @@ def l0_regression_path(
     supports = select(options.method, task, sizes)
     path = _fitted(task, supports, options)
     values = _values(task, supports, path, options)
-    return replace(path, criterion=values, best=int(np.argmin(values)))
+    best = int(np.argmin(values))
+    return replace(path, criterion=values, best=best, feature_names=column_names(X))
 
 
 @dataclass(frozen=True)

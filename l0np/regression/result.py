@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from l0np._text import SHOWN, columns, counted, number
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import in_order_of, known_arguments, validation
 from l0np.matrix import ColumnMatrix
 
 
@@ -37,6 +37,10 @@ class RegressionPath:
         Each feature's probability of belonging in the model; None unless ``method="inclusion"``.
     best : int
         Position of the chosen model.
+    feature_names : tuple of n_features str, optional
+        The names of the columns of X, if X was a frame with names; None if it had none.
+    selected_names : tuple of str, optional
+        The names of the features of the chosen model, in the order of `indices`.
 
     Examples
     --------
@@ -58,6 +62,7 @@ class RegressionPath:
     lambda_l0: NDArray[np.float64]
     inclusion: NDArray[np.float64] | None
     best: int
+    feature_names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         """Show what is printed, so that an interactive session does too."""
@@ -65,7 +70,8 @@ class RegressionPath:
 
     def __str__(self) -> str:
         """Say which features were selected, and show a line for each of the nearest sizes."""
-        p, names = self.coefficients.shape[1], ", ".join(map(str, self.indices[:SHOWN]))
+        chosen = self.indices if self.selected_names is None else self.selected_names
+        p, names = self.coefficients.shape[1], ", ".join(map(str, chosen[:SHOWN]))
         names += ", ..." if self.n_active_ > SHOWN else ""
         title = f"RegressionPath: {counted(self.n_active_, 'feature')} of {p:,} selected"
         distance = np.abs(np.arange(len(self.n_active)) - self.best)
@@ -99,6 +105,11 @@ class RegressionPath:
         """Features of the chosen model, ascending."""
         return self.features(self.n_active_)
 
+    @property
+    def selected_names(self) -> tuple[str, ...] | None:
+        """Names of the features of the chosen model, ascending by position; None if they have none."""
+        return None if self.feature_names is None else tuple(self.feature_names[j] for j in self.indices)
+
     def features(self, n_active: int) -> NDArray[np.int64]:
         """Return the features of the model of a size on the path, ascending.
 
@@ -110,27 +121,33 @@ class RegressionPath:
         row = slice(*self.coefficients.indptr[self._position(n_active) :][:2])
         return np.sort(self.coefficients.indices[row].astype(np.int64))
 
+    @known_arguments()
     def predict(self, X: Any, n_active: int | None = None) -> NDArray[np.float64]:
         """Return the predictions of the chosen model, or of the one with `n_active`, shape (rows of X,).
+
+        If `feature_names` are known, the columns of a frame with names are used by name, whatever their
+        order; everything else counts by position.
 
         Raises
         ------
         InputError, InputTypeError
-            For an unusable X, and if the path has no such size.
+            For an unusable X, for a frame with other columns, and if the path has no such size.
         """
         position = self.best if n_active is None else self._position(n_active)
-        matrix = feature_matrix(X)
+        matrix = feature_matrix(in_order_of(self.feature_names, "X", X))
         validation.check_columns("X", matrix.shape, self.coefficients.shape[1])
         products = matrix.to_scipy() @ self._coefficients(position)
         return np.asarray(products + self.intercepts[position], dtype=np.float64)
 
+    @known_arguments()
     def score(self, X: Any, y: ArrayLike, n_active: int | None = None) -> float:
         """Return R squared of the predictions: 1 minus the squared error over that of the mean of y.
 
         If y is constant, it is 1 if every prediction is exact, else 0, as in scikit-learn.
         """
         prediction = self.predict(X, n_active)
-        target = response_vector(y, len(prediction))
+        validation.check_order("y", y, "X", X)
+        target = response_vector(y, len(prediction), X)
         error, spread = np.sum((target - prediction) ** 2), np.sum((target - target.mean()) ** 2)
         return 1.0 - float(error) / float(spread) if spread else float(not error)
 
@@ -152,6 +169,10 @@ def feature_matrix(X: Any) -> ColumnMatrix:
     return ColumnMatrix.of(X, name="X")
 
 
-def response_vector(y: Any, n: int) -> NDArray[np.float64]:
-    """Return the response of a regression, one number for each of n rows of X."""
-    return np.asarray(validation.vector("y", y, n, np.dtype(np.float64), per="row of X"))
+def response_vector(y: Any, n: int, X: Any = None) -> NDArray[np.float64]:
+    """Return the response of a regression, one number for each of n rows of X.
+
+    Messages use the labels of X or y.
+    """
+    labels = validation.row_labels(X, y)
+    return np.asarray(validation.vector("y", y, n, np.dtype(np.float64), per="row of X", labels=labels))

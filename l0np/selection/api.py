@@ -13,11 +13,12 @@ from l0np.selection.methods import METHODS
 from l0np.selection.problem import GateTraining, SelectionProblem
 from l0np.selection.result import Calibration, calibration_of
 from l0np.selection.selections import Selection
-from l0np.targets import TargetOptions, check_options
+from l0np.targets import TargetOptions, takes_target_options
 
 NO_ZERO = "where records are selected, because one with a weight of 0 or less would be lost"
 
 
+@takes_target_options
 def calibrate(
     M: Any,
     y: ArrayLike,
@@ -106,7 +107,6 @@ def calibrate(
     >>> bool(answer.diagnostics.effective_sample_size > 45)
     True
     """
-    check_options("calibrate", options)
     select = validation.one_of("method", method, METHODS)
     training = GateTraining.checked(epochs, lr, device, dtype)
     measure = distance_of(distance, bounds, no_zero="" if n_active is None else NO_ZERO)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np._text import columns, percentage
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import known_arguments, validation
 from l0np.refit import DEFAULT_BOUNDS, checked_total, distance_of
 from l0np.selection.all_records import AllRecords
 from l0np.selection.api import NO_ZERO
@@ -20,7 +20,7 @@ from l0np.selection.methods import METHODS
 from l0np.selection.problem import GateTraining, SelectionProblem
 from l0np.selection.result import Calibration, calibration_of
 from l0np.selection.selections import Selection
-from l0np.targets import TargetOptions, check_options
+from l0np.targets import TargetOptions, takes_target_options
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,6 +83,7 @@ class CalibrationPath:
             rows.append([f"{len(answer.indices):,}", f"  {answer.method}", *sizes])
         return "\n".join(columns(rows, (9, -11, 12, 10, 8, 11)))
 
+    @known_arguments()
     def smallest_adequate(
         self, max_error: float | None = None, share_within: tuple[float, float] | None = None
     ) -> Calibration | None:
@@ -118,6 +119,7 @@ class CalibrationPath:
         return None
 
 
+@takes_target_options
 def l0_path(
     M: Any,
     y: ArrayLike,
@@ -178,7 +180,6 @@ def l0_path(
     >>> len(path.smallest_adequate(max_error=0.001).indices)
     20
     """
-    check_options("l0_path", options)
     if (n_active is None) == (lambda_l0 is None):
         given = "neither" if n_active is None else "both"
         raise InputError(f"l0_path needs exactly one of n_active and lambda_l0, got {given}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from l0np.backends import backend_name, get_backend
 from l0np.calibration import SparseCalibrationWeights
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import column_names, validation
 from l0np.maths import Loss
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.models import LARGEST_SEED
@@ -94,6 +94,8 @@ class SelectionProblem:
         Seed of the samples and of the gates.
     limits : SelectionLimits
         Sizes beyond which expensive steps are not tried.
+    record_names : tuple of N str, optional
+        The names of the columns, if M is a frame that has any.
     """
 
     matrix: ColumnMatrix
@@ -103,6 +105,7 @@ class SelectionProblem:
     training: GateTraining
     seed: int
     limits: SelectionLimits = LIMITS
+    record_names: tuple[str, ...] | None = None
 
     @classmethod
     def checked(
@@ -126,8 +129,9 @@ class SelectionProblem:
         if seed is None:
             seed = secrets.randbits(63)
         seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
-        # RefitProblem's warning points to the caller of `calibrate` or `l0_path`, two levels above this one
-        problem = cls(matrix, targets, base, RefitProblem(matrix, targets, distance, total), training, seed)
+        # RefitProblem's warning points to the caller of `calibrate` or `l0_path`, three levels above this one
+        refits = RefitProblem(matrix, targets, distance, total)
+        problem = cls(matrix, targets, base, refits, training, seed, record_names=column_names(M))
         problem._check_range()
         return problem
 

@@ -49,6 +49,10 @@ class Calibration:
         The L0 multiplier at the end of training, if gates were trained.
     seed : int
         The seed that gives the same answer again.
+    record_names : tuple of N str, optional
+        The names of all records, in the order of `weights`: the columns of M, if M is a frame with names.
+    selected_names : tuple of k str, optional
+        The names of the selected records, in the order of `indices`.
     """
 
     weights: Floats
@@ -61,6 +65,12 @@ class Calibration:
     method: str
     lambda_l0: float | None
     seed: int
+    record_names: tuple[str, ...] | None = None
+
+    @property
+    def selected_names(self) -> tuple[str, ...] | None:
+        """The names of the selected records; None if records have no names."""
+        return None if self.record_names is None else tuple(self.record_names[j] for j in self.indices)
 
     @property
     def selected_weights(self) -> Floats:
@@ -102,4 +112,5 @@ def calibration_of(problem: SelectionProblem, selection: Selection) -> Calibrati
         method=selection.method,
         lambda_l0=selection.lambda_l0,
         seed=problem.seed,
+        record_names=problem.record_names,
     )

@@ -6,7 +6,7 @@
 
 from l0np.targets import metrics
 from l0np.targets.aggregates import Aggregate, listed
-from l0np.targets.options import DEFAULTS, TargetOptions, check_options
+from l0np.targets.options import DEFAULTS, TargetOptions, check_options, takes_target_options
 from l0np.targets.table import TargetTable
 from l0np.targets.targets import Targets
 
@@ -19,4 +19,5 @@ __all__ = [
     "check_options",
     "listed",
     "metrics",
+    "takes_target_options",
 ]

@@ -7,8 +7,7 @@ from typing import Any, TypedDict
 
 from numpy.typing import ArrayLike
 
-from l0np.errors import InputTypeError
-from l0np.inputs import validation
+from l0np.inputs import known_arguments, validation
 
 
 class TargetOptions(TypedDict, total=False):
@@ -86,8 +85,8 @@ def check_options(function: str, options: Mapping[str, Any]) -> None:
     """Refuse, in the name of a public function, keyword arguments that are not among the `TargetOptions`."""
     unknown = [name for name in options if name not in DEFAULTS]
     if unknown:
-        more = validation.and_more(len(unknown))
-        known = ", ".join(DEFAULTS)
-        raise InputTypeError(
-            f"{function}() takes no argument {unknown[0]!r}{more}; the target options are {known}"
-        )
+        raise validation.unknown_argument(function, unknown, tuple(DEFAULTS), "target options")
+
+
+# Decorator of public functions that take ``**options: Unpack[TargetOptions]``
+takes_target_options = known_arguments(DEFAULTS)

@@ -132,11 +132,17 @@ class Targets:
         for name in loss_class.ignores:
             if given[name] is not None:
                 raise InputError(f"{name} mean nothing to loss_type={given['loss_type']!r}: leave them out")
-        rows = _Rows(("M", M) if validation.is_pandas(M) else ("y", y), n_targets)
+        reference = ("M", M) if validation.is_pandas(M) else ("y", y)
+        rows = _Rows(reference, n_targets, validation.row_labels(M, y))
         rows.check_order("y", y)
-        target = validation.vector("y", y, n_targets, np.dtype(dtype), per="row of M").astype(np.float64)
+        names = index_names(M, y)
+        if given["names"] is not None:
+            names = rows.names("names", given["names"])
+            rows = replace(rows, of_rows=names)
+        target = validation.vector(
+            "y", y, n_targets, np.dtype(dtype), per="row of M", labels=rows.of_rows
+        ).astype(np.float64)
         groups = rows.labels("target_groups", given["target_groups"])
-        names = index_names(M, y) if given["names"] is None else rows.names("names", given["names"])
         fitted = ~rows.mask("exclude", given["exclude"], names)
         if not fitted.any():
             raise InputError(f"exclude leaves no target to fit: it holds all {n_targets}")
@@ -160,7 +166,7 @@ class Targets:
             scales_given=scales_given,
         )
         targets._check_squarable()
-        validation.check_elements("y", target, (scale == 0) & fitted, loss_class.refusal)
+        validation.check_elements("y", target, (scale == 0) & fitted, loss_class.refusal, names)
         if given["aggregates"] is None:
             return targets
         for name, one in listed("aggregates", given["aggregates"]):
@@ -278,15 +284,20 @@ class Targets:
             ("target_scales", scales),
             ("caps", np.where(self.cap < np.inf, self.cap, 1.0)),
         ):
-            validation.check_squarable(name, divisors, validation.DIVISIBLE, "[{}]")
+            labels = self.names if len(divisors) == len(self) else None
+            validation.check_squarable(name, divisors, validation.DIVISIBLE, "[{}]", labels)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """How options with one value for each row of M are read: in the order of M or y, the reference."""
+    """How options with one value for each row of M are read: in the order of M or y, the reference.
+
+    `of_rows` are the names of the rows, if they have any, by which messages speak of them.
+    """
 
     reference: tuple[str, Any]
     n: int
+    of_rows: Any = None
 
     def check_order(self, name: str, value: Any) -> None:
         """Refuse a Series whose labels are not those of the reference in its order."""
@@ -297,7 +308,9 @@ class _Rows:
         if value is None:
             return np.full(self.n, default)
         self.check_order(name, value)
-        return validation.scalar_or_vector(name, value, self.n, FLOAT, per="row of M", **bounds)
+        return validation.scalar_or_vector(
+            name, value, self.n, FLOAT, per="row of M", labels=self.of_rows, **bounds
+        )
 
     def labels(self, name: str, value: Any) -> NDArray[Any] | None:
         """Return one label for each row, None where none are given."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.errors import InputError
+from l0np.inputs import did_you_mean
 
 
 def group_weights(
@@ -39,9 +40,9 @@ def group_weights(
     for label, multiplier in (multipliers or {}).items():
         members = groups == label if np.ndim(label) == 0 else np.zeros(1, bool)
         if not np.any(members):
-            raise InputError(
-                f"group_multipliers names the group {label!r}, target_groups has {_listing(labels)}"
-            )
+            guess = did_you_mean(label, [str(one) for one in labels]) if isinstance(label, str) else ""
+            found = f"group_multipliers names the group {label!r}, target_groups has {_listing(labels)}"
+            raise InputError(f"{found}{guess}")
         weights[members] *= multiplier
     return weights
 

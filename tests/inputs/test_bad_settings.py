@@ -221,8 +221,14 @@ def test_numba_refuses_alike(kind, arguments, settings, parts):
 @pytest.mark.parametrize(
     "function", ["calibrate", "l0_path", "check_targets", "diagnose", "target_table", "refit"]
 )
-@pytest.mark.parametrize("option", ["precision", "n_targets", "tolerance", "n_actives"])
-def test_unknown_options_are_refused_in_the_name_of_the_function(function, option):
+@pytest.mark.parametrize(
+    ("option", "end"),
+    [
+        ("precision", "tolerances, caps, aggregates, exclude, names"),
+        ("tolerance", "did you mean tolerances?"),
+    ],
+)
+def test_unknown_options_are_refused_in_the_name_of_the_function(function, option, end):
     model = SparseCalibrationWeights(N, seed=1, device="numpy")
     call = {
         "l0_path": lambda **options: l0np.l0_path(M, Y, [3], **options),
@@ -234,5 +240,5 @@ def test_unknown_options_are_refused_in_the_name_of_the_function(function, optio
         "check_targets": lambda **options: l0np.check_targets(M, Y, **options),
         "refit": lambda **options: model.refit(M, Y, **options),
     }[function]
-    parts = [f"{function}() takes no argument '{option}'", "tolerances, caps, aggregates, exclude, names"]
+    parts = [f'{function} has no argument "{option}": ', end]
     assert_refused(lambda: call(**{option: 1}), InputTypeError, parts, model)

@@ -5,9 +5,10 @@ import io
 import numpy as np
 import pytest
 from bad_inputs import M, N, Y, assert_refused, bits, both_kinds, case, changed, trained
+from support import same_state
 
 from l0np import SparseCalibrationWeights, SparseL0Linear
-from l0np.errors import InputError, InputTypeError
+from l0np.errors import InputError, InputTypeError, L0npError
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_state_is_refused(kind, change, error, parts):
     assert_refused(lambda: model.load_state_dict(state), error, parts, model)
 
 
-@pytest.mark.parametrize("state", [None, [], "state", 5, [("epoch", 1)]], ids=repr)
+@pytest.mark.parametrize("state", [None, [], 5, [("epoch", 1)]], ids=repr)
 @both_kinds
 def test_state_that_is_no_mapping_is_refused(kind, state):
     model = trained(kind)
@@ -152,3 +153,65 @@ def test_state_comes_back_from_a_file(kind):
             other.load_state_dict(loaded)
     assert bits(other) == bits(model)
     assert bits(other.fit(M, Y, epochs=3)) == bits(model.fit(M, Y, epochs=3))
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A file of a state, and its bytes."""
+    model = SparseCalibrationWeights(2, seed=0).fit([[1.0, 1.0]], [2.0], epochs=3)
+    file = tmp_path / "run.npz"
+    np.savez(file, **model.state_dict())
+    return model, file, file.read_bytes()
+
+
+def test_a_path_is_loaded(stored):
+    model, file, _ = stored
+    for path in (file, str(file)):
+        other = SparseCalibrationWeights(2)
+        other.load_state_dict(path)
+        assert same_state(other.state_dict(), model.state_dict())
+    with pytest.raises(FileNotFoundError):
+        model.load_state_dict(file.with_name("missing.npz"))
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 1000, -1, -30, -200])
+def test_a_truncated_file_is_one_clear_error(stored, length):
+    model, file, content = stored
+    before = model.state_dict()
+    file.write_bytes(content[:length])
+    with pytest.raises(InputError, match="state_dict cannot be read: the file is damaged"):
+        model.load_state_dict(file)
+    assert same_state(model.state_dict(), before)
+
+
+def test_a_damaged_file_is_one_clear_error_or_a_state(stored):
+    model, file, content = stored
+    rng, refused = np.random.default_rng(0), 0
+    for position in rng.choice(len(content), 200, replace=False):
+        damaged = bytearray(content)
+        damaged[position] ^= int(rng.integers(1, 256))
+        file.write_bytes(damaged)
+        try:
+            model.load_state_dict(file)
+        except L0npError:
+            refused += 1
+    assert refused > 100  # the rest is padding, dates and the like
+
+
+def test_pickled_objects_are_never_loaded(stored, tmp_path):
+    model, file, _ = stored
+    np.savez(file, **model.state_dict() | {"epoch": np.array([object()], dtype=object)})
+    for given in (file, np.load(file)):
+        with pytest.raises(InputError, match="pickled objects, which are never loaded"):
+            model.load_state_dict(given)
+
+
+def test_no_run_leads_to_an_epoch_that_cannot_be_loaded():
+    model = SparseCalibrationWeights(2, seed=0).fit([[1.0, 1.0]], [2.0], epochs=3)
+    last = 2**32 - 1
+    model.load_state_dict(model.state_dict() | {"epoch": last - 2})
+    with pytest.raises(InputError, match=r"epochs must not lead beyond 4,294,967,295: 4,294,967,293 epochs"):
+        model.fit([[1.0, 1.0]], [2.0], epochs=3)
+    model.fit([[1.0, 1.0]], [2.0], epochs=2)
+    assert model.epoch_ == last
+    model.load_state_dict(model.state_dict())

@@ -172,3 +172,15 @@ def test_divergence_error_survives_pickle():
         assert type(copy) is DivergenceError
         assert (copy.epoch, copy.learning_rate, copy.loss) == (7, 0.25, float("inf"))
         assert str(copy) == str(error)
+
+
+def test_the_likeliest_cure_of_a_divergence_comes_first():
+    y = 1e30 * Y
+    error = diverges(SparseCalibrationWeights(N, seed=0), M, y, lr=1e3, epochs=20)
+    assert 'Use loss_type="relative", because "mse" squares the errors of targets up to' in str(error)
+    assert error.cure[1:] in str(pickle.loads(pickle.dumps(error)))
+    error = diverges(SparseCalibrationWeights(N, seed=0), M, Y, lr=1e6, epochs=20, loss_type="relative")
+    assert "Use a smaller lr" in str(error)
+    error = diverges(SparseL0Linear(N, seed=0), M, 1e30 * Y, lr=1e39, epochs=20)
+    assert "Use a smaller lr" in str(error)
+    assert "loss_type" not in str(error)

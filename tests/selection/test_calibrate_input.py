@@ -47,12 +47,12 @@ from l0np.refit import RefitProblem
         (
             {"cap": 1},
             InputTypeError,
-            r"calibrate\(\) takes no argument 'cap'; the target options are loss_type, ",
+            'calibrate has no argument "cap": did you mean caps\\?',
         ),
         (
             {"nactive": 5, "cap": 1},
             InputTypeError,
-            r"calibrate\(\) takes no argument 'nactive' \(and 1 more\)",
+            r'calibrate has no argument "nactive" \(and 1 more\): did you mean n_active\?',
         ),
         ({"caps": 1e-300}, InputError, r"caps\[0\] is of the size 1e-300 \(and 7 more\)"),
         ({"target_scales": 1e-300}, InputError, r"target_scales\[0\] is of the size 1e-300"),

@@ -228,7 +228,7 @@ BAD = [
     (
         {"aggregates": Aggregate(list("aabbcc"), totals=[1, -1, 1]), "loss_type": "relative"},
         InputError,
-        "aggregates, of its 3 totals: y[1] = -1: the relative loss",
+        'aggregates, of its 3 totals: y["b"] = -1: the relative loss',
     ),
 ]
 

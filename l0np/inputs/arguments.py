@@ -1,0 +1,71 @@
+"""Keyword arguments that a public function does not have: one error that says which was meant."""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from l0np.errors import InputTypeError
+from l0np.inputs.messages import and_more, quoted
+from l0np.inputs.suggestions import ARGUMENTS, closest
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def known_arguments(options: Iterable[str] = ()) -> Callable[[Function], Function]:
+    """Return a decorator that refuses unknown keyword arguments before Python does, with a suggestion.
+
+    The decorated function has the signature, the documentation and the type of the function. It adds a frame
+    to the stack: a warning that is to point to the caller counts one more level.
+
+    Parameters
+    ----------
+    options : iterable of str
+        The names that the function takes by ``**options``, if it takes any.
+
+    Raises
+    ------
+    InputTypeError
+        From the decorated function, for an argument that it does not have.
+
+    Examples
+    --------
+    >>> @known_arguments()
+    ... def fit(M, y, lr=0.01): ...
+    >>> fit([[1.0]], [1.0], learning_rate=0.1)
+    Traceback (most recent call last):
+    l0np.errors.InputTypeError: fit has no argument "learning_rate": did you mean lr?
+    """
+    more = tuple(options)
+
+    def decorate(function: Function) -> Function:
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        parameters = inspect.signature(function).parameters.values()
+        own = (p.name for p in parameters if p.kind in kinds and p.name not in ("self", "cls"))
+        names = (*own, *more)
+        known = frozenset(names)
+
+        @wraps(function)
+        def checked(*values: Any, **arguments: Any) -> Any:
+            if not known.issuperset(arguments):
+                unknown = [name for name in arguments if name not in known]
+                raise unknown_argument(function.__qualname__.removesuffix(".__init__"), unknown, names)
+            return function(*values, **arguments)
+
+        return cast(Function, checked)
+
+    return decorate
+
+
+def unknown_argument(
+    function: str, unknown: Sequence[str], known: Sequence[str], what: str = "arguments"
+) -> InputTypeError:
+    """Return the error for the arguments that a function does not have.
+
+    `what` is what a message calls the names it has.
+    """
+    given = f"{function} has no argument {quoted(unknown[0])}{and_more(len(unknown))}"
+    meant = closest(unknown[0], known, ARGUMENTS)
+    if meant is None:
+        return InputTypeError(f"{given}: its {what} are {', '.join(known)}")
+    return InputTypeError(f"{given}: did you mean {meant}?")

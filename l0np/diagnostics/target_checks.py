@@ -17,7 +17,7 @@ from l0np.diagnostics.row_dependence import Dependence, proportional_rows, row_d
 from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix, weighted_totals
 from l0np.refit import DEFAULT_BOUNDS, distance_of
-from l0np.targets import TargetOptions, Targets, check_options
+from l0np.targets import TargetOptions, Targets, takes_target_options
 
 ROUNDING = 1e-9  # relative difference of two numbers that are meant to be the same
 SMALLEST_GROUP = 5  # usable targets a group needs for its own median and MAD
@@ -77,6 +77,7 @@ class BoundedProblem:
     rounded: np.dtype[Any]
 
 
+@takes_target_options
 def check_targets(
     M: Any,
     y: ArrayLike,
@@ -149,7 +150,6 @@ def check_targets(
       dependent rows            1   cars
       records in no target      1   3
     """
-    check_options("check_targets", options)
     within = distance_of("chi-square", bounds)
     matrix, targets = Targets.of(M, y, options)
     n_records = matrix.shape[1]

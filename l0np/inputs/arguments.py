@@ -57,15 +57,10 @@ def known_arguments(options: Iterable[str] = ()) -> Callable[[Function], Functio
     return decorate
 
 
-def unknown_argument(
-    function: str, unknown: Sequence[str], known: Sequence[str], what: str = "arguments"
-) -> InputTypeError:
-    """Return the error for the arguments that a function does not have.
-
-    `what` is what a message calls the names it has.
-    """
+def unknown_argument(function: str, unknown: Sequence[str], known: Sequence[str]) -> InputTypeError:
+    """Return the error for the arguments that a function does not have."""
     given = f"{function} has no argument {quoted(unknown[0])}{and_more(len(unknown))}"
     meant = closest(unknown[0], known, ARGUMENTS)
     if meant is None:
-        return InputTypeError(f"{given}: its {what} are {', '.join(known)}")
+        return InputTypeError(f"{given}: its arguments are {', '.join(known)}")
     return InputTypeError(f"{given}: did you mean {meant}?")

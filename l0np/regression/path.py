@@ -78,7 +78,8 @@ def l0_regression_path(
     fit_intercept : bool
         Whether there is an intercept.
     seed : int
-        Seed of all random numbers, which determines the answer.
+        Seed of all random numbers, which determines the answer up to the last digits: these may depend on
+        the number of threads of NumPy's BLAS (``OPENBLAS_NUM_THREADS``).
     device : str
         As in `SparseL0Linear`; only "gates" trains on a GPU.
 

@@ -72,7 +72,8 @@ def calibrate(
         Precision of training; by default the dtype of M, or float64 if M has another dtype. Refits are in
         float64 and use the exact entries.
     seed : int, optional
-        Seed of everything random; None draws one, which is the `seed` of the answer.
+        Seed of everything random; None draws one, which is the `seed` of the answer. The last digits may
+        depend on the number of threads of NumPy's BLAS (``OPENBLAS_NUM_THREADS``), which refits use.
     **options
         `tolerances`: errors that cost nothing; `caps`: the most that one target may cost; `target_weights`:
         factors on the cost; `target_scales`: what errors are divided by (``|y|`` by default);

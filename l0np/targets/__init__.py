@@ -6,7 +6,7 @@
 
 from l0np.targets import metrics
 from l0np.targets.aggregates import Aggregate, listed
-from l0np.targets.options import DEFAULTS, TargetOptions, check_options, takes_target_options
+from l0np.targets.options import DEFAULTS, TargetOptions, takes_target_options
 from l0np.targets.table import TargetTable
 from l0np.targets.targets import Targets
 
@@ -16,7 +16,6 @@ __all__ = [
     "TargetOptions",
     "TargetTable",
     "Targets",
-    "check_options",
     "listed",
     "metrics",
     "takes_target_options",

@@ -81,12 +81,5 @@ DEFAULTS: TargetOptions = {
 }
 
 
-def check_options(function: str, options: Mapping[str, Any]) -> None:
-    """Refuse, in the name of a public function, keyword arguments that are not among the `TargetOptions`."""
-    unknown = [name for name in options if name not in DEFAULTS]
-    if unknown:
-        raise validation.unknown_argument(function, unknown, tuple(DEFAULTS), "target options")
-
-
 # Decorator of public functions that take ``**options: Unpack[TargetOptions]``
 takes_target_options = known_arguments(DEFAULTS)

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from numpy.typing import ArrayLike
 
-from l0np.inputs import known_arguments, validation
+from l0np.inputs import known_arguments
 
 
 class TargetOptions(TypedDict, total=False):

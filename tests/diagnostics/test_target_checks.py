@@ -370,7 +370,7 @@ def test_names_from_a_frame_and_long_lists():
         (
             {"total": 5},
             InputTypeError,
-            'check_targets has no argument "total": its target options are loss_type, ',
+            'check_targets has no argument "total": its arguments are M, y, base_weights, ',
         ),
         ({"base_weights": 1e60}, InputError, "base_weights[0] is of the size 1e+60 (and 59 more)"),
     ],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self, Unpack
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -12,24 +12,18 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np._text import counted
 from l0np.callbacks import Progress, calibration_report
 from l0np.engine import State
-from l0np.errors import InputError
 from l0np.inputs import known_arguments, validation
-from l0np.maths import LOSSES, ExponentialLink, Link, Parameter, l2_penalty, philox
+from l0np.maths import ExponentialLink, Link, Parameter, l2_penalty, philox
 from l0np.models import (
-    Fault,
-    FitEnd,
-    GatedModel,
+    SMALLEST_WEIGHT,
+    CalibratedModel,
     TrainingSettings,
     check_finite_weights,
-    faults_of_calibration,
 )
-from l0np.refit import DEFAULT_BOUNDS, Refit, checked_total, distance_of, refit_to_targets
-from l0np.targets import TargetOptions, Targets, takes_target_options
-
-SMALLEST_WEIGHT = 1e-8  # added to the initial weights, because 0 has no logarithm
+from l0np.targets import Targets
 
 
-class SparseCalibrationWeights(GatedModel):
+class SparseCalibrationWeights(CalibratedModel):
     """Calibration weights ``exp(log_weight) * gate``, trained to meet the targets with few gates open.
 
     The objective is ``sum_i g_i e_i^2 + lambda_l0 E[open gates] + lambda_l2 sum_j exp(log_weight_j)^2`` (or,
@@ -240,6 +234,7 @@ class SparseCalibrationWeights(GatedModel):
             epochs=epochs,
             verbose_freq=verbose_freq,
             callbacks=callbacks,
+            judged=True,
         )
         show = validation.flag("verbose", verbose)
         matrix = self._trainable("M", M)
@@ -264,102 +259,7 @@ class SparseCalibrationWeights(GatedModel):
             print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
         with self._named_after(M):
-            return self.train_on(matrix, targets, replace(settings, judged=True), answer_like=(M, y))
-
-    def _cure_of_divergence(self, targets: Targets) -> str:
-        usual = super()._cure_of_divergence(targets)
-        if targets.loss_class is not LOSSES["mse"]:
-            return usual
-        why = f'"mse" squares the errors of targets up to {np.abs(targets.value).max():.3g}'
-        return f'use loss_type="relative", because {why}; or {usual}'
-
-    def _faults(self, end: FitEnd) -> Iterator[Fault]:
-        return faults_of_calibration(end, self._initial_weights)
-
-    @takes_target_options
-    def refit(
-        self,
-        M: Any,
-        y: ArrayLike,
-        *,
-        reference: ArrayLike | None = None,
-        distance: str = "chi-square",
-        bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
-        total: float | None = None,
-        **options: Unpack[TargetOptions],
-    ) -> Refit:
-        """Fix the selection and give it the weights that meet the targets as closely as the bounds allow.
-
-        Among such weights it takes those nearest to the reference weights. Nothing is random, no record is
-        dropped, and the model's weights are replaced. The selection is that of the last `fit` with
-        `n_active`, else the records whose test-time weight is not 0.
-
-        Parameters
-        ----------
-        M : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (Q, n_features)
-            As in `fit`.
-        y : array of shape (Q,)
-            The targets.
-        reference : float or array of shape (n_features,), optional
-            Reference weights, above 0. By default the initial weights, scaled so that those of the selected
-            records add up to the sum over all records.
-        distance : {"chi-square", "raking", "logit"}
-            How the distance to the reference weights is measured: see `l0np.refit.distances`. Chi-square with
-            bounds is the bounded linear method.
-        bounds : (float or None, float or None)
-            Smallest and largest g-weight, the ratio of weight to reference weight; the smallest must be
-            above 0. For "raking" and "logit", a smallest of None means 1e-4.
-        total : float, optional
-            A sum that the weights must have.
-        **options
-            Options on targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
-            ``|y|``; that matters only for targets that cannot all be met.
-
-        Returns
-        -------
-        Refit
-            Weights and g-weights of the selected records, whether the method converged, the targets missed.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            For unusable arguments, before any work; the model stays as it was.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from l0np import SparseCalibrationWeights
-        >>> M = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 3.0]])
-        >>> model = SparseCalibrationWeights(n_features=4, seed=0).fit(M, [8.0, 10.0], n_active=3, lr=0.1)
-        >>> model.refit(M, [8.0, 10.0])
-        Refit(3 weights, converged in 6 steps, all 2 targets met)
-        >>> model.predict(M).round(4)
-        array([ 8., 10.])
-        """
-        found = distance_of(
-            distance, bounds, no_zero="because the model stores the logarithms of its weights"
-        )
-        total = checked_total(total)
-        matrix = self._refittable("M", M)
-        targets = Targets.build(y, matrix.shape[0], M=M, **options)
-        is_selected = self._test_time_weights(self._state) != 0
-        selected = np.flatnonzero(is_selected)
-        if not selected.size:
-            raise InputError("no record is active: nothing to refit")
-        if reference is None:
-            base = np.maximum(self._initial_weights, SMALLEST_WEIGHT)
-            base = base * (base.sum() / base[selected].sum())
-        else:
-            base = self._column_values("reference", reference, "M", M, above=0.0)
-        targets = targets.sized(matrix, base)
-        targets.check_sizes(matrix, "init_weights" if reference is None else "reference", base)
-        refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
-        log_weight = np.array(self._state.theta.value)
-        log_weight[selected] = np.log(refit.weights)
-        with self._named_after(M):
-            theta = replace(self._state.theta, value=log_weight)
-            self._state = replace(self._state, theta=theta, selection=is_selected)
-        return refit
+            return self.train_on(matrix, targets, settings, answer_like=(M, y))
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state with the jitter of the first fit."""

@@ -32,6 +32,18 @@ class PoorFitWarning(L0npWarning):
     """A fit ended with a result that no user can want; the message says why and what to try."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint is missing, damaged, of a later version, or of something that cannot be resumed."""
+
+
+class CheckpointWarning(L0npWarning):
+    """A checkpoint could not be written, or an older one is used because the newest is damaged."""
+
+
+class MissingPackageError(L0npError, ImportError):
+    """An optional package is not installed; the message says how to install it."""
+
+
 class BackendUnavailableError(L0npError, RuntimeError):
     """The requested device is not available on this machine; the message says what is missing."""
 

@@ -65,6 +65,7 @@ def run(device, epochs, loss=None, communicator=None, intercept=False, dtype="fl
         )  # fmt: skip
         for _ in range(runs):
             trained, losses = state.map(backend.asarray), []
-            options = {"communicator": communicator or Serial(), "report_every": 40, "report": losses.append}
+            options = {"communicator": communicator or Serial(), "report_every": (40,)}
+            options["report"] = lambda loss, interrupted, losses=losses: losses.append(loss)
             train(backend, problem, trained, epochs, **options)
         return trained.map(backend.to_numpy), losses

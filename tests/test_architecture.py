@@ -54,6 +54,7 @@ OPTIONAL = {  # package: the only modules that may import it
     "matplotlib": set(),
     "pandas": {"targets.table"},
     "sklearn": set(),
+    "tqdm": {"callbacks.bars"},
     "torch": set(),
 }
 LOADED_WITH_NUMBA = OPTIONAL["numba"]  # the files that are loaded only where Numba is used

@@ -1,10 +1,12 @@
 """The one loop that trains gates, and what it works on: a problem, a state, a backend and a group of ranks.
 
 The engine knows gates, penalties and a loss of the predictions, but nothing of surveys or regressions.
+Checkpoints are written and read here, as arrays and a document whose meaning the models know.
 `Backend` and `Communicator` are the protocols to implement for another device and for sums over machines.
 """
 
 from l0np.engine.backend import Backend, first_bad_epoch, statistics, with_intercept
+from l0np.engine.checkpoint import Checkpoint, has_checkpoint, read_checkpoint, write_checkpoint
 from l0np.engine.communicator import Communicator, Serial
 from l0np.engine.lambda_control import most_open
 from l0np.engine.loss_trend import LossTrend
@@ -24,6 +26,7 @@ from l0np.engine.training import train
 __all__ = [
     "NEVER",
     "Backend",
+    "Checkpoint",
     "Communicator",
     "ControllerState",
     "LossTrend",
@@ -34,10 +37,13 @@ __all__ = [
     "Statistics",
     "TrainingProgress",
     "first_bad_epoch",
+    "has_checkpoint",
     "most_open",
+    "read_checkpoint",
     "selected_weights",
     "statistics",
     "test_time_weights",
     "train",
     "with_intercept",
+    "write_checkpoint",
 ]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from l0np.engine.backend import Backend
 from l0np.engine.state import Problem, State, test_time_weights
-from l0np.maths import l0_penalty, l2_penalty
+from l0np.maths import l2_penalty
 
 
 class TrainingProgress:
@@ -47,7 +47,12 @@ class TrainingProgress:
     @cached_property
     def l0_penalty(self) -> float:
         """Expected number of open gates; 0 without gates."""
-        return float(l0_penalty(self._state.log_alpha.value, self._gates)[0]) if self._gates else 0.0
+        return float(self._gates.expected_open(self._state.log_alpha.value)) if self._gates else 0.0
+
+    @property
+    def lambda_l0(self) -> float:
+        """The L0 multiplier."""
+        return self._state.lambda_l0
 
     @cached_property
     def loss(self) -> float:
@@ -68,7 +73,14 @@ class TrainingProgress:
     def weights(self) -> NDArray[Any]:
         """Test-time weights, shape (n_columns,)."""
         theta, log_alpha = self._state.theta.value, self._state.log_alpha.value
-        return np.asarray(test_time_weights(theta, log_alpha, self._problem.link, self._gates))
+        if self._gates is None:
+            return np.asarray(test_time_weights(theta, log_alpha, self._problem.link, None))
+        weights: NDArray[Any] = np.zeros_like(
+            theta
+        )  # late in a fit most columns are closed, and cost nothing
+        near = np.flatnonzero(self._gates.may_be_active(log_alpha))
+        weights[near] = test_time_weights(theta[near], log_alpha[near], self._problem.link, self._gates)
+        return weights
 
     @cached_property
     def active_count(self) -> int:
@@ -83,3 +95,9 @@ class TrainingProgress:
             product = backend.matvec(self._problem.matrix, backend.asarray(self.weights))
             estimates = backend.to_numpy(product)
         return estimates if intercept is None else estimates + intercept.value
+
+    @cached_property
+    def test_time_loss(self) -> float:
+        """Loss of the data with the test-time weights, without penalties; nothing in it is random."""
+        with self._backend.active():
+            return float(self._problem.loss.value(self._backend.asarray(self.estimates)))

@@ -1,7 +1,7 @@
 """The one loop. Whatever trains gates, on any device and over any number of ranks, passes through `train`."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -29,8 +29,8 @@ def train(
     stop: int,
     *,
     communicator: Communicator,
-    report_every: int,
-    report: Callable[[float], bool],
+    report_every: Sequence[int],
+    report: Callable[[float, Callable[[], bool]], bool],
     n_active: int | None = None,
     trend: LossTrend | None = None,
 ) -> bool:
@@ -44,12 +44,13 @@ def train(
         The epoch count to reach; training starts at ``state.epoch``.
     communicator : Communicator
         The ranks among which the columns are divided.
-    report_every : int
-        Epochs between reports: the host waits for the device at their multiples, at the end, where lambda_l0
-        is updated or `trend` notes the loss, and nowhere else.
+    report_every : sequence of int
+        Epochs between reports: a report is due at the multiples of each of them. There, at the end, where
+        lambda_l0 is updated and where `trend` notes the loss the host waits for the device, and nowhere else.
     report : callable
-        Called at every multiple of `report_every` and after the last epoch with the current data loss, once
-        all numbers are known to be finite; it returns True to stop.
+        Called at every report and after the last epoch with the current data loss, once all numbers are known
+        to be finite, and with a function that says whether Ctrl-C, which may be pressed meanwhile, interrupts
+        the training here; it returns True to stop.
     n_active : int, optional
         The expected number of open gates that lambda_l0 is moved to reach (see `lambda_control`); without it
         lambda_l0 stays what the state says.
@@ -86,7 +87,7 @@ def train(
 
     def pause() -> int:
         """Return the epoch up to which nothing but epochs is to be done."""
-        pauses = [stop, _next_multiple(report_every, state.epoch)]
+        pauses = [stop, *(_next_multiple(period, state.epoch) for period in report_every)]
         pauses += [] if n_active is None else [_next_multiple(CONTROL_PERIOD, state.epoch)]
         pauses += [state.epoch + MOST_EPOCHS] if backend.on_device else []
         pauses += [trend.next_after(state.epoch) or stop] if trend else []
@@ -105,10 +106,11 @@ def train(
                     updated = state.epoch
                 if trend and state.epoch in trend.epochs:
                     trend.note(state.epoch, data_loss(), problem.learning_rate(state.epoch - 1))
-                if state.epoch % report_every and state.epoch != stop and not interrupt.requested:
+                is_due = any(state.epoch % period == 0 for period in report_every)
+                if not is_due and state.epoch != stop and not interrupt.requested:
                     continue
                 loss = finite_data_loss()
-            stopped = state.epoch != reported and report(loss)
+            stopped = state.epoch != reported and report(loss, lambda: interrupt.requested)
             reported = state.epoch
             if interrupt.requested:
                 rule = "the model keeps what was trained"

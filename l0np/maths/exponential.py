@@ -19,12 +19,13 @@ LN2_HIGH, LN2_LOW = 0.693359375, -2.1219444005469057e-4
 # Taylor series to r^7; |r| <= ln(2) / 2, so what is left out is below 6e-9, a tenth of float32's last place
 EXP_TAYLOR = tuple(1.0 / math.factorial(n) for n in range(7, -1, -1))
 MOST_DOUBLINGS = 127
+POWERS = tuple(2.0**k for k in range(-MOST_DOUBLINGS + 1, MOST_DOUBLINGS + 1))
 
 
 def exp_float32(x: Any) -> Any:
     """Return exp of a float32 array, clipped to +-86, to within 2 units in the last place."""
     xp = array_namespace(x)
-    powers = xp.asarray([2.0**k for k in range(-MOST_DOUBLINGS + 1, MOST_DOUBLINGS + 1)], dtype=xp.float32)
+    powers = xp.asarray(POWERS, dtype=xp.float32)
     x = xp.clip(x, -EXP_RANGE, EXP_RANGE)
     doublings = xp.floor(x * LOG2_E + 0.5)
     r = x - doublings * LN2_HIGH - doublings * LN2_LOW

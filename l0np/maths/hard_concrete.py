@@ -13,6 +13,7 @@ from l0np._namespace import array_namespace
 from l0np.maths.exponential import exp_float32
 
 LOG_ALPHA_BOUND = 20.0  # beyond it a gate does not move, because its sigmoid is practically 0 or 1
+ROUNDING_OF_LOGITS = 0.01  # far more than the rounding errors of a test-time gate amount to
 SMALLEST_UNIFORM = 1e-6  # keeps the logit of a draw within +-13.8
 
 
@@ -60,10 +61,19 @@ class HardConcrete:
         The sum of P(gate > 0) is the L0 penalty.
         """
         xp = array_namespace(log_alpha)
+        open_, closed = self._probabilities(log_alpha)
+        return open_, xp.where(self._moves(log_alpha), open_ * closed, 0.0 * open_)
+
+    def expected_open(self, log_alpha: Any) -> Any:
+        """Return the sum of P(gate > 0) in float64: the L0 penalty without its gradient."""
+        xp = array_namespace(log_alpha)
+        return xp.sum(self._probabilities(log_alpha)[0], dtype=xp.float64)
+
+    def _probabilities(self, log_alpha: Any) -> tuple[Any, Any]:
+        """Return the probabilities of being open and of being closed."""
         grown = self._exp(self._clip(log_alpha) + self.shift)
         closed = 1.0 / (1.0 + grown)
-        open_ = grown * closed
-        return open_, xp.where(self._moves(log_alpha), open_ * closed, 0.0 * open_)
+        return grown * closed, closed
 
     def is_closed(self, log_alpha: Any, uniform: Any) -> Any:
         """Return whether the gate drawn with `uniform` is exactly 0, which it is if u <= 1 - P(gate > 0).
@@ -96,6 +106,12 @@ class HardConcrete:
         scale = self.beta if self.test_time_temperature else 1.0
         s = 1.0 / (1.0 + self._exp(-self._clip(log_alpha) / scale))
         return xp.clip(s * (self.zeta - self.gamma) + self.gamma, 0.0, 1.0)
+
+    def may_be_active(self, log_alpha: Any) -> Any:
+        """Return False where the test-time gate is 0, except within rounding of the bound."""
+        scale = self.beta if self.test_time_temperature else 1.0
+        bound = scale * (math.log(-self.gamma / self.zeta) - ROUNDING_OF_LOGITS)
+        return self._clip(log_alpha) >= bound
 
     @staticmethod
     def _clip(log_alpha: Any) -> Any:

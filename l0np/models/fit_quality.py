@@ -139,7 +139,7 @@ def faults_of_calibration(end: FitEnd, initial_weights: Floats) -> Iterator[Faul
             f"give init_weights of the right size, for a survey its base weights (with the initial weights, "
             f"totals are {1 / wanted:.2g} times the targets in the median)"
         )
-    if settings.lambda_l2 and not settings.l2_anchored:
+    if settings.lambda_l2 and settings.l2_anchor is None:
         why = "lambda_l2 penalises squared weights in their own units"
         cures.append(f'use l2_anchor="initial", or a smaller lambda_l2: {why}')
     if not end.weights.any():

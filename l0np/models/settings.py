@@ -11,7 +11,7 @@ from l0np.errors import InputError
 from l0np.inputs import validation
 
 DEFAULT_LAMBDA_L0 = 0.01
-L2_ANCHORS = {None: False, "initial": True}  # whether the L2 penalty has an anchor, by `l2_anchor`
+L2_ANCHORS = {None: None, "initial": "initial"}  # the choices for `l2_anchor`
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class TrainingSettings:
         Number of columns to select.
     lambda_l2 : float
         L2 multiplier: what the L2 penalty on the ungated weights is multiplied by.
-    l2_anchored : bool
-        Whether that penalty is on relative distances from the initial weights, not on squared weights.
+    l2_anchor : str or None
+        "initial" if that penalty is on relative distances from the initial weights, not on squared weights.
     lr : float or callable
         Learning rate of Adam, or a schedule ``epoch -> lr``; `GatedModel.train_on` checks its values.
     epochs : int
@@ -43,7 +43,7 @@ class TrainingSettings:
     lambda_l0: float | None
     n_active: int | None
     lambda_l2: float
-    l2_anchored: bool
+    l2_anchor: str | None
     lr: float | Callable[[int], float]
     epochs: int
     verbose_freq: int
@@ -62,6 +62,7 @@ class TrainingSettings:
         epochs: int = 1000,
         verbose_freq: int = 100,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+        judged: bool = False,
     ) -> Self:
         """Check each argument; error messages use the argument's name.
 
@@ -83,6 +84,8 @@ class TrainingSettings:
             Epochs between reports, 1 or more.
         callbacks : sequence of callables
             What is called at each report; see `l0np.callbacks`.
+        judged : bool
+            Whether a poor result is warned of.
 
         Returns
         -------
@@ -116,11 +119,12 @@ class TrainingSettings:
             else validation.real_number("lambda_l0", lambda_l0, at_least=0.0),
             n_active=n_active,
             lambda_l2=validation.real_number("lambda_l2", lambda_l2, at_least=0.0),
-            l2_anchored=validation.one_of("l2_anchor", l2_anchor, L2_ANCHORS),
+            l2_anchor=validation.one_of("l2_anchor", l2_anchor, L2_ANCHORS),
             lr=lr if callable(lr) else validation.real_number("lr", lr, above=0.0),
             epochs=epochs,
             verbose_freq=validation.integer("verbose_freq", verbose_freq, at_least=1),
             callbacks=validation.callables("callbacks", callbacks),
+            judged=validation.flag("judged", judged),
         )
 
     def check_for(self, n_features: int, *, use_gates: bool, positive: bool) -> None:
@@ -132,7 +136,7 @@ class TrainingSettings:
             If `n_active` is more than `n_features`, or is given without gates; or if there is an anchor, and
             the model's weights are not `positive`.
         """
-        if self.l2_anchored and not positive:
+        if self.l2_anchor is not None and not positive:
             rule = "that of SparseCalibrationWeights; this model's coefficients start near 0"
             raise InputError(f'l2_anchor="initial" requires a model with positive initial weights: {rule}')
         if self.n_active is not None:

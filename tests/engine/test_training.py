@@ -29,11 +29,11 @@ def run(stop, *, epoch=0, report_every=100, report=None, n_active=None, learning
     columns = Parameter.start(np.full(9, 0.5)), Parameter.start(np.full(9, 2.0))
     state, reports = State(*columns, None, epoch, epoch, seed=1), []
 
-    def note(loss):
+    def note(loss, interrupted):
         reports.append((state.epoch, loss))
         return bool(report and report(loss))
 
-    options = {"report_every": report_every, "report": note, "n_active": n_active}
+    options = {"report_every": (report_every,), "report": note, "n_active": n_active}
     return train(backend, problem, state, stop, communicator=Serial(), **options), state, reports
 
 

@@ -109,3 +109,21 @@ def test_exp_is_exact_to_two_units_in_the_last_place():
     assert (
         exp_float32(np.array([-1e30, 1e30], np.float32)) == exp_float32(np.array([-86, 86], np.float32))
     ).all()
+
+
+@pytest.mark.parametrize("temperature", [True, False])
+@pytest.mark.parametrize(
+    ("beta", "gamma", "zeta"), [(0.35, -0.1, 1.1), (2.0, -1e-12, 1.5), (0.1, -3.0, 1.01)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gates_that_cannot_be_active_are_0(dtype, beta, gamma, zeta, temperature):
+    gates = HardConcrete(beta, gamma, zeta, temperature)
+    log_alpha = np.linspace(-40, 40, 200_001).astype(dtype)
+    gate, may = gates.test_time_gate(log_alpha), gates.may_be_active(log_alpha)
+    assert (gate[~may] == 0).all()
+    assert np.count_nonzero(may) <= np.count_nonzero(gate) + 100  # only within rounding of the bound
+
+
+def test_the_penalty_without_its_gradient():
+    gates, log_alpha = HardConcrete(0.4), np.linspace(-30, 30, 1001).astype(np.float32)
+    assert gates.expected_open(log_alpha) == np.sum(gates.prob_open(log_alpha)[0], dtype=np.float64)

@@ -1,0 +1,134 @@
+"""`checkpoint`: writes what an interrupted fit needs to be resumed."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from l0np.callbacks.dispatch import FitCallback
+from l0np.callbacks.progress import Progress, RunningFit, StageProgress
+from l0np.engine import Checkpoint, has_checkpoint, write_checkpoint
+from l0np.errors import CheckpointWarning, InputError, InputTypeError
+from l0np.inputs import validation
+
+DEFAULT_EVERY = 50
+
+
+def checkpoint(
+    folder: str | PathLike[str], every: int | None = None, *, seconds: float | None = None
+) -> Callable[[Progress | StageProgress], None]:
+    """Return a callback that writes checkpoints, from which `resume` of the model goes on after a crash.
+
+    A checkpoint is a folder ``checkpoint-000001`` (numbered on) in `folder`: the arrays in ``arrays.npz``,
+    without pickle, and beside them ``checkpoint.json`` with the format's version, the arguments of the model
+    and of `fit`, the seed and checksums of the arrays, the matrix and the targets. It is written under
+    another name, synced to the disk and renamed, so that a crash at any moment leaves the ones before it
+    whole. The last two are kept. The last one of a fit that has ended holds the model as `fit` left it.
+    Writing takes from a few milliseconds, most of them for the disk to sync: where epochs are fast, `seconds`
+    costs less than `every`.
+
+    If a checkpoint cannot be written, for instance because the disk is full, a warning says so once, the
+    training goes on, and the last good checkpoints stay.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where the checkpoints are; created if necessary. A new fit does not start where there are checkpoints
+        of another one: resume that, remove them or use another folder.
+    every : int, optional
+        Epochs between checkpoints, 1 or more, whatever `verbose_freq` is; 50 unless `seconds` is given.
+    seconds : float, optional
+        Instead of `every`: write at the first report (see `verbose_freq`) after this time, above 0.
+
+    Returns
+    -------
+    callable
+        The callback.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For arguments that cannot be used.
+    OSError
+        If the folder cannot be created.
+
+    Warns
+    -----
+    CheckpointWarning
+        If a checkpoint cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from l0np import SparseCalibrationWeights
+    >>> from l0np.callbacks import checkpoint
+    >>> def crash(progress):
+    ...     if progress.epoch == 100:
+    ...         raise RuntimeError
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = SparseCalibrationWeights(2, seed=0, use_gates=False)
+    ...     try:
+    ...         _ = model.fit([[1.0, 1.0]], [2.0], epochs=200, callbacks=[checkpoint(folder, 50), crash])
+    ...     except RuntimeError:
+    ...         model = SparseCalibrationWeights.resume(folder, [[1.0, 1.0]], [2.0])
+    >>> model.epoch_
+    200
+    """
+    if seconds is not None:
+        if every is not None:
+            raise InputError("checkpoint: give every (epochs) or seconds, not both")
+        seconds = validation.real_number("seconds", seconds, above=0.0)
+    else:
+        every = validation.integer("every", DEFAULT_EVERY if every is None else every, at_least=1)
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    return CheckpointWriter(path, every, seconds)
+
+
+class CheckpointWriter(FitCallback):
+    """The callback that `checkpoint` returns."""
+
+    after_others = True  # so that a checkpoint knows what they have made of its report
+
+    def __init__(self, folder: Path, every: int | None, seconds: float | None) -> None:
+        self._folder, self.every, self._seconds = folder, every, seconds
+        self._written = 0.0
+        self._owns_folder = self._has_warned = False
+
+    def start(self, fit: RunningFit, memory: Mapping[str, Any] | None) -> None:
+        """Refuse to mix the checkpoints of two runs."""
+        self._written = time.monotonic()
+        is_own = fit.resumed_from is not None and fit.resumed_from.resolve() == self._folder.resolve()
+        if not (is_own or self._owns_folder) and has_checkpoint(self._folder):
+            cure = "resume that run, remove its checkpoints or use another folder"
+            raise InputError(f"{str(self._folder)!r} holds checkpoints of another run: {cure}")
+        self._owns_folder = True
+
+    def __call__(self, progress: Progress | StageProgress) -> None:
+        """Write a checkpoint, if it is time; that of the last epoch is written at the end of the fit."""
+        if isinstance(progress, StageProgress):
+            raise InputTypeError(f"checkpoint works with the fit of a model; this is {progress.stage!r}")
+        is_time = self._seconds is None or time.monotonic() - self._written >= self._seconds
+        if progress.epoch < progress.last_epoch and (is_time or progress.interrupted):
+            self._write(progress.checkpoint)
+
+    def close(self, final: Callable[[], Checkpoint] | None) -> None:
+        """Write the checkpoint of a fit that has ended."""
+        if final is not None:
+            self._write(final)
+
+    def _write(self, make: Callable[[], Checkpoint]) -> None:
+        self._written = time.monotonic()
+        try:
+            write_checkpoint(self._folder, make())
+        except OSError as error:
+            if not self._has_warned:
+                self._has_warned = True
+                message = f"no checkpoint was written to {str(self._folder)!r}: {error}. Training goes on"
+                warnings.warn(message, CheckpointWarning, stacklevel=2)
+        else:
+            self._has_warned = False

@@ -234,7 +234,6 @@ class SparseCalibrationWeights(CalibratedModel):
             epochs=epochs,
             verbose_freq=verbose_freq,
             callbacks=callbacks,
-            judged=True,
         )
         show = validation.flag("verbose", verbose)
         matrix = self._trainable("M", M)
@@ -259,7 +258,7 @@ class SparseCalibrationWeights(CalibratedModel):
             print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
         with self._named_after(M):
-            return self.train_on(matrix, targets, settings, answer_like=(M, y))
+            return self.train_on(matrix, targets, settings, answer_like=(M, y), judged=True)
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state with the jitter of the first fit."""

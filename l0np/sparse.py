@@ -181,7 +181,6 @@ class SparseL0Linear(GatedModel):
             epochs=epochs,
             verbose_freq=verbose_freq,
             callbacks=callbacks,
-            judged=True,
         )
         if validation.flag("verbose", verbose):
             settings = replace(settings, callbacks=(regression_report, *settings.callbacks))
@@ -192,7 +191,7 @@ class SparseL0Linear(GatedModel):
         target = validation.vector("y", y, n, self.dtype, per="row of X", labels=labels).astype(np.float64)
         targets = Targets.plain(target, weights=np.full(n, 1.0 / n))
         with self._named_after(X):
-            return self.train_on(matrix, targets, settings, answer_like=(X, y))
+            return self.train_on(matrix, targets, settings, answer_like=(X, y), judged=True)
 
     def _faults(self, end: FitEnd) -> Iterator[Fault]:
         return faults_of_regression(end)

@@ -49,12 +49,20 @@ def known_arguments(options: Iterable[str] = ()) -> Callable[[Function], Functio
         def checked(*values: Any, **arguments: Any) -> Any:
             if not known.issuperset(arguments):
                 unknown = [name for name in arguments if name not in known]
-                raise unknown_argument(function.__qualname__.removesuffix(".__init__"), unknown, names)
+                raise unknown_argument(_called(function, values), unknown, names)
             return function(*values, **arguments)
 
         return cast(Function, checked)
 
     return decorate
+
+
+def _called(function: Callable[..., Any], values: Sequence[Any]) -> str:
+    """Return what a user calls a function: a method by the class of the object, which may inherit it."""
+    if "." not in function.__qualname__ or "<locals>" in function.__qualname__ or not values:
+        return function.__name__
+    owner = values[0] if isinstance(values[0], type) else type(values[0])
+    return owner.__name__ if function.__name__ == "__init__" else f"{owner.__name__}.{function.__name__}"
 
 
 def unknown_argument(function: str, unknown: Sequence[str], known: Sequence[str]) -> InputTypeError:

@@ -33,6 +33,7 @@ class GatedModel(HeldState):
         *,
         answer_like: Sequence[Any] = (),
         interrupted: InterruptedFit | None = None,
+        judged: bool = False,
     ) -> Self:
         """Train on checked input; `fit` and all other functions end up here.
 
@@ -50,6 +51,8 @@ class GatedModel(HeldState):
             from now on, else NumPy arrays.
         interrupted : InterruptedFit, optional
             The fit that this training resumes, whose state the model has loaded from a checkpoint.
+        judged : bool
+            Whether a poor result is warned of (`PoorFitWarning`), as `fit` does.
 
         Returns
         -------
@@ -110,11 +113,13 @@ class GatedModel(HeldState):
                         l2_anchor=anchor,
                         learning_rate=learning_rate,
                     )
-                    trend = self._train(problem, targets, settings, watched)
+                    fit = watched.fit
+                    trend = LossTrend(fit.first_epoch, fit.last_epoch - fit.first_epoch) if judged else None
+                    self._train(problem, targets, settings, watched, trend)
             if settings.n_active is not None:  # also if a callback has stopped the training
                 gates_now = self._gates(self._state)
                 self._state = with_selection(self._state, gates_now, self._link, settings.n_active)
-        if n_epochs and settings.judged and self.epoch_ >= FEWEST_EPOCHS:
+        if n_epochs and trend and self.epoch_ >= FEWEST_EPOCHS:
             end = FitEnd(self._backend, problem, targets, settings, self._state, trend)
             warn_of_faults(self._faults(end), self._known_faults)
         return self
@@ -128,8 +133,13 @@ class GatedModel(HeldState):
         raise NotImplementedError
 
     def _train(
-        self, problem: Problem, targets: Targets, settings: TrainingSettings, watched: WatchedFit
-    ) -> LossTrend:
+        self,
+        problem: Problem,
+        targets: Targets,
+        settings: TrainingSettings,
+        watched: WatchedFit,
+        trend: LossTrend | None,
+    ) -> None:
         """Train a copy of the state, which becomes the state at each report and at the end."""
         backend = self._backend
         state = self._state_to_train(targets, settings)
@@ -146,7 +156,6 @@ class GatedModel(HeldState):
             return stops
 
         fit = watched.fit
-        trend = LossTrend(fit.first_epoch, fit.last_epoch - fit.first_epoch)
         try:
             stopped = train(
                 backend,
@@ -157,7 +166,7 @@ class GatedModel(HeldState):
                 report_every=watched.callbacks.periods,
                 report=report,
                 n_active=settings.n_active,
-                trend=trend if settings.judged else None,
+                trend=trend,
             )
         except DivergenceError as error:
             parts = error.epoch, error.learning_rate, error.loss, self._cure_of_divergence(targets)
@@ -165,7 +174,6 @@ class GatedModel(HeldState):
         if not stopped:  # else the last report has set the state, which its callbacks may have replaced
             self._state = state.map(backend.to_numpy)
         self._statistics = statistics(backend, state)
-        return trend
 
     def _watched(
         self, matrix: Any, targets: Targets, settings: TrainingSettings, interrupted: InterruptedFit | None

@@ -230,7 +230,7 @@ def resume(
     if targets_of is not None:
         _check_options(targets_of(n, model.dtype), stored.targets)
     fit = InterruptedFit(stored.first_epoch, Path(folder), stored.memories)
-    return model.train_on(matrix, stored.targets, settings, answer_like=given, interrupted=fit)
+    return model.train_on(matrix, stored.targets, settings, answer_like=given, interrupted=fit, judged=True)
 
 
 class ResumableModel(GatedModel):
@@ -304,10 +304,10 @@ class ResumableModel(GatedModel):
         >>> y = M.sum(axis=1)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     model = SparseCalibrationWeights(50, seed=0)
-        ...     model = model.fit(M, y, lr=0.1, epochs=200, callbacks=[checkpoint(folder)])
-        ...     longer = SparseCalibrationWeights.resume(folder, M, y, epochs=300)
-        >>> longer.epoch_, bool((model.fit(M, y, lr=0.1, epochs=100).log_weight == longer.log_weight).all())
-        (300, True)
+        ...     model = model.fit(M, y, lr=0.1, epochs=80, callbacks=[checkpoint(folder)])
+        ...     longer = SparseCalibrationWeights.resume(folder, M, y, epochs=90)
+        >>> longer.epoch_, bool((model.fit(M, y, lr=0.1, epochs=10).log_weight == longer.log_weight).all())
+        (90, True)
         """
 
         def targets(n: int, dtype: np.dtype[Any]) -> Targets:

@@ -36,8 +36,6 @@ class TrainingSettings:
         Epochs between reports.
     callbacks : tuple of callables
         What is called at each report.
-    judged : bool
-        Whether a poor result is warned of at the end (`PoorFitWarning`), as `fit` does.
     """
 
     lambda_l0: float | None
@@ -48,7 +46,6 @@ class TrainingSettings:
     epochs: int
     verbose_freq: int
     callbacks: tuple[Callable[[Progress], bool | None], ...]
-    judged: bool = False
 
     @classmethod
     def checked(
@@ -62,7 +59,6 @@ class TrainingSettings:
         epochs: int = 1000,
         verbose_freq: int = 100,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
-        judged: bool = False,
     ) -> Self:
         """Check each argument; error messages use the argument's name.
 
@@ -84,8 +80,6 @@ class TrainingSettings:
             Epochs between reports, 1 or more.
         callbacks : sequence of callables
             What is called at each report; see `l0np.callbacks`.
-        judged : bool
-            Whether a poor result is warned of.
 
         Returns
         -------
@@ -124,7 +118,6 @@ class TrainingSettings:
             epochs=epochs,
             verbose_freq=validation.integer("verbose_freq", verbose_freq, at_least=1),
             callbacks=validation.callables("callbacks", callbacks),
-            judged=validation.flag("judged", judged),
         )
 
     def check_for(self, n_features: int, *, use_gates: bool, positive: bool) -> None:

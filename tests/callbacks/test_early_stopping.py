@@ -8,6 +8,8 @@ from l0np import SparseCalibrationWeights, SparseL0Linear, callbacks
 from l0np.callbacks import StageProgress
 from l0np.errors import InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 FIT = {"lambda_l0": 1e-2, "lr": 0.3, "loss_type": "relative", "verbose_freq": 5}
 M, Y = small_problem()
 
@@ -123,7 +125,7 @@ def test_early_stopping_has_nothing_to_say_of_other_stages():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"error": "median"}, "error must be one of 'loss', 'mean', 'worst'; got 'median'"),
+        ({"error": "median"}, "must be one of 'loss', 'mean', 'worst'; got 'median'"),
         ({"patience": 0}, "patience must be at least 1, got 0"),
         ({"min_change": -1.0}, "min_change must be at least 0, got -1"),
         ({"max_active": -1}, "max_active must be at least 0, got -1"),

@@ -13,6 +13,8 @@ from support import same_state
 from l0np import SparseCalibrationWeights
 from l0np.callbacks import FitCallback, checkpoint
 
+pytestmark = pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")  # short fits
+
 # Many columns and few entries: most of the time goes into writing. The run reports on its standard output
 # each epoch whose checkpoint is written.
 RUN = """

@@ -25,7 +25,7 @@ def targets(dtype="float32"):
 
 def test_defaults_are_those_of_fit():
     settings = TrainingSettings.checked()
-    assert settings == TrainingSettings(0.01, None, 0.0, False, 0.01, 1000, 100, ())
+    assert settings == TrainingSettings(0.01, None, 0.0, None, 0.01, 1000, 100, ())
     named = inspect.signature(TrainingSettings.checked).parameters
     for model in (SparseCalibrationWeights, SparseL0Linear):
         of_fit = inspect.signature(model.fit).parameters

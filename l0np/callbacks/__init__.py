@@ -9,9 +9,10 @@ from l0np.callbacks.bars import progress_bar
 from l0np.callbacks.checkpoints import checkpoint
 from l0np.callbacks.dispatch import Callback, Callbacks, FitCallback
 from l0np.callbacks.logs import csv_log
-from l0np.callbacks.printed import calibration_report, regression_report
+from l0np.callbacks.printed import calibration_report, regression_report, stage_report
 from l0np.callbacks.progress import Progress, RunningFit, StageProgress
 from l0np.callbacks.recording import history
+from l0np.callbacks.stages import Stages
 from l0np.callbacks.stopping import early_stopping
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Progress",
     "RunningFit",
     "StageProgress",
+    "Stages",
     "calibration_report",
     "checkpoint",
     "csv_log",
@@ -28,4 +30,5 @@ __all__ = [
     "history",
     "progress_bar",
     "regression_report",
+    "stage_report",
 ]

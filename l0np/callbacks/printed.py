@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
 
-from l0np._text import counted
-from l0np.callbacks.progress import Progress
+from l0np._text import counted, percent, percentage
+from l0np.callbacks.progress import Progress, StageProgress
 from l0np.targets import metrics
 
 
@@ -49,6 +51,33 @@ def regression_report(progress: Progress) -> None:
         f"l0={progress.l0_penalty:.2f}, active={progress.active_count}",
         flush=True,
     )
+
+
+def stage_report(min_seconds: float = 1.0) -> Callable[[Progress | StageProgress], None]:
+    """Return a callback that prints a line when a stage begins, and then one every `min_seconds` seconds.
+
+    Examples
+    --------
+    >>> from l0np.callbacks import StageProgress, stage_report
+    >>> report = stage_report()
+    >>> report(StageProgress("sampling"))
+    sampling
+    """
+    label, printed = "", -math.inf
+
+    def report(progress: Progress | StageProgress) -> None:
+        nonlocal label, printed
+        now = progress.stage if isinstance(progress, Progress) else progress.label
+        if now == label and time.monotonic() - printed < min_seconds:
+            return
+        parts = [] if progress.fraction is None else [percentage(progress.fraction, 0)]
+        parts += [f"epoch {progress.epoch}"] if isinstance(progress, Progress) else []
+        parts += [] if progress.worst_error is None else [f"worst error {percent(progress.worst_error)}"]
+        parts += [f"{progress.seconds:.1f} s"] if progress.seconds >= 0.1 else []
+        print(f"{now}: {', '.join(parts)}" if parts else now, flush=True)  # noqa: T201
+        label, printed = now, time.monotonic()
+
+    return report
 
 
 def _weight_distribution(active: NDArray[Any]) -> str:

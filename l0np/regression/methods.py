@@ -11,12 +11,13 @@ To add a method, write a function from a `Task` and sizes to `Supports` and ente
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l0np.backends import get_backend, uses_compiled_kernels
+from l0np.callbacks import Stages
 from l0np.matrix import ColumnMatrix
 from l0np.models import TrainingSettings
 from l0np.refit import Design
@@ -51,6 +52,7 @@ class Task:
     seed: int
     device: str
     candidates: int  # number of columns before screening
+    stages: Stages = field(default_factory=Stages)
     limits: GramLimits = DEFAULT_LIMITS
 
     @property
@@ -83,7 +85,10 @@ def by_inclusion(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Rank features by the posterior probability that they belong in the model (see `spike_slab`)."""
     get_backend(task.device)  # raises if this machine has no such device
     products, compiled = task.products(), uses_compiled_kernels(task.device)
-    posterior = sample(products, task.seed, compiled=compiled, candidates=task.candidates)
+    task.stages.begin("inclusion probabilities")
+    posterior = sample(
+        products, task.seed, compiled=compiled, candidates=task.candidates, report=task.stages.report
+    )
     f1 = expected_f1(posterior.inclusion, posterior.empty)
     ranked = np.lexsort((-np.abs(products.response), -posterior.inclusion))
     if sizes is None:
@@ -95,7 +100,10 @@ def by_inclusion(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
 def by_exchange(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Find the subset of each size that no exchange of two features improves (see `subset_search`)."""
     sizes = task.usual_sizes() if sizes is None else sizes
-    found = Subsets(task.products()).path(sizes)
+    task.stages.begin("exchanges")
+    found = Subsets(task.products()).path(sizes, task.stages.report)
+    if task.stages.stopped:
+        return Supports(found)
     # If there are too few independent features, any others will do
     spare = np.argsort(~task.design.usable, kind="stable")
     for k in (int(k) for k in sizes if k not in found):
@@ -115,12 +123,14 @@ def by_gates(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     targets = Targets.plain(values, weights=np.full(design.n, 1.0 / design.n))
     model = SparseL0Linear(design.p, fit_intercept=False, seed=task.seed, device=task.device)
     features, multipliers = {0: np.zeros(0, np.int64)}, {0: math.nan}
-    for k in (int(k) for k in sizes[::-1] if k):
+    for k in task.stages.each([int(k) for k in sizes[::-1] if k]):
         epochs = NEXT_EPOCHS if model.epoch_ else FIRST_EPOCHS
         settings = TrainingSettings.checked(n_active=k, lr=LEARNING_RATE, epochs=epochs)
-        model.train_on(matrix, targets, settings)
+        trained = model.epoch_ + epochs
+        model.train_on(matrix, targets, replace(settings, callbacks=task.stages.callbacks))
+        task.stages.stopped |= model.epoch_ < trained
         features[k], multipliers[k] = model.get_selected_features(), float(model.lambda_l0_ or 0.0)
-    return Supports({int(k): features[int(k)] for k in sizes}, lambda_l0=multipliers)
+    return Supports({int(k): features[int(k)] for k in sizes if int(k) in features}, lambda_l0=multipliers)
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ def select(
         supports = method.find(replace(task, design=task.design.take(seen)), sizes)
         features = {k: seen[columns] for k, columns in supports.features.items()}
         largest = features[max(features)]
-        if np.array_equal(largest, known):
+        if np.array_equal(largest, known) or task.stages.stopped:
             break
         known = largest
         left = task.y - task.design.predictions(largest, task.design.solve(task.y, largest))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l0np.callbacks import Stages, stage_report
 from l0np.errors import InputError
 from l0np.inputs import column_names, known_arguments, validation
 from l0np.refit import Design
@@ -36,6 +37,8 @@ def l0_regression_path(
     fit_intercept: bool = True,
     seed: int = 0,
     device: str = "cpu",
+    callbacks: Sequence[Callable[[Any], bool | None]] = (),
+    verbose: bool = False,
 ) -> RegressionPath:
     """Return linear models of few features, for several numbers of features, and choose one of them.
 
@@ -82,6 +85,12 @@ def l0_regression_path(
         the number of threads of NumPy's BLAS (``OPENBLAS_NUM_THREADS``).
     device : str
         As in `SparseL0Linear`; only "gates" trains on a GPU.
+    callbacks : sequence of callables
+        Each gets a `StageProgress`, and a `Progress` while gates are trained (see `l0np.callbacks`). One that
+        returns True stops the run: the path then has the models that were found so far, at least one, and is
+        marked as `stopped`.
+    verbose : bool
+        Print the stages of the run.
 
     Returns
     -------
@@ -120,12 +129,21 @@ def l0_regression_path(
     options = Options.checked(method, criterion, cv, coefficients, lambda_l2, n)
     design = Design.of(matrix, intercept=validation.flag("fit_intercept", fit_intercept))
     seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
-    task = Task(design, target, seed, device, p)
-    supports = select(options.method, task, sizes)
-    path = _fitted(task, supports, options)
-    values = _values(task, supports, path, options)
-    best = int(np.argmin(values))
-    return replace(path, criterion=values, best=best, feature_names=column_names(X))
+    given = validation.callables("callbacks", callbacks)
+    if validation.flag("verbose", verbose):
+        given = (stage_report(), *given)
+    with Stages(given) as stages:
+        task = Task(design, target, seed, device, p, stages)
+        supports = select(options.method, task, sizes)
+        path = _fitted(task, supports, options)
+        values = _values(task, supports, path, options)
+    return replace(
+        path,
+        criterion=values,
+        best=int(np.argmin(values)),
+        feature_names=column_names(X),
+        stopped=stages.stopped,
+    )
 
 
 @dataclass(frozen=True)
@@ -236,12 +254,17 @@ def _cross_validated(
     """Return each size's mean squared error on rows left out of selection and fitting."""
     n = task.design.n
     fold = np.random.Generator(np.random.Philox(key=task.seed)).permutation(np.arange(n) % folds)
-    squares = np.zeros(len(sizes))
+    squares, n_left_out = np.zeros(len(sizes)), 0
+    task.stages.begin("cross-validation")
     for left_out in range(folds):
         inside = fold != left_out
-        part = replace(task, design=task.design.rows(np.flatnonzero(inside)), y=task.y[inside])
+        rows = np.flatnonzero(inside)
+        part = replace(task, design=task.design.rows(rows), y=task.y[inside], stages=Stages())
         path = _fitted(part, select(options.method, part, sizes), options)
         outside = task.design.unscaled(np.flatnonzero(~inside))
         predictions = outside @ path.coefficients.T.toarray() + path.intercepts
         squares += np.sum((task.y[~inside, None] - predictions) ** 2, axis=0)
-    return np.asarray(squares / n)
+        n_left_out += n - len(rows)
+        if task.stages.report((left_out + 1) / folds):
+            break
+    return np.asarray(squares / n_left_out)

@@ -37,6 +37,8 @@ class RegressionPath:
         Each feature's probability of belonging in the model; None unless ``method="inclusion"``.
     best : int
         Position of the chosen model.
+    stopped : bool
+        Whether a callback stopped the run before its end.
     feature_names : tuple of n_features str, optional
         The names of the columns of X, if X was a frame with names; None if it had none.
     selected_names : tuple of str, optional
@@ -63,6 +65,7 @@ class RegressionPath:
     inclusion: NDArray[np.float64] | None
     best: int
     feature_names: tuple[str, ...] | None = None
+    stopped: bool = False
 
     def __repr__(self) -> str:
         """Show what is printed, so that an interactive session does too."""
@@ -83,6 +86,7 @@ class RegressionPath:
         rest = len(self.n_active) - len(shown)
         more = [f"... and {counted(rest, 'more size')}"] if rest else []
         title += f": {names}" if names else ""
+        title += " (stopped by a callback)" if self.stopped else ""
         return "\n".join([title, "", *columns(rows, (8, 16, 14, -1)), *more])
 
     @property

@@ -149,6 +149,7 @@ def sample(
     compiled: bool,
     candidates: int = 0,
     length: ChainLength = DEFAULT_LENGTH,
+    report: Callable[[float], bool] = lambda fraction: False,
 ) -> Posterior:
     """Return the posterior: the probability of each column and of the empty model, and mean coefficients.
 
@@ -164,6 +165,9 @@ def sample(
         Number of columns before screening; used if it is above p.
     length : ChainLength
         How long the sampler runs.
+    report : callable
+        Called once for each block with the fraction of the sweeps that are done; it returns True to end the
+        sampling early, once a sweep has been averaged.
     """
     p = len(products.response)
     if products.total == 0 or not products.response.any():
@@ -172,10 +176,12 @@ def sample(
     prior, gram = Prior.of(products.degrees, max(p, candidates)), products.gram
     drawn, block = prior.start(products), max(1, min(length.block, length.block_draws // p))
     chain = Chain(np.zeros(p), products.response.copy(), np.zeros(p), np.zeros(p), np.empty(4))
-    included, mean, empty = np.zeros(p), np.zeros(p), 0
+    included, mean, empty, averaged = np.zeros(p), np.zeros(p), 0, 0
     with np.errstate(over="ignore", divide="ignore"):
         for number in range(length.sweeps):
             if number % block == 0:
+                if report(number / length.sweeps) and averaged:
+                    break
                 uniform, normal = generator.random((block, p)), generator.standard_normal((block, p))
                 on = np.flatnonzero(chain.b)
                 chain.residual[:] = products.response - chain.b[on] @ gram.of(on)
@@ -192,7 +198,7 @@ def sample(
                 included += chain.probability
                 mean += chain.expected
                 empty += sums[0] == 0.0
-    averaged = length.sweeps - length.burn_in
+                averaged += 1
     return Posterior(included / averaged, empty / averaged, mean / averaged)
 
 

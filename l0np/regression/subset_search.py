@@ -6,6 +6,7 @@ directions of the selected columns. Exchanging until nothing improves is the ide
 below and from above.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +58,22 @@ class Subsets:
         self._gram, self._products, self._total = products.gram, products.response, products.total
         self._scans: dict[bytes, Scan] = {}
 
-    def path(self, sizes: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
-        """Return a subset of each size for which there are enough independent columns."""
+    def path(
+        self, sizes: NDArray[np.int64], report: Callable[[float], bool] = lambda fraction: False
+    ) -> dict[int, NDArray[np.int64]]:
+        """Return a subset of each size for which there are enough independent columns.
+
+        `report` is called with the fraction of the work that is done; if it returns True, the subsets found
+        so far are returned.
+        """
         best: dict[int, Scan] = {0: self.scan(np.zeros(0, np.int64))}
         largest = int(sizes.max(initial=0))
-        for up in (True, False, True):
-            for k in range(1, largest + 1) if up else range(largest - 1, 0, -1):
+        up_to, down_from = range(1, largest + 1), range(largest - 1, 0, -1)
+        steps = [(True, up_to), (False, down_from), (True, up_to)]
+        for number, (up, ks) in enumerate(steps):
+            for k in ks:
+                if report((number + (k if up else largest - k) / largest) / len(steps)):
+                    return {int(k): best[k].selected for k in sizes if k in best} or _last(best)
                 neighbour = best.get(k - 1 if up else k + 1)
                 if neighbour is None:
                     continue
@@ -112,6 +123,11 @@ class Subsets:
     def _length(self) -> NDArray[np.float64]:
         """Squared lengths of the columns: 1, or 0 for a constant one, whose product with y is 0 too."""
         return np.where(self._products != 0, 1.0, 0.0)
+
+
+def _last(best: dict[int, Scan]) -> dict[int, NDArray[np.int64]]:
+    largest = max(best)
+    return {largest: best[largest].selected}
 
 
 def _grown(scan: Scan) -> NDArray[np.int64] | None:

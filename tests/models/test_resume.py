@@ -99,7 +99,7 @@ def test_target_options_come_from_the_checkpoint_and_may_be_given_again(tmp_path
     for option, value in others.items():
         with pytest.raises(InputError, match=f"{option}.* differs from that of the interrupted fit"):
             SparseCalibrationWeights.resume(tmp_path, M, Y, **OPTIONS | {option: value})
-    with pytest.raises(InputTypeError, match="resume has no argument .cap.: did you mean caps"):
+    with pytest.raises(InputTypeError, match=r"resume has no argument .cap.: did you mean caps"):
         SparseCalibrationWeights.resume(tmp_path, M, Y, cap=1.0)
 
 

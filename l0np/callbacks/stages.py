@@ -1,0 +1,94 @@
+"""`Stages`: how a run of several stages reports to callbacks, and learns that one of them stops it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.callbacks.dispatch import Callbacks
+from l0np.callbacks.progress import StageProgress
+from l0np.targets import Targets
+
+Value = TypeVar("Value")
+
+
+class Stages:
+    """The stages of a run, such as "sampling" and "refit", for its callbacks.
+
+    Loops call `report` and end early if it returns True; stages that follow make do with what there is. As a
+    context it tells callbacks at its end that the run has ended. Without callbacks nothing is reported.
+
+    Parameters
+    ----------
+    callbacks : sequence of callables
+        Each gets a `StageProgress`; one that returns True stops the run.
+    targets : Targets, optional
+        The targets to which reported estimates belong.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether a callback has stopped the run.
+
+    Examples
+    --------
+    >>> from l0np.callbacks import Stages
+    >>> def show(progress):
+    ...     print(progress.label, progress.fraction)
+    >>> with Stages([show, lambda progress: progress.fraction == 0.5]) as stages:
+    ...     stages.begin("sampling")
+    ...     while not stages.report(0.5):
+    ...         pass
+    sampling None
+    sampling 0.5
+    """
+
+    def __init__(
+        self, callbacks: Sequence[Callable[[Any], bool | None]] = (), targets: Targets | None = None
+    ) -> None:
+        self.callbacks, self.stopped = tuple(callbacks), False
+        self._dispatch, self._targets = Callbacks(self.callbacks), targets
+        self._stage, self._began = "", time.monotonic()
+        self._size: tuple[int, int] | None = None
+
+    def __enter__(self) -> Self:
+        """Begin the run."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Tell callbacks that the run has ended."""
+        self._dispatch.close(None)
+
+    def begin(self, stage: str) -> bool:
+        """Begin a stage; return whether a callback has stopped the run."""
+        self._stage, self._began = stage, time.monotonic()
+        return self.report()
+
+    def report(self, fraction: float | None = None, estimates: NDArray[np.float64] | None = None) -> bool:
+        """Report how far the stage has come; return whether a callback has stopped the run.
+
+        Once it is stopped, no callback is called any more.
+        """
+        if self.callbacks and not self.stopped:
+            size, n_sizes = self._size or (None, None)
+            seconds = time.monotonic() - self._began
+            progress = StageProgress(self._stage, fraction, seconds, self._targets, estimates, size, n_sizes)
+            self.stopped = self._dispatch.report_stage(progress)
+        return self.stopped
+
+    def each(self, sizes: Iterable[Value]) -> Iterator[Value]:
+        """Yield the sizes of a path, at least the first; end early if a callback has stopped the run."""
+        values = list(sizes)
+        for number, value in enumerate(values, start=1):
+            if number > 1 and self.stopped:
+                break
+            self._size = number, len(values)
+            yield value
+        self._size = None

@@ -1,0 +1,142 @@
+"""Stages of a run: what callbacks get, and that a run which is stopped gives its best answer so far."""
+
+import numpy as np
+import pytest
+
+from l0np import l0_regression_path
+from l0np.callbacks import Progress, StageProgress, Stages, stage_report
+from l0np.errors import InputTypeError
+
+
+class Recorder:
+    """A callback that keeps what it gets, and stops the run at the n-th report, counted from 1."""
+
+    def __init__(self, stop_at=None):
+        self.reports, self.stop_at = [], stop_at
+
+    def __call__(self, progress):
+        assert isinstance(progress, Progress | StageProgress)
+        self.reports.append(progress)
+        return self.stop_at is not None and len(self.reports) >= self.stop_at
+
+    @property
+    def stages(self):
+        return list(dict.fromkeys(report.stage for report in self.reports))
+
+
+def test_without_callbacks_nothing_is_reported():
+    stages = Stages()
+    assert not stages.begin("sampling")
+    assert not stages.report(0.5)
+
+
+def test_once_stopped_no_callback_is_called_any_more():
+    recorder = Recorder(stop_at=2)
+    with Stages([recorder]) as stages:
+        assert not stages.begin("sampling")
+        assert stages.report(0.5)
+        assert stages.report(0.6)
+        assert stages.begin("refit")
+    assert [(report.stage, report.fraction) for report in recorder.reports] == [
+        ("sampling", None),
+        ("sampling", 0.5),
+    ]
+    assert stages.stopped
+
+
+def test_sizes_of_a_path_are_counted_and_end_early():
+    recorder = Recorder(stop_at=2)
+    with Stages([recorder]) as stages:
+        seen = []
+        for k in stages.each([10, 20, 30]):
+            seen.append(k)
+            stages.begin("refit")
+    assert seen == [10, 20]
+    assert [report.label for report in recorder.reports] == ["refit (size 1 of 3)", "refit (size 2 of 3)"]
+    with Stages([lambda progress: True]) as stages:
+        stages.begin("calibrating all records")
+        assert list(stages.each([10, 20])) == [10]  # at least one
+
+
+def test_printed_stages(capsys):
+    report = stage_report(min_seconds=0.0)
+    report(StageProgress("refit", fraction=0.25, seconds=2.0, size=1, n_sizes=3))
+    report(StageProgress("refit", fraction=0.5, seconds=4.26, size=1, n_sizes=3))
+    report = stage_report(min_seconds=60.0)
+    for _ in range(3):
+        report(StageProgress("sampling"))
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["refit (size 1 of 3): 25%, 2.0 s", "refit (size 1 of 3): 50%, 4.3 s", "sampling"]
+
+
+# --- regression paths
+
+
+def regression():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 12))
+    return X, X[:, 2] - 2 * X[:, 7] + rng.normal(size=80)
+
+
+STAGES = {"inclusion": "inclusion probabilities", "exchange": "exchanges", "gates": "training"}
+
+
+@pytest.mark.parametrize("method", STAGES)
+def test_a_regression_path_reports_its_stages_and_they_change_nothing(method):
+    X, y = regression()
+    recorder = Recorder()
+    watched = l0_regression_path(X, y, method=method, callbacks=[recorder])
+    plain = l0_regression_path(X, y, method=method)
+    assert recorder.stages == [STAGES[method]]
+    assert not watched.stopped
+    assert np.array_equal(watched.coef_, plain.coef_)
+    assert np.array_equal(watched.criterion, plain.criterion)
+    fractions = [report.fraction for report in recorder.reports if report.fraction is not None]
+    if method != "gates":  # which counts for each size
+        assert fractions == sorted(fractions)
+        assert 0 <= fractions[0] < fractions[-1] <= 1
+
+
+@pytest.mark.parametrize("method", STAGES)
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 5])
+def test_a_stopped_regression_path_gives_what_was_found(method, stop_at):
+    X, y = regression()
+    recorder = Recorder(stop_at)
+    path = l0_regression_path(X, y, [3, 6], method=method, callbacks=[recorder])
+    assert path.stopped
+    assert len(recorder.reports) == stop_at
+    assert len(path.n_active) >= 1
+    assert np.isfinite(path.predict(X)).all()
+    assert "(stopped by a callback)" in str(path).splitlines()[0]
+
+
+def test_cross_validation_is_a_stage_of_its_own():
+    X, y = regression()
+    recorder = Recorder()
+    l0_regression_path(X, y, cv=4, callbacks=[recorder])
+    assert recorder.stages == ["inclusion probabilities", "cross-validation"]
+    assert [r.fraction for r in recorder.reports if r.stage == "cross-validation"] == [
+        None,
+        0.25,
+        0.5,
+        0.75,
+        1,
+    ]
+    stops = [lambda progress: progress.stage == "cross-validation" and progress.fraction == 0.5]
+    path = l0_regression_path(X, y, cv=4, callbacks=stops)
+    assert path.stopped
+    assert np.isfinite(path.criterion).all()
+
+
+def test_verbose_prints_the_stages(capsys):
+    X, y = regression()
+    l0_regression_path(X, y, verbose=True)
+    assert capsys.readouterr().out.startswith("inclusion probabilities")
+
+
+def test_callbacks_of_a_regression_path_are_checked():
+    X, y = regression()
+    with pytest.raises(InputTypeError, match=r"callbacks\[0\] must be callable"):
+        l0_regression_path(X, y, callbacks=[3])
+    with pytest.raises(InputTypeError, match="verbose must be True or False"):
+        l0_regression_path(X, y, verbose="yes")

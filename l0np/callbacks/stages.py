@@ -41,7 +41,7 @@ class Stages:
     >>> def show(progress):
     ...     print(progress.label, progress.fraction)
     >>> with Stages([show, lambda progress: progress.fraction == 0.5]) as stages:
-    ...     stages.begin("sampling")
+    ...     _ = stages.begin("sampling")
     ...     while not stages.report(0.5):
     ...         pass
     sampling None

@@ -34,13 +34,13 @@ class Distance:
     function : callable
         Returns F(u), the g-weight, and F'(u) for arrays of u inside the range that the bounds allow.
     inverse : callable
-        Returns the u of a g-weight.
+        Returns the u of g-weights, a number or an array; it may be infinite at a bound.
     lower, upper : float
         Bounds of the g-weight, the ratio of weight to reference weight; they may be infinite.
     """
 
     function: Callable[[Floats], tuple[Floats, Floats]]
-    inverse: Callable[[float], float]
+    inverse: Callable[[Any], Any]
     lower: float
     upper: float
 
@@ -51,6 +51,11 @@ class Distance:
         ratio, slope = self.function(inside)
         # The outer clip restores a tiny bound that 1 + u rounds away
         return np.clip(ratio, self.lower, self.upper), np.where(u == inside, slope, 0.0)
+
+    def pull_of(self, ratios: Floats) -> Floats:
+        """Return the u of g-weights, finite also at bounds that only an infinite u reaches."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.clip(self.inverse(ratios), -EXPONENT_BOUND, EXPONENT_BOUND))
 
     def at_bounds(self, ratios: Floats) -> tuple[int, int]:
         """Return how many g-weights are at the lower bound and how many at the upper bound."""
@@ -77,7 +82,7 @@ def raking(lower: float, upper: float) -> Distance:
         ratio = np.exp(np.minimum(u, EXPONENT_BOUND))  # stays finite
         return ratio, ratio
 
-    return Distance(function, lambda ratio: float(np.log(ratio)), lower if lower > 0 else FLOOR, upper)
+    return Distance(function, np.log, lower if lower > 0 else FLOOR, upper)
 
 
 def logit(lower: float, upper: float) -> Distance:
@@ -89,15 +94,19 @@ def logit(lower: float, upper: float) -> Distance:
     if not (np.isfinite(upper) and lower < 1.0 < upper):
         raise InputError(f'distance="logit" needs finite bounds around 1, got ({lower}, {upper})')
     rate = (upper - lower) / ((1.0 - lower) * (upper - 1.0))
+    start = np.log((1.0 - lower) / (upper - 1.0))
 
     def function(u: Floats) -> tuple[Floats, Floats]:
         # with x = rate * u + log((1 - lower) / (upper - 1)): F = lower + (upper - lower) / (1 + exp(-x))
-        start = np.log((1.0 - lower) / (upper - 1.0))
         x = np.clip(rate * u + start, -EXPONENT_BOUND, EXPONENT_BOUND)
         fraction = 1.0 / (1.0 + np.exp(-x))
         return lower + (upper - lower) * fraction, rate * (upper - lower) * fraction * (1.0 - fraction)
 
-    return Distance(function, lambda ratio: np.copysign(np.inf, ratio - 1.0), lower, upper)
+    def inverse(ratio: Any) -> Any:
+        with np.errstate(divide="ignore"):  # infinite at the bounds
+            return (np.log(ratio - lower) - np.log(upper - ratio) - start) / rate
+
+    return Distance(function, inverse, lower, upper)
 
 
 DISTANCES: dict[str, Callable[[float, float], Distance]] = {

@@ -48,11 +48,22 @@ CONVERGED = 1e-6  # relative change of weights and misfits at which a run out of
 
 
 class RefitLimits(NamedTuple):
-    """What a refit may cost: multiplier steps, Newton steps in all, nanoseconds for one factorisation."""
+    """What a refit may cost.
+
+    Attributes
+    ----------
+    multiplier_steps, newton_steps : int
+        Of the method of multipliers.
+    factor_cost : float
+        Nanoseconds for one factorisation.
+    factorisations : int
+        Of the descent that follows where the method of multipliers does not find the weights.
+    """
 
     multiplier_steps: int = 60
     newton_steps: int = 400
     factor_cost: float = MOST_COST
+    factorisations: int = 100
 
 
 LIMITS = RefitLimits()
@@ -89,7 +100,8 @@ class ScaledSystem:
         return NewtonSystems(self.scaled, self.factor_cost)
 
     @cached_property
-    def _sizes(self) -> Any:
+    def sizes(self) -> Any:
+        """The absolute values of `scaled`."""
         return self.scaled if self.scaled.min() >= 0 else abs(self.scaled)
 
     def totals(self, weights: Floats) -> Floats:
@@ -107,7 +119,7 @@ class ScaledSystem:
 
     def rounding(self, multipliers: Floats, weights: Floats, curvature: Floats) -> tuple[Floats, float]:
         """Return the possible rounding errors of the weights, and the norm of those of the gradient."""
-        sizes = self._sizes
+        sizes = self.sizes
         noise = curvature * (sizes.T @ np.abs(multipliers))
         gradient = sizes @ (np.abs(weights) + noise) + np.abs(self.target)
         return ROUNDING * noise, ROUNDING * float(np.linalg.norm(gradient))
@@ -167,8 +179,8 @@ def method_of_multipliers(
     system: ScaledSystem, distance: Distance, limits: RefitLimits
 ) -> tuple[Floats, bool, int]:
     """Return the multipliers, whether their weights have converged, and the number of Newton steps taken."""
-    if not len(system.target):
-        return np.zeros(0), True, 0
+    if not len(system.target) or not limits.newton_steps:
+        return np.zeros_like(system.target), not len(system.target), 0
     tolerant = system.tolerance > 0
     start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
     proximity, steps, widest = FIRST_PROXIMITY, 0, 0.0

@@ -62,6 +62,16 @@ class NewtonSystems:
         if self._blocks:
             self._patience = int(self._blocks.cost / (product + self._blocks.solution_cost))
 
+    @property
+    def factor_cost(self) -> float:
+        """Nanoseconds that a factor costs; infinite where it costs more than `most_cost`."""
+        return np.inf if self._blocks is None else self._blocks.cost
+
+    @property
+    def has_factor(self) -> bool:
+        """Whether a factor costs no more than `most_cost`."""
+        return self._blocks is not None
+
     def diagonal(self, curvature: Floats) -> Floats:
         """Return the diagonal of A diag(curvature) A'."""
         if self._squares is not None:
@@ -79,8 +89,23 @@ class NewtonSystems:
         self._factor = self._blocks.factor(curvature, diagonal)
         return self._iterate(curvature, diagonal, right, x, MOST_CORRECTIONS)[0]
 
+    def prepared(self, curvature: Floats, diagonal: Floats) -> Solve:
+        """Return a function that solves for several right-hand sides, by a new factor if one is affordable.
+
+        For methods whose curvature changes so much from system to system that no factor serves twice.
+        """
+        self._factor = None if self._blocks is None else self._blocks.factor(curvature, diagonal)
+        most = MOST_ITERATIONS if self._blocks is None else MOST_CORRECTIONS
+        return lambda right: self._iterate(curvature, diagonal, right, np.zeros_like(right), most, 1e-6)[0]
+
     def _iterate(
-        self, curvature: Floats, diagonal: Floats, right: Floats, x: Floats, most: int
+        self,
+        curvature: Floats,
+        diagonal: Floats,
+        right: Floats,
+        x: Floats,
+        most: int,
+        accuracy: float = ACCURACY,
     ) -> tuple[Floats, bool]:
         """Return x after conjugate gradients, and whether it is accurate."""
         from scipy.sparse.linalg import LinearOperator, cg
@@ -92,7 +117,7 @@ class NewtonSystems:
         system = LinearOperator(shape, matvec=product, dtype=np.float64)
         precondition = self._factor or self._by_diagonal(curvature, diagonal)
         inverse = LinearOperator(shape, matvec=precondition, dtype=np.float64)
-        x, missing = cg(system, right, x, rtol=ACCURACY, maxiter=most, M=inverse)
+        x, missing = cg(system, right, x, rtol=accuracy, maxiter=most, M=inverse)
         return x, not missing
 
     def _by_diagonal(self, curvature: Floats, diagonal: Floats) -> Solve:

@@ -17,15 +17,20 @@ from l0np._text import counted
 from l0np.errors import L0npWarning
 from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix
+from l0np.refit.descent import descend
 from l0np.refit.distances import Distance
 from l0np.refit.multipliers import LIMITS, RefitLimits, ScaledSystem, method_of_multipliers
+from l0np.refit.penalty import STATIONARY, PenalisedProblem
 from l0np.targets import Targets, metrics
 
 Floats = NDArray[np.float64]
 
 DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected record is lost
 TOTAL_IMPORTANCE = 1e4  # weight of an error in the fixed total, relative to one in a target
-MOST_REWEIGHTINGS, REWEIGHTED = 50, 1e-6  # for caps: refits, and the relative change at which they end
+# Newton steps before the descent takes over, where a factor is cheap (nanoseconds) and where it is not: the
+# method of multipliers meets targets in few steps if they can be met, and else may take hundreds
+CHEAP, FEW_STEPS = 1e7, (60, 20)
+SMALL = 0.01  # relative error: see `PenalisedProblem.small`
 DENSE_FRACTION = 0.3  # of non-zeros, above which a sparse matrix is slower than a dense one
 NO_SQUARES = (
     "the loss of these targets is not a sum of squared errors. Gates are trained with it, but calibration, "
@@ -108,16 +113,15 @@ class WeightedTargets:
         met.
     tolerance : array
         Errors up to this size cost nothing, in the units of the targets.
+    cap : array, optional
+        The most that a target adds to the loss for each unit of its importance; by default there are none.
     """
 
     value: Floats
     scale: Floats
     importance: Floats
     tolerance: Floats
-
-    def beyond_tolerance(self, errors: Floats) -> Floats:
-        """Return the squares of scaled errors beyond the tolerance."""
-        return np.asarray((np.maximum(np.abs(errors) - self.tolerance, 0.0) / self.scale) ** 2)
+    cap: Floats | None = None
 
     def missed(self, errors: Floats, size: Floats) -> NDArray[np.int64]:
         """Return the targets that count and are missed; `size` is that of `metrics.is_met`."""
@@ -160,10 +164,9 @@ def refit_weights(
     >>> refit_weights(M, targets, np.ones(3), chi_square(-np.inf, np.inf)).weights.round(6)
     array([1., 2., 3.])
     """
-    system = _scaled_system(matrix, targets, reference, total, limits.factor_cost)
+    problem = _problem(matrix, targets, reference, distance, (total, limits.factor_cost))
     with np.errstate(all="ignore"):  # steps that leave the range of floats are shortened
-        multipliers, converged, steps = method_of_multipliers(system, distance, limits)
-    ratios = distance(system.scaled.T @ multipliers)[0]
+        ratios, converged, steps = _ratios(problem, limits)
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - targets.value)
     total_error = 0.0 if total is None else float(weights.sum() / total - 1.0)
@@ -172,26 +175,61 @@ def refit_weights(
     return Refit(weights, ratios, errors, missed, converged, steps, *at_bounds, total_error, len(missed))
 
 
-def _scaled_system(
-    matrix: Any, targets: WeightedTargets, reference: Floats, total: float | None, factor_cost: float
-) -> ScaledSystem:
-    """Return the system of the targets that count and, as one more row, of the fixed total."""
+def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
+    """Return the g-weights, whether they have converged, and the number of steps."""
+    system, distance = problem.system, problem.distance
+    is_limited = bool(problem.finite_sides.any() or system.tolerance.any() or problem.has_caps)
+    may_descend = is_limited and limits.factorisations > 0 and len(system.target) and problem.has_factor
+    if may_descend:
+        limits = limits._replace(newton_steps=min(limits.newton_steps, _patience(problem)))
+    multipliers, converged, steps = method_of_multipliers(system, distance, limits)
+    ratios = distance(system.pull(multipliers))[0]
+    converged = converged and problem.residual(ratios, problem.errors(ratios)) <= STATIONARY
+    if converged or not may_descend:
+        return ratios, converged, steps
+    found = descend(problem, limits.factorisations)
+    return found.ratios, found.is_stationary, steps + found.steps
+
+
+def _patience(problem: PenalisedProblem) -> int:
+    """Return the Newton steps after which the descent takes over from the method of multipliers."""
+    if problem.system.newton.factor_cost <= CHEAP:
+        return FEW_STEPS[0]
+    n, k = problem.system.scaled.shape
+    # Many more targets than records cannot all be met, and the systems of the descent are smaller
+    return 0 if k < n / 2 else FEW_STEPS[1]
+
+
+def _problem(
+    matrix: Any,
+    targets: WeightedTargets,
+    reference: Floats,
+    distance: Distance,
+    limits: tuple[float | None, float],
+) -> PenalisedProblem:
+    """Return the problem of the targets that count and, as one more row, of the fixed total."""
     from scipy import sparse
 
+    total, factor_cost = limits
     matrix = sparse.csr_array(matrix)
     is_empty = np.diff(matrix.indptr) == 0  # no weight changes these rows
     used = np.flatnonzero((targets.importance > 0) & ~is_empty)
-    factor = np.sqrt(targets.importance[used]) / np.abs(targets.scale[used])
+    importance = targets.importance[used]
+    factor = np.sqrt(importance) / np.abs(targets.scale[used])
     scaled = sparse.diags_array(factor) @ matrix[used]
     value, tolerance = targets.value[used] * factor, targets.tolerance[used] * factor
+    cap = np.full(len(used), np.inf) if targets.cap is None else targets.cap[used] * importance
+    small = SMALL * np.sqrt(importance)
     curvature = float((scaled.multiply(scaled) @ reference).mean()) if len(used) else 1.0
     if total is not None:
         row = sparse.csr_array(np.full((1, len(reference)), TOTAL_IMPORTANCE / total))
         scaled = sparse.vstack([scaled, row], format="csr")
         value, tolerance = np.append(value, TOTAL_IMPORTANCE), np.append(tolerance, 0.0)
+        cap, small = np.append(cap, np.inf), np.append(small, SMALL * TOTAL_IMPORTANCE)
     is_dense = scaled.nnz > DENSE_FRACTION * scaled.shape[0] * scaled.shape[1]
     scaled = scaled.toarray() if is_dense else scaled
-    return ScaledSystem(scaled, value, tolerance, reference, curvature or 1.0, factor_cost)
+    system = ScaledSystem(scaled, value, tolerance, reference, curvature or 1.0, factor_cost)
+    return PenalisedProblem(system, cap, small, distance)
 
 
 class RefitProblem:
@@ -207,8 +245,8 @@ class RefitProblem:
         With its bounds.
     total : float, optional
         A sum that the weights of each selection must have.
-    most_reweightings : int
-        Refits that caps may take; weights that still change after these have not converged.
+    limits : RefitLimits
+        What a refit may cost; weights that are not found within these limits have not converged.
 
     Warns
     -----
@@ -232,44 +270,32 @@ class RefitProblem:
         targets: Targets,
         distance: Distance,
         total: float | None = None,
-        most_reweightings: int = MOST_REWEIGHTINGS,
+        limits: RefitLimits = LIMITS,
     ) -> None:
         if not targets.minimises_squares:
             # stacklevel 5 is the caller of `calibrate`, `l0_path` or `SparseCalibrationWeights.refit`
             warnings.warn(NO_SQUARES, L0npWarning, stacklevel=5)
         self.matrix, self.targets, self.distance, self.total = matrix, targets, distance, total
-        self._most_reweightings = most_reweightings
+        self._limits = limits
         self._adding = [a.matrix.to_scipy().astype(np.float64) for a in targets.aggregates]
         parts = [(targets, 1.0), *((a.totals, a.weight) for a in targets.aggregates)]
-        value, scale, tolerance, self._cap = (
+        value, scale, tolerance, cap = (
             np.concatenate([getattr(part, name) for part, _ in parts])
             for name in ("value", "error_scale", "tolerance", "cap")
         )
-        self._has_caps = bool(np.isfinite(self._cap).any())
         importance = np.concatenate([part.weights * part.fitted * weight for part, weight in parts])
-        self._weighted = WeightedTargets(value, scale, importance, tolerance)
+        self._weighted = WeightedTargets(value, scale, importance, tolerance, cap)
 
     def refit(self, records: NDArray[np.int64], reference: Floats) -> Refit:
         """Return the weights of selected records, near to their reference weights.
 
-        A cap makes the loss of a target ``s / (1 + s / cap)`` of its squared error s. It is minimised by
-        refits in which the target's weight is multiplied by ``1 / (1 + s / cap)^2`` (iteratively reweighted
-        least squares, Holland and Welsch 1977).
+        A cap makes the loss of a target ``s / (1 + s / cap)`` of its squared error s. Where caps
+        matter, because not all targets can be met, the weights are those of a local minimum.
         """
-        matrix, weighted = self._rows_of(records), self._weighted
-        before, settled = np.full(len(weighted.value), np.inf), False
-        for _ in range(self._most_reweightings):
-            refit = refit_weights(matrix, weighted, reference, self.distance, self.total)
-            squares = weighted.beyond_tolerance(refit.errors)
-            change = np.abs(squares - before).max()
-            settled = not self._has_caps or bool(change <= REWEIGHTED * max(squares.max(), metrics.MET))
-            if settled:
-                break
-            importance = self._weighted.importance / (1.0 + squares / self._cap) ** 2
-            weighted, before = replace(weighted, importance=importance), squares
+        matrix = self._rows_of(records)
+        refit = refit_weights(matrix, self._weighted, reference, self.distance, self.total, self._limits)
         n = len(self.targets)
-        missed, converged = refit.missed[refit.missed < n], refit.converged and settled
-        return replace(refit, errors=refit.errors[:n], missed=missed, converged=converged)
+        return replace(refit, errors=refit.errors[:n], missed=refit.missed[refit.missed < n])
 
     def _rows_of(self, records: NDArray[np.int64]) -> Any:
         """Return the rows of the targets, then those of their totals, for some records."""

@@ -7,6 +7,7 @@ from scipy import optimize
 
 from l0np import Aggregate, ColumnMatrix
 from l0np.refit import RefitProblem, distance_of, refit_to_targets
+from l0np.refit.multipliers import RefitLimits
 from l0np.targets import Targets
 
 
@@ -68,11 +69,14 @@ def test_selections_of_one_problem_do_not_depend_on_each_other():
         )
 
 
-@pytest.mark.parametrize(("most", "converged"), [(2, False), (50, True)])
-def test_weights_that_still_change_between_reweightings_have_not_converged(most, converged):
+@pytest.mark.parametrize(("most", "converged"), [(3, False), (100, True)])
+def test_capped_weights_that_are_not_found_within_the_limits_have_not_converged(most, converged):
     M, y = np.vstack([np.ones(4), [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]]), [8.0, 10.0, 13.0]
     targets = Targets.build(y, 3, caps=0.02)
     problem = RefitProblem(
-        ColumnMatrix.of(M), targets, distance_of("chi-square", (0.05, None)), most_reweightings=most
+        ColumnMatrix.of(M),
+        targets,
+        distance_of("chi-square", (0.05, None)),
+        limits=RefitLimits(factorisations=most),
     )
     assert problem.refit(np.arange(4), np.full(4, 2.0)).converged is converged

@@ -7,7 +7,7 @@ as possible: the landing. Many totals are balanced in levels: first those of eac
 then those that districts share (totals of a state, say) among the records left, and so on.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +37,18 @@ class CubeLimits(NamedTuple):
         Largest number of rows that a flight balances.
     compiled_from : int
         Number of records above which a compiled kernel saves time.
+    joint_flight_cost : float
+        Multiplications up to which a flight without landing takes all records at once.
+    spare : float
+        Records for each row from which a flight without landing gives up rows if there are too many.
     """
 
     arrivals: int = 64
     flight_cost: float = 1e12
     most_rows: int = 2000
     compiled_from: int = 20_000
+    joint_flight_cost: float = 1e10
+    spare: float = 2.0
 
     def rows_for(self, n: int) -> int:
         """Return how many rows a flight of n records may balance."""
@@ -100,21 +106,61 @@ def balanced_sample(
     >>> len(drawn), int(np.count_nonzero(drawn < 4))
     (4, 2)
     """
-    p, n = np.array(probabilities, dtype=np.float64), len(probabilities)
-    shuffled, *uniforms = (
-        philox.uniform(np, seed, philox.SELECTION, 4 * attempt + stage, 0, n).astype(np.float64)
-        for stage in range(4)
-    )
-    order = np.argsort(shuffled, kind="stable")
-    totals = _Totals(matrix, np.divide(weights, p, out=np.zeros(n), where=p > 0), p)
-    walk = _Walk(totals, p, uniforms, compiled and n >= limits.compiled_from, limits.arrivals)
-    left = order[_undecided(p[order])]
+    walk, left = _Walk.started(matrix, weights, probabilities, (seed, attempt), compiled, limits)
+    p, n = walk.p, len(probabilities)
     if matrix.shape[0] > limits.rows_for(n):
         left = walk.balance_levels(left, limits.rows_for(n))
     walk.fly(left, limits.rows_for(len(left)))
     walk.land(left[_undecided(p[left])], np.empty(0, np.int64))
     k = round(float(np.sum(probabilities)))
     return np.sort(np.argsort(-p, kind="stable")[:k])
+
+
+def balanced_flight(
+    matrix: ColumnMatrix,
+    weights: Floats,
+    probabilities: Floats,
+    seed: int,
+    attempt: int = 0,
+    *,
+    compiled: bool = True,
+    limits: CubeLimits = LIMITS,
+) -> Floats:
+    """Let probabilities walk as in `balanced_sample`, but land no record: no total changes.
+
+    Strata fly with all rows to which their records contribute; what is left of them flies in larger strata.
+    Probabilities that are still between 0 and 1 at the end, at most as many as there are totals where all
+    records fly together, stay what they are: ``weight / probability * (probability after the flight)`` is a
+    weight that a record may be kept with. Then the totals are exactly those before.
+
+    Parameters
+    ----------
+    matrix, weights, seed, attempt, compiled, limits
+        As in `balanced_sample`. Rows are given up only in strata with more rows than the limits allow and
+        more than `CubeLimits.spare` records for each row.
+    probabilities : array of shape (N,)
+        Inclusion probabilities; their sum need not be an integer.
+
+    Returns
+    -------
+    array of shape (N,)
+        The probabilities after the flight, each with its first value as its mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> region = ColumnMatrix.build(np.repeat(np.eye(2), 4, axis=1))  # four records in each of two regions
+    >>> p = balanced_flight(region, np.ones(8), np.full(8, 0.3), seed=0)
+    >>> p.reshape(2, 4).sum(axis=1).round(9), int(np.count_nonzero(p))
+    (array([1.2, 1.2]), 4)
+    """
+    walk, left = _Walk.started(matrix, weights, probabilities, (seed, attempt), compiled, limits)
+    n_rows = matrix.shape[0]
+    if n_rows > limits.rows_for(len(left)) or 4.0 * len(left) * n_rows**2 > limits.joint_flight_cost:
+        left = walk.balance_levels(left, limits.rows_for(len(left)), lands=False)
+    walk.fly_with_all_rows(left, limits.rows_for(len(left)), limits.spare)
+    walk.p[walk.p <= DECIDED] = 0.0
+    return walk.p
 
 
 def _undecided(p: Floats) -> NDArray[np.bool_]:
@@ -177,11 +223,32 @@ class _Walk:
         self.totals, self.p, self.uniforms = totals, p, uniforms
         self.compiled, self.arrivals = compiled, arrivals
 
-    def balance_levels(self, left: Integers, most_rows: int) -> Integers:
+    @classmethod
+    def started(
+        cls,
+        matrix: ColumnMatrix,
+        weights: Floats,
+        probabilities: Floats,
+        draw: tuple[int, int],
+        compiled: bool,
+        limits: CubeLimits,
+    ) -> tuple[Self, Integers]:
+        """Return a walk and the undecided records in random order; `draw` is (seed, attempt)."""
+        p, n, (seed, attempt) = np.array(probabilities, dtype=np.float64), len(probabilities), draw
+        shuffled, *uniforms = (
+            philox.uniform(np, seed, philox.SELECTION, 4 * attempt + stage, 0, n).astype(np.float64)
+            for stage in range(4)
+        )
+        order = np.argsort(shuffled, kind="stable")
+        totals = _Totals(matrix, np.divide(weights, p, out=np.zeros(n), where=p > 0), p)
+        walk = cls(totals, p, uniforms, compiled and n >= limits.compiled_from, limits.arrivals)
+        return walk, order[_undecided(p[order])]
+
+    def balance_levels(self, left: Integers, most_rows: int, *, lands: bool = True) -> Integers:
         """Balance strata, then what is left of them in larger strata, and so on; return the rest.
 
         At the first level strata only fly; they do not land. At each level, rows to which only one stratum
-        contributes are dropped from the levels that follow.
+        contributes are dropped from the levels that follow, or if nothing lands from what defines strata.
         """
         is_shared, is_first = np.ones(self.totals.matrix.shape[0], bool), True
         while True:
@@ -193,6 +260,9 @@ class _Walk:
                 touching[self.totals.rows_of(group)] += 1
             is_shared &= touching > 1
             for group in groups:
+                if not lands:
+                    self.fly_with_all_rows(group, most_rows)
+                    continue
                 self.fly(group, most_rows)
                 if not is_first:
                     self.land(group[_undecided(self.p[group])], np.flatnonzero(is_shared))
@@ -212,6 +282,16 @@ class _Walk:
             arrivals = records[first : first + self.arrivals]
             columns = self.totals.contributions(arrivals, position, n_totals)
             flight.take(arrivals, columns, self.p, self.uniforms[0][arrivals])
+
+    def fly_with_all_rows(self, records: Integers, most_rows: int, spare: float = np.inf) -> None:
+        """Let probabilities walk while all totals can be kept.
+
+        With more rows than allowed nothing walks, unless there are more than `spare` records for each row:
+        then only the longest rows count.
+        """
+        n_rows = len(self.totals.rows_of(records))
+        if n_rows <= most_rows or len(records) > spare * n_rows:
+            self.fly(records, most_rows)
 
     def land(self, records: Integers, exact_rows: Integers) -> None:
         """Decide as many records as possible without changing their number or the totals of some rows."""

@@ -8,7 +8,7 @@ from l0np.matrix import ColumnMatrix, entry_blocks
 Floats = NDArray[np.float64]
 
 
-def inclusion_probabilities(size: Floats, least: Floats, k: int) -> Floats:
+def inclusion_probabilities(size: Floats, least: Floats, k: float) -> Floats:
     """Return the probabilities ``min(1, max(c size, least))``, with c such that they add up to k.
 
     If `least` adds up to more than k, the probabilities are in proportion to `least` instead.
@@ -20,8 +20,8 @@ def inclusion_probabilities(size: Floats, least: Floats, k: int) -> Floats:
         alike.
     least : array of shape (N,)
         Lower bounds in [0, 1], for records that matter so much for one total that chance must not omit them.
-    k : int
-        Number of records to select, 1 to N.
+    k : float
+        Number of records to select, or their expected number: above 0, at most N.
 
     Returns
     -------

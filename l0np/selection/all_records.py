@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np.errors import L0npWarning
 from l0np.matrix import weighted_totals
 from l0np.models import TrainingSettings
+from l0np.refit import DISTANCES, RefitProblem
 from l0np.sampling import inclusion_probabilities, largest_fractions
 from l0np.selection.problem import SelectionProblem
 from l0np.selection.selections import Selection
@@ -21,7 +24,19 @@ Integers = NDArray[np.int64]
 
 EPOCHS, LEARNING_RATE = 300, 0.05  # of the training without gates that replaces the refit of all records
 ENOUGH, LOOK = 1e-3, 50  # root mean square error at which that training ends, and epochs between checks
+NONE = 1e-6  # weight relative to the base weight below which a record counts as one of weight 0
 AS_GOOD = 1.01  # times the loss that all records leave: a selection whose loss is at most this is as good
+
+
+class Sizes(NamedTuple):
+    """What inclusion probabilities follow from, both of shape (N,).
+
+    The sizes that they are in proportion to, weights before selection (0 for records that must not be drawn),
+    and the least probabilities.
+    """
+
+    sizes: Floats
+    least: Floats
 
 
 class Inclusion(NamedTuple):
@@ -66,12 +81,38 @@ class AllRecords:
 
     def inclusion(self, k: int) -> Inclusion:
         """Return inclusion probabilities for k records, in proportion to the weights before selection."""
-        base = self.problem.base_weights
-        if np.count_nonzero(self._positive_weights) >= k:
-            p = inclusion_probabilities(self._positive_weights, self._largest_fractions, k)
-        else:  # weights may be negative without bounds, and trained weights may be 0
-            p = inclusion_probabilities(base, largest_fractions(self.problem.matrix, base), k)
+        p = inclusion_probabilities(*self.sizes(k), k)
         return Inclusion(p, self.weights_before / np.where(p > 0, p, k / len(p)))
+
+    def sizes(self, k: int) -> Sizes:
+        """Return what inclusion probabilities for k records follow from."""
+        if np.count_nonzero(self._positive_weights) >= k:
+            return Sizes(self._positive_weights, self._largest_fractions)
+        base = (
+            self.problem.base_weights
+        )  # weights may be negative without bounds, and trained weights may be 0
+        return Sizes(base, largest_fractions(self.problem.matrix, base))
+
+    @cached_property
+    def from_zero(self) -> AllRecords:
+        """The calibration of all records with g-weights down to 0: a record of weight 0 is not selected.
+
+        A lower bound above 0 would keep targets out of reach that a selection can meet: one of 0, for
+        instance.
+        """
+        problem = self.problem
+        if self.selection is None or not (self.selection.refit.at_lower or self.selection.refit.n_missed):
+            return self
+        distance = DISTANCES["chi-square"](0.0, problem.refits.distance.upper)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", L0npWarning)  # it was given when the problem was checked
+            refits = RefitProblem(problem.matrix, problem.targets, distance, problem.refits.total)
+        selection = Selection.of_all(replace(problem, refits=refits))
+        weights = problem.base_weights.copy()
+        found = selection.refit.weights.copy()
+        found[found < NONE * problem.base_weights[problem.eligible]] = 0.0
+        weights[problem.eligible] = found
+        return replace(self, weights=weights, selection=selection)
 
     @cached_property
     def weights_before(self) -> Floats:

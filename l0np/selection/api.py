@@ -55,7 +55,7 @@ def calibrate(
         (Deville and Sarndal 1992).
     base_weights : float or array of shape (N,)
         Design weights, 0 or more; records of weight 0 are never selected.
-    method : {"auto", "balanced", "exchange", "gates"}
+    method : {"auto", "thinned", "balanced", "exchange", "gates"}
         How records are selected: see `l0np.selection.methods`.
     distance : {"chi-square", "raking", "logit"}
         How the distance of weights to reference weights is measured: see `l0np.refit.distances`.

@@ -7,10 +7,12 @@ The rule follows measurements, `benchmarks/selection.py`:
    it holds. Weights come out nearly equal, so the effective sample size is the highest. If the refit misses
    targets, records whose g-weight collapses to its bound are swapped for others that reduce the errors.
    "auto" takes this sample whenever it meets the targets as closely as all records together do.
-2. "exchange": pursuit of the residual, then exchanges; for selections of fewer records than there are
+2. "thinned": more records than k, drawn by a flight that gives up no target and lands no record, thinned out
+   one by one: see `l0np.selection.thinned`. Targets are met wherever k records can be found that meet them.
+3. "exchange": pursuit of the residual, then exchanges; for selections of fewer records than there are
    independent targets, which cannot meet them all. Nothing is random. In that case "auto" tries it, if
    affordable (up to some hundred targets).
-3. "gates": training with Hard Concrete gates, with the L0 multiplier controlled so that k stay open. If
+4. "gates": training with Hard Concrete gates, with the L0 multiplier controlled so that k stay open. If
    exchanges are too expensive but training is affordable, "auto" trains gates and swaps records as above.
 
 Of two selections "auto" takes the one with the smaller loss. To add a method, write a function that takes
@@ -32,6 +34,7 @@ from l0np.selection.problem import SelectionProblem
 from l0np.selection.pursuit import exchange, pursue
 from l0np.selection.selections import Selection
 from l0np.selection.swaps import Swaps
+from l0np.selection.thinned import by_thinning
 
 
 def by_balanced_sample(all_records: AllRecords, k: int) -> Selection:
@@ -89,6 +92,7 @@ def automatic(all_records: AllRecords, k: int) -> Selection:
 
 METHODS: Mapping[str, Callable[[AllRecords, int], Selection]] = {
     "auto": automatic,
+    "thinned": by_thinning,
     "balanced": by_balanced_sample,
     "exchange": by_exchange,
     "gates": by_gates,

@@ -33,7 +33,8 @@ class Calibration:
     selected_weights : array of shape (k,)
         Their weights.
     reference_weights : array of shape (k,)
-        What the weights stay near to: weight before selection / inclusion probability.
+        What the weights stay near to: weight before selection / inclusion probability. By "thinned" a record
+        may have to keep less than the lower bound; its reference weight is then reduced to weight / bound.
     targets : TargetTable
         Each target with its estimate and error.
     diagnostics : Diagnostics
@@ -44,7 +45,7 @@ class Calibration:
     converged : bool
         Whether the refit converged.
     method : str
-        How the records were selected: "all", "balanced", "exchange" or "gates".
+        How the records were selected: "all", "thinned", "balanced", "exchange" or "gates".
     lambda_l0 : float or None
         The L0 multiplier at the end of training, if gates were trained.
     seed : int

@@ -1,0 +1,276 @@
+"""Thinning: records leave a weighted sample one by one; the others make up for each, so that totals stay.
+
+Weights w with totals ``A w`` and reference weights r are near to r in the chi-square distance
+``sum (w - r)^2 / (2 r)``. The move that changes ``w[j]`` by 1 and keeps all totals at the least distance is
+``F[:, j] / F[j, j]`` with ``F = R - R A' (A R A')^-1 A R`` and R = diag(r); to move record j to 0 costs
+``w[j]^2 / F[j, j]``. The cheapest record walks to 0; if another one reaches 0 on the way, that one leaves
+instead. Then its row and column leave F by an update of rank one. This is the optimal brain surgeon (B.
+Hassibi, D. G. Stork: Second order derivatives for network pruning, NIPS 5, 1993) under constraints. With
+fewer records than independent totals no such move is left; then a ridge in F lets totals change, and the cost
+of a record is loss.
+
+Records that share no total, not even by way of others, are in different blocks, each with an F of its own. In
+large blocks F holds only the records of least weight, the candidates; the others follow.
+"""
+
+import heapq
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOCKED = 1e-5  # freedom F[j, j] of a record, relative to its reference weight, below which it cannot move
+ROUNDING = 1e-12  # added to the diagonal of A R A' of rows of length 1, because rows may depend on each other
+STILL = 1e-12  # relative move of a record below which it is rounding
+AT_LARGEST = 1e-9  # relative distance from the largest weight at which a weight counts as at it
+LEAST_LEFT = 1e-2  # a candidate stays if its walk leaves less than this of the weight of one that follows
+DENSE_FRACTION = 0.1  # of non-zeros in A R A' above which its Cholesky factor is dense
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class ThinningLimits(NamedTuple):
+    """Sizes of F.
+
+    Attributes
+    ----------
+    candidates, least_candidates : int
+        Largest number of candidates in a block, and the smallest to which many blocks reduce it.
+    entries : float
+        Elements of F, of all blocks together.
+    """
+
+    candidates: int = 600
+    least_candidates: int = 60
+    entries: float = 3e7
+
+
+LIMITS = ThinningLimits()
+
+
+def thin_out(
+    rows: Any,
+    weights: Floats,
+    reference: Floats,
+    n: int,
+    *,
+    ridge: float = 0.0,
+    largest: Floats | None = None,
+    limits: ThinningLimits = LIMITS,
+) -> Floats:
+    """Return weights of which n more are 0, with the same totals, as near to the reference as may be.
+
+    Parameters
+    ----------
+    rows : scipy.sparse array of shape (Q, k)
+        A: what each record adds to each total; divided by the scales of the totals if there is a ridge.
+    weights, reference : arrays of shape (k,)
+        Weights and reference weights, above 0.
+    n : int
+        How many records leave; fewer do if no other can.
+    ridge : float
+        0 keeps the totals; else the objective is half of ``sum dw^2 / r + |A dw|^2 / ridge`` for a change dw.
+    largest : array of shape (k,), optional
+        Upper bounds of the weights.
+    limits : ThinningLimits
+        Sizes of F.
+
+    Returns
+    -------
+    array of shape (k,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> rows = sparse.csr_array(np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 3.0]]))
+    >>> thinned = thin_out(rows, np.array([2.0, 2.0, 0.5, 2.0]), np.full(4, 2.0), 1)
+    >>> thinned.round(2), (rows @ thinned).round(9)
+    (array([2.07, 2.14, 0.  , 2.29]), array([6.5, 9. ]))
+    """
+    blocks, new = _blocks(rows, weights, reference, ridge, largest, limits), weights.copy()
+    cheapest = [(*block.cheapest(), i) for i, block in enumerate(blocks)]
+    heap = [(cost, i, j) for cost, j, i in cheapest if np.isfinite(cost)]
+    heapq.heapify(heap)
+    while heap and n > 0:
+        _, i, j = heapq.heappop(heap)
+        n -= blocks[i].remove(j)
+        cost, j = blocks[i].cheapest()
+        if np.isfinite(cost):
+            heapq.heappush(heap, (cost, i, j))
+    for block in blocks:
+        new[block.records] = block.weights
+    return new
+
+
+def _blocks(
+    rows: Any,
+    weights: Floats,
+    reference: Floats,
+    ridge: float,
+    largest: Floats | None,
+    limits: ThinningLimits,
+) -> list["_Block"]:
+    """Return the connected blocks of the records."""
+    from scipy import sparse
+
+    rows = sparse.csc_array(rows)
+    n_rows = rows.shape[0]
+    graph = sparse.block_array([[None, rows], [rows.T, None]], format="csr")
+    label = sparse.csgraph.connected_components(graph, directed=False)[1]
+    of_rows, of_records = label[:n_rows], label[n_rows:]
+    row_order, order = np.argsort(of_rows, kind="stable"), np.argsort(of_records, kind="stable")
+    ordered = sparse.csr_array(rows[:, order])[row_order]
+    labels = np.arange(label.max() + 2)
+    first_rows = np.searchsorted(of_rows[row_order], labels)
+    firsts = np.searchsorted(of_records[order], labels)
+    n_blocks = np.count_nonzero(np.diff(firsts))
+    most = int(np.clip(np.sqrt(limits.entries / n_blocks), limits.least_candidates, limits.candidates))
+    top = np.full(len(weights), np.inf) if largest is None else largest
+    blocks = []
+    for i in np.flatnonzero(np.diff(firsts)):
+        here = order[firsts[i] : firsts[i + 1]]
+        inner = ordered[first_rows[i] : first_rows[i + 1]][:, firsts[i] : firsts[i + 1]]
+        blocks.append(_Block(inner, here, (weights[here], reference[here], top[here]), ridge, most))
+    return blocks
+
+
+class _Block:
+    """Connected records: their weights, and F for the candidates among them.
+
+    Attributes
+    ----------
+    records : array of int
+        The records of the block.
+    weights : array
+        Their weights.
+    """
+
+    def __init__(
+        self, rows: Any, records: Integers, sizes: tuple[Floats, Floats, Floats], ridge: float, most: int
+    ) -> None:
+        self.records, (weights, reference, self._largest) = records, sizes
+        self.weights, n = weights.copy(), len(records)
+        # Without a reference weight a record does not move
+        self._reference = np.where(weights < (1.0 - AT_LARGEST) * self._largest, reference, 0.0)
+        self._candidates = np.arange(n)
+        if n > most:
+            self._candidates = np.sort(np.argpartition(weights / reference, most - 1)[:most])
+        self._followers = np.setdiff1d(np.arange(n), self._candidates)
+        self._locked = ROUNDING if ridge else LOCKED
+        if ridge and not len(self._followers) and n <= rows.shape[0]:
+            self._freedom = _freedom_by_records(rows, self._reference, ridge)
+        else:
+            self._freedom, solved, rows = _freedom_by_rows(rows, self._reference, self._candidates, ridge)
+            if len(self._followers):  # those move by -R A' (A R A')^-1 A R of the candidates, downdated
+                self._solved, self._downdated = solved, np.asfortranarray(np.eye(len(self._candidates)))
+                self._follow = rows[:, self._followers].T.tocsr()
+        self._moves = np.ones(len(self._candidates), bool)
+        self._is_barred = np.zeros(len(self._candidates), bool)
+
+    def cheapest(self) -> tuple[float, int]:
+        """Return the least cost of a removal, infinite if none is possible, and the candidate."""
+        own, here = np.diag(self._freedom), self._candidates
+        is_free = self._moves & ~self._is_barred & (own > self._locked * self._reference[here])
+        cost = np.full(len(own), np.inf)
+        np.divide(self.weights[here] ** 2, own, out=cost, where=is_free)
+        j = int(cost.argmin())
+        return float(cost[j]), j
+
+    def remove(self, j: int) -> bool:
+        """Walk candidate j to 0; return whether a record has left.
+
+        If another one is at 0 before, that one leaves; if one is at its largest weight before, the walk ends,
+        and that one moves no more.
+        """
+        here, own = self._candidates, self._freedom[j, j]
+        falls, weights = np.where(self._moves, self._freedom[:, j] / own, 0.0), self.weights[here]
+        least = STILL * self._reference[here] / self._reference[here[j]]
+        lengths = np.full(len(here), np.inf)
+        np.divide(weights, falls, out=lengths, where=falls > least)
+        np.divide(weights - self._largest[here], falls, out=lengths, where=falls < -least)
+        lengths[j] = min(lengths[j], weights[j])
+        stopped = j if lengths[j] <= lengths.min() else int(lengths.argmin())
+        step, leaves = lengths[stopped], bool(falls[stopped] > 0)
+        if not self._can_follow(j, step / own):
+            self._is_barred[j] = True
+            return False
+        after = np.maximum(weights - step * falls, 0.0)
+        after[stopped] = 0.0 if leaves else self._largest[here[stopped]]
+        self.weights[here] = after
+        self._moves[stopped] = False
+        self._downdate(stopped)
+        return leaves
+
+    def _can_follow(self, j: int, step: float) -> bool:
+        """Let the records that are no candidates make up for a removal, if their bounds allow it."""
+        rest = self._followers
+        if not len(rest):
+            return True
+        moves = self._follow @ (self._solved @ (self._downdated[:, j] * step))
+        after = self.weights[rest] + self._reference[rest] * moves
+        if (after < LEAST_LEFT * self.weights[rest]).any() or (
+            after > np.maximum(self._largest[rest], self.weights[rest])
+        ).any():
+            return False
+        self.weights[rest] = after
+        return True
+
+    def _downdate(self, gone: int) -> None:
+        """Take a record out of F."""
+        from scipy.linalg.blas import dger
+
+        own = self._freedom[gone, gone]
+        if own <= 0.0:
+            return
+        column = self._freedom[:, gone].copy()
+        if len(self._followers):
+            before = self._downdated[:, gone].copy()
+            self._downdated = dger(-1.0 / own, before, column, a=self._downdated, overwrite_a=True)
+        self._freedom = dger(-1.0 / own, column, column, a=self._freedom, overwrite_a=True)
+
+
+def _freedom_by_records(rows: Any, reference: Floats, ridge: float) -> Floats:
+    """Return F = (R^-1 + A' A / ridge)^-1, for fewer records than rows."""
+    from scipy import linalg
+
+    roots = np.sqrt(reference)
+    scaled = rows.multiply(roots[None, :]).tocsr()
+    gram = (scaled.T @ scaled).toarray() / ridge
+    gram[np.diag_indices(len(gram))] += 1.0
+    return np.asfortranarray(linalg.inv(gram, check_finite=False) * np.outer(roots, roots))
+
+
+def _freedom_by_rows(
+    rows: Any, reference: Floats, candidates: Integers, ridge: float
+) -> tuple[Floats, Floats, Any]:
+    """Return F of the candidates, ``(A R A')^-1 A R`` of these, and A in the units of that."""
+    from scipy import sparse
+
+    lengths = np.sqrt(np.asarray(rows.multiply(rows) @ reference))
+    used = lengths > 0
+    rows, lengths = rows[used], lengths[used]
+    if not ridge:
+        rows, ridge = sparse.csr_array(sparse.diags_array(1.0 / lengths) @ rows), ROUNDING
+    right = np.asfortranarray(rows[:, candidates].toarray() * reference[candidates])
+    solved = _solve(sparse.csr_array(rows @ sparse.diags_array(reference) @ rows.T), ridge, right)
+    return np.asfortranarray(np.diag(reference[candidates]) - right.T @ solved), solved, rows
+
+
+def _solve(gram: Any, ridge: float, right: Floats) -> Floats:
+    """Return ``(gram + ridge)^-1 right``: by a dense Cholesky factor, or a sparse one of few entries."""
+    from scipy import linalg, sparse
+    from scipy.sparse.linalg import splu
+
+    n = gram.shape[0]
+    if not n:
+        return right
+    if gram.nnz > DENSE_FRACTION * n**2 or n <= 200:
+        dense = gram.toarray()
+        dense[np.diag_indices(n)] += ridge
+        factor = linalg.cho_factor(dense, lower=True, overwrite_a=True, check_finite=False)
+        return np.asarray(linalg.cho_solve(factor, right, check_finite=False))
+    shifted = (gram + ridge * sparse.eye_array(n)).tocsc()
+    factor = splu(shifted, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return np.asarray(factor.solve(right))

@@ -1,0 +1,297 @@
+"""Selection by a flight without landing, and thinning: no target is given up on the way to k records.
+
+1. Records are drawn by the flight of the cube method with about half as many as there are targets too few;
+   those that the flight leaves undecided stay in, at the fraction of their reference weight that the walk has
+   left them. So the totals are exactly those of all records (J.-C. Deville, Y. Tille: Efficient balanced
+   sampling, Biometrika 91, 2004; G. Chauvet, Y. Tille: A fast algorithm for balanced sampling, Computational
+   Statistics 21, 2006).
+2. A refit to these totals makes the weights even. Its lower bounds lie below the walked weights, record by
+   record, so that it can meet all totals.
+3. The surplus over k is thinned out (`l0np.sampling.thinning`), half of it at a time, with a refit after each
+   half.
+4. A last refit goes to the targets themselves, with their tolerances and caps.
+
+The refits on the way use the chi-square distance; the last one uses the distance and the bounds that were
+asked for wherever a weight of that kind is known to exist, and otherwise those of step 2.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l0np.backends import uses_compiled_kernels
+from l0np.errors import L0npWarning
+from l0np.matrix import ColumnMatrix, weighted_totals
+from l0np.refit import DISTANCES, Refit, RefitProblem
+from l0np.sampling import balanced_flight, inclusion_probabilities, thin_out
+from l0np.selection.all_records import AllRecords, Inclusion
+from l0np.selection.selections import Selection
+from l0np.targets import Targets
+
+NAME = "thinned"
+LEAST_OF_REFERENCE = 0.05  # lower bound of weights relative to their reference weights, at most
+OF_WALKED = 0.5  # lower bound relative to the weight that the walk, or thinning, has left
+SMALLEST = 1e-9  # lower bound relative to the reference weight, at least
+RIDGE = 1e-6  # relative to the median of what a total's reference weights add to A R A'
+EXTRA = 1.0  # records to be drawn at least, whatever there is to be thinned out
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class ThinningPlan(NamedTuple):
+    """How many records are drawn, and how the surplus leaves.
+
+    Attributes
+    ----------
+    surplus, surplus_of_many : float
+        Fraction of k by which more records are drawn than are wanted, and that for more than `many` targets.
+    many : int
+        From how many targets the second holds.
+    walks : int
+        Walks at most, until the number of records is right.
+    at_once : int
+        Records that leave together at least.
+    fraction : float
+        Fraction of the surplus that leaves before the next refit.
+    """
+
+    surplus: float = 0.1
+    surplus_of_many: float = 0.05
+    many: int = 1000
+    walks: int = 3
+    at_once: int = 30
+    fraction: float = 0.5
+
+
+PLAN = ThinningPlan()
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """Selected records with weights, and per record the least weight that a refit may give."""
+
+    records: Integers
+    least: Floats
+    refit: Refit
+
+
+@dataclass(frozen=True, eq=False)
+class Thinning:
+    """The selection of k records by walks and thinning.
+
+    Attributes
+    ----------
+    all_records : AllRecords
+        The calibration of all records, with weights down to 0.
+    k : int
+        How many are wanted.
+    plan : ThinningPlan
+        How many are drawn.
+    """
+
+    all_records: AllRecords
+    k: int
+    plan: ThinningPlan = PLAN
+
+    def select(self) -> Selection:
+        """Return the selection."""
+        records, walked = self._drawn()
+        reference = self._reference[records]
+        least = np.minimum(self._least_fraction * reference, OF_WALKED * walked)
+        kept = self._refitted(records, np.maximum(least, SMALLEST * reference), self._reached)
+        return self._final(self._thinned(kept))
+
+    def _drawn(self) -> tuple[Integers, Floats]:
+        """Return at least k records and their weights after the walk, which keep the totals."""
+        problem, size = self.all_records.problem, self.all_records.sizes(self.k)
+        n_possible = int(np.count_nonzero(size.sizes))
+        surplus = self.plan.surplus if len(self._factor) <= self.plan.many else self.plan.surplus_of_many
+        wanted = float(np.minimum(self.k * (1.0 + surplus), n_possible))
+        most = wanted + 0.5 * surplus * self.k + 5
+        n_rows = np.count_nonzero(np.diff(self._by_row.indptr))
+        expected = wanted - 0.5 * float(np.minimum(n_rows, self.k))
+        for walk in range(self.plan.walks):
+            expected = float(np.clip(expected, EXTRA, n_possible))
+            p = inclusion_probabilities(size.sizes, size.least, expected)
+            before = np.divide(size.sizes, p, out=np.zeros(len(p)), where=p > 0)
+            weights = before * balanced_flight(
+                self._rows,
+                size.sizes,
+                p,
+                problem.seed,
+                walk,
+                compiled=uses_compiled_kernels(problem.training.device),
+            )
+            count = np.count_nonzero(weights)
+            if self.k <= count <= most:
+                break
+            expected -= count - wanted
+        return self._filled_up(weights)
+
+    def _filled_up(self, weights: Floats) -> tuple[Integers, Floats]:
+        """Return the records of a walk; if they are fewer than k, with the likeliest others at no weight."""
+        records = np.flatnonzero(weights)
+        if len(records) < self.k:
+            p = self._inclusion.probabilities * (weights == 0)
+            others = np.argsort(-p, kind="stable")[: self.k - len(records)]
+            records = np.sort(np.concatenate((records, others)))
+        return records, weights[records]
+
+    def _thinned(self, kept: _Kept) -> _Kept:
+        """Return exactly k records."""
+        ridge = 0.0
+        while len(kept.records) > self.k:
+            surplus = len(kept.records) - self.k
+            n = min(surplus, max(self.plan.at_once, int(np.ceil(self.plan.fraction * surplus))))
+            rows, reference = self._scaled_rows(kept.records), self._reference[kept.records]
+            if ridge:
+                squares = rows.multiply(rows) @ reference
+                ridge = RIDGE * float(np.median(squares[squares > 0]))
+            weights = thin_out(
+                rows, kept.refit.weights, reference, n, ridge=ridge, largest=self._upper * reference
+            )
+            stays = weights > 0
+            if stays.all():
+                if ridge:  # bounds leave nothing to move
+                    stays[np.argsort(kept.refit.weights / reference, kind="stable")[:n]] = False
+                ridge = 1.0
+                if stays.all():
+                    continue
+            least = np.minimum(kept.least, OF_WALKED * weights)[stays]
+            least = np.maximum(least, SMALLEST * reference[stays])
+            kept = self._refitted(kept.records[stays], least, self._reached)
+        return kept
+
+    def _final(self, kept: _Kept) -> Selection:
+        """Return the selection with its last refit, to the targets themselves."""
+        problem, records = self.all_records.problem, kept.records
+        reference = self._reference[records]
+        if (kept.refit.weights >= problem.refits.distance.lower * reference).all():
+            return self.all_records.select(records, self._inclusion, NAME)
+        refit = self._refitted(records, kept.least, problem.targets).refit
+        # The reference weight of a record that keeps less than the bounds allow is reduced
+        least = max(problem.refits.distance.lower, SMALLEST)
+        reference = np.minimum(reference, refit.weights / least)
+        ratios = refit.weights / reference
+        at_lower = int(np.count_nonzero(ratios <= least * (1.0 + 1e-6)))
+        refit = replace(refit, ratios=ratios, at_lower=at_lower)
+        loss = problem.loss(problem.targets.value + refit.errors)
+        return Selection(records, reference, refit, loss, NAME)
+
+    def _refitted(self, records: Integers, least: Floats, targets: Targets) -> _Kept:
+        """Refit with a lower bound for each record: the weights above it are fitted to what is left.
+
+        The weights less their bounds stay near the reference weights less the bounds, at 0 or above.
+        """
+        problem, reference = self.all_records.problem, self._reference[records]
+        matrix, bound = problem.matrix, np.zeros(problem.matrix.shape[1])
+        bound[records] = least
+        left = _less(targets, weighted_totals(matrix, bound))
+        total = None if problem.refits.total is None else problem.refits.total - float(least.sum())
+        refits = RefitProblem(matrix, left, DISTANCES["chi-square"](0.0, self._upper), total)
+        refit = refits.refit(records, reference - least)
+        weights = refit.weights + least
+        return _Kept(records, least, replace(refit, weights=weights, ratios=weights / reference))
+
+    @cached_property
+    def _least_fraction(self) -> float:
+        return float(np.clip(self.all_records.problem.refits.distance.lower, 0.0, LEAST_OF_REFERENCE))
+
+    @property
+    def _upper(self) -> float:
+        return self.all_records.problem.refits.distance.upper
+
+    @cached_property
+    def _inclusion(self) -> Inclusion:
+        return self.all_records.inclusion(self.k)
+
+    @property
+    def _reference(self) -> Floats:
+        return self._inclusion.reference_weights
+
+    @cached_property
+    def _reached(self) -> Targets:
+        """Totals of all records as targets: these can be met, without tolerances and caps."""
+        problem = self.all_records.problem
+        targets = problem.targets
+        totals = weighted_totals(problem.matrix, self.all_records.sizes(self.k).sizes)
+        aggregates = tuple(
+            replace(a, totals=_met_at(a.totals, weighted_totals(a.matrix, totals)))
+            for a in targets.aggregates
+        )
+        return replace(_met_at(targets, totals), aggregates=aggregates)
+
+    @cached_property
+    def _rows(self) -> ColumnMatrix:
+        """The rows of the targets that count and of their totals, as the walk balances them."""
+        problem = self.all_records.problem
+        counts = problem.targets.weights * problem.targets.fitted > 0
+        if counts.all() and not problem.targets.aggregates:
+            return problem.matrix
+        return ColumnMatrix.build(self._by_row, np.float64)
+
+    @cached_property
+    def _by_row(self) -> Any:
+        """The same as a sparse array by rows."""
+        from scipy import sparse
+
+        problem = self.all_records.problem
+        targets, matrix = problem.targets, problem.matrix.to_scipy().astype(np.float64).tocsr()
+        parts = [matrix[targets.weights * targets.fitted > 0]]
+        parts += [a.matrix.to_scipy().astype(np.float64).tocsr() @ matrix for a in targets.aggregates]
+        return sparse.vstack(parts, format="csr")
+
+    @cached_property
+    def _factor(self) -> Floats:
+        """What the rows are multiplied by, so that squared errors are those of the loss."""
+        targets = self.all_records.problem.targets
+        counts = targets.weights * targets.fitted > 0
+        parts = [np.sqrt(targets.weights[counts]) / targets.error_scale[counts]]
+        parts += [np.sqrt(a.totals.weights * a.weight) / a.totals.error_scale for a in targets.aggregates]
+        return np.concatenate(parts)
+
+    def _scaled_rows(self, records: Integers) -> Any:
+        """Return the rows of some records, and that of a fixed total."""
+        from scipy import sparse
+
+        total = self.all_records.problem.refits.total
+        rows = sparse.csr_array(self._rows.take(records).multiply(self._factor[:, None]))
+        if total is None:
+            return rows
+        return sparse.vstack([rows, np.full((1, len(records)), 1.0 / total)], format="csr")
+
+
+def by_thinning(all_records: AllRecords, k: int) -> Selection:
+    """Draw more than k records by a flight without landing, and thin them out."""
+    with warnings.catch_warnings():
+        # That refits minimise squares has been said, when the problem was checked
+        warnings.simplefilter("ignore", L0npWarning)
+        return Thinning(all_records.from_zero, k).select()
+
+
+def _met_at(targets: Targets, totals: Floats) -> Targets:
+    """Return targets at these totals, to be met exactly, with errors divided by the same scales."""
+    return replace(
+        targets,
+        value=totals,
+        scale=targets.error_scale,
+        scales_given=True,
+        tolerance=np.zeros(len(targets)),
+        cap=np.full(len(targets), np.inf),
+    )
+
+
+def _less(targets: Targets, totals: Floats) -> Targets:
+    """Return targets of what is left after these totals, with errors divided by the same scales."""
+    aggregates = tuple(
+        replace(a, totals=_less(a.totals, weighted_totals(a.matrix, totals))) for a in targets.aggregates
+    )
+    value, scale = targets.value - totals, targets.error_scale
+    return replace(targets, value=value, scale=scale, scales_given=True, aggregates=aggregates)

@@ -7,6 +7,7 @@ arXiv:1712.01312.
 from l0np import callbacks, errors, schedules
 from l0np.calibration import SparseCalibrationWeights
 from l0np.diagnostics import Diagnostics, TargetChecks, check_targets, diagnose, target_table
+from l0np.margin_tables import MarginProblem, margins
 from l0np.matrix import ColumnMatrix
 from l0np.regression import RegressionPath, l0_regression_path
 from l0np.selection import Calibration, CalibrationPath, calibrate, l0_path
@@ -21,6 +22,7 @@ __all__ = [
     "CalibrationPath",
     "ColumnMatrix",
     "Diagnostics",
+    "MarginProblem",
     "RegressionPath",
     "SparseCalibrationWeights",
     "SparseL0Linear",
@@ -34,6 +36,7 @@ __all__ = [
     "errors",
     "l0_path",
     "l0_regression_path",
+    "margins",
     "schedules",
     "target_table",
 ]

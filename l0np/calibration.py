@@ -13,6 +13,7 @@ from l0np._text import counted
 from l0np.callbacks import Progress, calibration_report
 from l0np.engine import State
 from l0np.inputs import known_arguments, validation
+from l0np.margin_tables import problem_parts
 from l0np.maths import ExponentialLink, Link, Parameter, l2_penalty, philox
 from l0np.models import (
     SMALLEST_WEIGHT,
@@ -114,16 +115,18 @@ class SparseCalibrationWeights(CalibratedModel):
             "log_alpha_jitter_sd", log_alpha_jitter_sd, at_least=0.0
         )
         self.use_gates = validation.flag("use_gates", use_gates)
-        given = 1.0 if init_weights is None else init_weights
+        self._start_from(1.0 if init_weights is None else init_weights)
+        log_alpha = self._start_log_alpha(init_keep_prob, self.log_alpha_jitter_sd)
+        self._start = self._state = replace(self._start, log_alpha=Parameter.start(log_alpha))
+
+    def _start_from(self, given: ArrayLike) -> None:
         n = self.n_features
         weights = validation.scalar_or_vector("init_weights", given, n, self.dtype, at_least=0.0)
-        # A copy: the caller may change the array later. Refits take it in float64, as it was given
-        self._initial_weights = validation.scalar_or_vector("init_weights", given, n, np.dtype(np.float64))
         log_weight = np.log(weights.astype(np.float64) + SMALLEST_WEIGHT).astype(self.dtype)
         check_finite_weights("init_weights", log_weight, self._link)
-        log_alpha = self._start_log_alpha(init_keep_prob, self.log_alpha_jitter_sd)
-        start = replace(self._start, theta=Parameter.start(log_weight), log_alpha=Parameter.start(log_alpha))
-        self._start = self._state = start
+        # A copy: the caller may change the array later. Refits take it in float64, as it was given
+        self._initial_weights = validation.scalar_or_vector("init_weights", given, n, np.dtype(np.float64))
+        self._start = self._state = replace(self._start, theta=Parameter.start(log_weight))
 
     @property
     def log_weight(self) -> NDArray[Any]:
@@ -134,7 +137,7 @@ class SparseCalibrationWeights(CalibratedModel):
     def fit(
         self,
         M: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         lambda_l0: float | None = None,
         lambda_l2: float = 0.0,
         lr: float | Callable[[int], float] = 0.01,
@@ -160,14 +163,16 @@ class SparseCalibrationWeights(CalibratedModel):
 
         Parameters
         ----------
-        M : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (Q, n_features)
-            What each record adds to each target for one unit of weight. It is converted at every call, except
+        M : MarginProblem, ColumnMatrix, scipy.sparse array, array, lists or DataFrame, shape (Q, n_features)
+            What each record adds to each target for one unit of weight; or what `margins` returned, which
+            stands for M, y and target options, and in the first fit for `init_weights` too, unless the model
+            was given any. M is converted at every call, except
             a `ColumnMatrix`. The first frame with names of columns gives them to the model: columns of later
             frames are used by name, in any order, and all else by position (see `column_names_`). Series
             given as other arguments and as `init_weights` must have the frame's labels in its order, or a
             default index.
         y : array of shape (Q,)
-            The targets, in the units of M @ weights.
+            The targets, in the units of M @ weights; left out with a MarginProblem.
         lambda_l0 : float, optional
             L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
         lambda_l2 : float
@@ -236,23 +241,23 @@ class SparseCalibrationWeights(CalibratedModel):
             callbacks=callbacks,
         )
         show = validation.flag("verbose", verbose)
+        given: Any = {
+            "target_groups": target_groups,
+            "group_multipliers": group_multipliers,
+            "target_weights": target_weights,
+            "target_scales": target_scales,
+            "tolerances": tolerances,
+            "caps": caps,
+            "aggregates": aggregates,
+            "exclude": exclude,
+        }
+        options: Any = {name: value for name, value in given.items() if value is not None}
+        options |= {"loss_type": loss_type, "normalize_groups": normalize_groups}
+        M, y, base_weights, options, _ = problem_parts(M, y, None, options)
         matrix = self._trainable("M", M)
-        targets = Targets.build(
-            y,
-            matrix.shape[0],
-            M=M,
-            dtype=self.dtype,
-            loss_type=loss_type,
-            target_groups=target_groups,
-            normalize_groups=normalize_groups,
-            group_multipliers=group_multipliers,
-            target_weights=target_weights,
-            target_scales=target_scales,
-            tolerances=tolerances,
-            caps=caps,
-            aggregates=aggregates,
-            exclude=exclude,
-        )
+        targets = Targets.build(y, matrix.shape[0], M=M, dtype=self.dtype, **options)
+        if base_weights is not None and self.init_weights is None and self._state is self._start:
+            self._start_from(base_weights)
         if show:
             multipliers = validation.multipliers("group_multipliers", group_multipliers)
             print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201

@@ -41,7 +41,15 @@ class CheckpointWarning(L0npWarning):
 
 
 class MissingPackageError(L0npError, ImportError):
-    """An optional package is not installed; the message says how to install it."""
+    """A package is needed that is not installed; the message names it and the extra that installs it."""
+
+    def __init__(self, purpose: str, package: str, extra: str) -> None:
+        self.purpose, self.package, self.extra = purpose, package, extra
+        super().__init__(f'{purpose} needs {package}, which is not installed: pip install "l0np[{extra}]"')
+
+    def __reduce__(self) -> tuple[type["MissingPackageError"], tuple[str, str, str]]:
+        """Rebuild from the attributes, so that the error crosses process borders."""
+        return type(self), (self.purpose, self.package, self.extra)
 
 
 class BackendUnavailableError(L0npError, RuntimeError):

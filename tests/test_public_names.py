@@ -13,6 +13,7 @@ WITHOUT_EXAMPLE = [
     "Calibration",
     "CalibrationPath",
     "Diagnostics",
+    "MarginProblem",
     "RegressionPath",
     "TargetChecks",
     "TargetTable",
@@ -34,9 +35,9 @@ def test_help_reads_well(name):
 def test_public_names():
     assert l0np.__all__ == [
         "Aggregate", "Calibration", "CalibrationPath", "ColumnMatrix", "Diagnostics",
-        "RegressionPath", "SparseCalibrationWeights", "SparseL0Linear", "TargetChecks",
+        "MarginProblem", "RegressionPath", "SparseCalibrationWeights", "SparseL0Linear", "TargetChecks",
         "TargetOptions", "TargetTable", "calibrate", "callbacks", "check_targets", "diagnose",
-        "errors", "l0_path", "l0_regression_path", "schedules", "target_table",
+        "errors", "l0_path", "l0_regression_path", "margins", "schedules", "target_table",
     ]  # fmt: skip
     shared = (
         "fit train_on predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"

@@ -58,8 +58,7 @@ def progress_bar(*, min_seconds: float = 0.1, file: Any = None) -> Callable[[Pro
     try:
         from tqdm.auto import tqdm
     except ImportError as reason:
-        cure = "pip install tqdm, or l0np with its extra [progress]"
-        raise MissingPackageError(f"progress_bar needs tqdm, which is not installed: {cure}") from reason
+        raise MissingPackageError("progress_bar", "tqdm", "progress") from reason
     return ProgressBar(tqdm, validation.real_number("min_seconds", min_seconds, at_least=0.0), file)
 
 

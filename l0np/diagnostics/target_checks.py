@@ -15,6 +15,7 @@ from l0np.diagnostics.feasibility import feasibility, row_ranges
 from l0np.diagnostics.findings import INCONSISTENT, Rows, TargetChecks
 from l0np.diagnostics.row_dependence import Dependence, proportional_rows, row_dependence
 from l0np.inputs import validation
+from l0np.margin_tables import problem_parts
 from l0np.matrix import ColumnMatrix, weighted_totals
 from l0np.refit import DEFAULT_BOUNDS, distance_of
 from l0np.targets import TargetOptions, Targets, takes_target_options
@@ -80,7 +81,7 @@ class BoundedProblem:
 @takes_target_options
 def check_targets(
     M: Any,
-    y: ArrayLike,
+    y: ArrayLike | None = None,
     base_weights: ArrayLike | None = None,
     *,
     bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
@@ -96,15 +97,16 @@ def check_targets(
 
     Parameters
     ----------
-    M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight. In a DataFrame the order counts: Series
+    M : MarginProblem, ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, (Q, N)
+        What each record adds to each target for one unit of weight; or what `margins` returned, which stands
+        for M, y, base weights and target options. In a DataFrame the order counts: Series
         given as other arguments must have the labels of its rows or columns in that order, or a default
         index.
     y : array of shape (Q,)
-        The targets.
+        The targets; left out with a MarginProblem.
     base_weights : float or array of shape (N,), optional
-        Weights to start from, 0 or more; 1 by default. They set the expected size of each target and the
-        bounds.
+        Weights to start from, 0 or more; by default those of a MarginProblem, else 1. They set the expected
+        size of each target and the bounds.
     bounds : (float or None, float or None)
         Smallest and largest ratio of a weight to its base weight, None for no bound: those of `calibrate`,
         with the same default. (0, None) asks whether any non-negative weights meet the targets, such as those
@@ -151,6 +153,7 @@ def check_targets(
       records in no target      1   3
     """
     within = distance_of("chi-square", bounds)
+    M, y, base_weights, options, _ = problem_parts(M, y, base_weights, options)
     matrix, targets = Targets.of(M, y, options)
     n_records = matrix.shape[1]
     base = 1.0 if base_weights is None else base_weights

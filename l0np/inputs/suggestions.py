@@ -13,7 +13,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(
         ("weights", "design_weights", "sampling_weights", "d", "w", "initial_weights", "sample_weight"),
-        ("base_weights", "init_weights", "reference"),
+        ("base_weights", "init_weights", "reference", "weight"),
     ),
     "init_weights": ("base_weights", "reference"),
     "base_weights": ("init_weights", "reference"),

@@ -261,6 +261,22 @@ class ColumnMatrix:
         return cls.build(sparse.coo_array((data, tuple(where)), shape=shape), dtype)
 
     @classmethod
+    def read(cls, path: Any, dtype: DTypeLike = np.float64) -> ColumnMatrix:
+        """Read `.npz` (of `scipy.sparse`), `.mtx`, or triplets in a table (`.csv` or `.parquet`).
+
+        A table has the columns `target` and `record`, which count from 0, and `value`; the largest numbers
+        set the shape. Values are cast to `dtype`.
+
+        Raises
+        ------
+        InputError, InputTypeError, MissingPackageError
+            If there is no such matrix in the file, or polars is not installed, which reads tables.
+        """
+        from l0np.matrix.matrix_files import read_matrix
+
+        return cls.build(read_matrix(path), dtype, name=str(path))
+
+    @classmethod
     def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str, source: Any) -> ColumnMatrix:
         """Cast the values of a canonical scipy matrix; drop entries that are 0 after the cast.
 

@@ -21,9 +21,9 @@ NO_ZERO = "where records are selected, because one with a weight of 0 or less wo
 @takes_target_options
 def calibrate(
     M: Any,
-    y: ArrayLike,
+    y: ArrayLike | None = None,
     n_active: int | None = None,
-    base_weights: ArrayLike = 1.0,
+    base_weights: ArrayLike | None = None,
     *,
     method: str = "auto",
     distance: str = "chi-square",
@@ -44,17 +44,19 @@ def calibrate(
 
     Parameters
     ----------
-    M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight. In a DataFrame the order counts: Series
+    M : MarginProblem, ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, (Q, N)
+        What each record adds to each target for one unit of weight; or what `margins` returned, which stands
+        for M, y, base weights and target options. In a DataFrame the order counts: Series
         given as other arguments must have the labels of its rows or columns in that order, or a default
         index.
     y : array of shape (Q,)
-        The targets.
+        The targets; left out with a MarginProblem.
     n_active : int, optional
         Number of records to select; None keeps all records that have a base weight: classical calibration
         (Deville and Sarndal 1992).
-    base_weights : float or array of shape (N,)
-        Design weights, 0 or more; records of weight 0 are never selected.
+    base_weights : float or array of shape (N,), optional
+        Design weights, 0 or more; by default those of a MarginProblem, else 1. Records of weight 0 are never
+        selected.
     method : {"auto", "thinned", "balanced", "exchange", "gates"}
         How records are selected: see `l0np.selection.methods`.
     distance : {"chi-square", "raking", "logit"}

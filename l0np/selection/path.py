@@ -122,10 +122,10 @@ class CalibrationPath:
 @takes_target_options
 def l0_path(
     M: Any,
-    y: ArrayLike,
+    y: ArrayLike | None = None,
     n_active: Sequence[int] | None = None,
     lambda_l0: Sequence[float] | None = None,
-    base_weights: ArrayLike = 1.0,
+    base_weights: ArrayLike | None = None,
     *,
     method: str = "auto",
     distance: str = "chi-square",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -14,10 +14,12 @@ from l0np.backends import backend_name, get_backend
 from l0np.calibration import SparseCalibrationWeights
 from l0np.errors import InputError
 from l0np.inputs import column_names, validation
+from l0np.margin_tables import Keys, problem_parts
 from l0np.maths import Loss
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.models import LARGEST_SEED
 from l0np.refit import Distance, RefitProblem
+from l0np.tables import kind_of
 from l0np.targets import TargetOptions, Targets
 
 Floats = NDArray[np.float64]
@@ -95,7 +97,9 @@ class SelectionProblem:
     limits : SelectionLimits
         Sizes beyond which expensive steps are not tried.
     record_names : tuple of N str, optional
-        The names of the columns, if M is a frame that has any.
+        The names of the columns, if M is a frame that has any, or the identifiers of a MarginProblem.
+    keys : Keys
+        How answers identify records, and the kind of frames in which they are given.
     """
 
     matrix: ColumnMatrix
@@ -106,6 +110,7 @@ class SelectionProblem:
     seed: int
     limits: SelectionLimits = LIMITS
     record_names: tuple[str, ...] | None = None
+    keys: Keys = field(default_factory=Keys)
 
     @classmethod
     def checked(
@@ -120,7 +125,9 @@ class SelectionProblem:
         options: TargetOptions,
     ) -> Self:
         """Check M, y, base weights, seed and target options; the rest has been checked."""
+        M, y, base_weights, options, keys = problem_parts(M, y, base_weights, options)
         matrix, targets = Targets.of(M, y, options)
+        base_weights = 1.0 if base_weights is None else base_weights
         base = validation.column_values("base_weights", base_weights, "M", M, matrix.shape[1], at_least=0.0)
         if not base.any():
             raise InputError("base_weights are all 0: there is no record to select")
@@ -131,7 +138,9 @@ class SelectionProblem:
         seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
         # RefitProblem's warning points to the caller of `calibrate` or `l0_path`, three levels above this one
         refits = RefitProblem(matrix, targets, distance, total)
-        problem = cls(matrix, targets, base, refits, training, seed, record_names=column_names(M))
+        keys = Keys(kind_of(M)) if keys is None else keys
+        names = column_names(M) if keys.values is None else tuple(map(str, keys.values))
+        problem = cls(matrix, targets, base, refits, training, seed, record_names=names, keys=keys)
         problem._check_range()
         return problem
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs import index_names, row_mask, row_names, validation
@@ -98,7 +98,7 @@ class Targets:
     @classmethod
     def build(
         cls,
-        y: ArrayLike,
+        y: Any,
         n_targets: int,
         *,
         M: Any = None,
@@ -174,7 +174,7 @@ class Targets:
         return replace(targets, aggregates=_aggregated(given["aggregates"], targets, given["loss_type"]))
 
     @classmethod
-    def of(cls, M: Any, y: ArrayLike, options: TargetOptions) -> tuple[ColumnMatrix, Self]:
+    def of(cls, M: Any, y: Any, options: TargetOptions) -> tuple[ColumnMatrix, Self]:
         """Check a matrix and its targets, and keep M's exact values; option names are not checked."""
         matrix = ColumnMatrix.of(M)
         validation.check_rows("M", matrix.shape, "y", y)

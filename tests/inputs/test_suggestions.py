@@ -19,6 +19,7 @@ REGRESSION = SparseL0Linear(N, device="numpy")
 CALLS = {
     "calibrate": partial(l0np.calibrate, M, Y),
     "l0_path": partial(l0np.l0_path, M, Y),
+    "margins": l0np.margins,
     "diagnose": partial(l0np.diagnose, M, Y, np.ones(N)),
     "target_table": partial(l0np.target_table, M, Y, np.ones(N)),
     "l0_regression_path": partial(l0np.l0_regression_path, M, Y),
@@ -47,6 +48,7 @@ CALLS = {
         ("calibrate", "tolerance", "tolerances"),
         ("calibrate", "random_state", "seed"),
         ("l0_path", "lambda", "lambda_l0"),
+        ("margins", "weights", "weight"),
         ("diagnose", "design_weights", "base_weights"),
         ("target_table", "cap", "caps"),
         ("l0_regression_path", "alpha", "lambda_l2"),
@@ -140,7 +142,9 @@ def test_decorated_functions_look_as_they_are_written():
     for function in (l0np.calibrate, l0np.l0_regression_path, SparseL0Linear.fit):
         assert inspect.signature(function) == inspect.signature(inspect.unwrap(function))
     assert "arguments" not in str(inspect.signature(SparseL0Linear))
-    assert "calibrate(M: 'Any', y: 'ArrayLike', n_active:" in pydoc.plain(pydoc.render_doc(l0np.calibrate))
+    assert "calibrate(M: 'Any', y: 'ArrayLike | None' = None, n_active:" in pydoc.plain(
+        pydoc.render_doc(l0np.calibrate)
+    )
 
     @known_arguments({"extra": None})
     def function(value, *, factor=1, **options):

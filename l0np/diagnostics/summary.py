@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from l0np._text import NAME_WIDTH, columns, counted, number, percent, shorten
 from l0np.inputs import validation
 from l0np.matrix import absolute_totals, weighted_totals
+from l0np.tables import frame_of, kind_of, write_columns
 from l0np.targets import TargetOptions, Targets, TargetTable, metrics, takes_target_options
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -118,12 +119,14 @@ class Diagnostics:
         weights: NDArray[np.float64],
         base_weights: NDArray[np.float64] | None = None,
         sizes: NDArray[np.float64] | float = 0.0,
+        before: NDArray[np.float64] | None = None,
     ) -> Diagnostics:
         """Return the diagnostics of targets, their estimates, all weights and, if known, base weights.
 
-        `sizes` are ``sum_j |M_ij| |w_j|``, for what rounding allows.
+        `sizes` are ``sum_j |M_ij| |w_j|``, for what rounding allows; `before` are the estimates under the
+        base weights.
         """
-        table, active = TargetTable.of(targets, estimate, size=sizes), weights != 0
+        table, active = replace(TargetTable.of(targets, estimate, size=sizes), before=before), weights != 0
         asked, idle = table.asked, table.fitted & ~table.asked
         ratios = None
         if base_weights is not None and active.any():
@@ -189,12 +192,54 @@ class Diagnostics:
             ]
             yield from columns(rows, (-26, *(9 for _ in names)))
 
-    def _error_lines(self) -> Iterator[str]:
+    def to_frame(self) -> Any:
+        """Return the errors as a frame: a row for all targets, for each group, and for those only scored.
+
+        The columns are targets, number, median, mean, worst (absolute relative errors), within_5, within_10
+        and within_25 (fractions of targets within so many percent), met (the fraction met) and worst_name.
+
+        Raises
+        ------
+        MissingPackageError
+            If no frame came in and none of polars, pandas and pyarrow is installed.
+        """
+        return frame_of(self._columns(), self.targets.kind)
+
+    def write(self, path: Any) -> None:
+        """Write the table of `to_frame` as CSV, Parquet or `.npz`, by the ending of the path.
+
+        Raises
+        ------
+        InputError, MissingPackageError
+            If the path cannot be written, or for Parquet where polars is not installed.
+        """
+        write_columns(path, self._columns())
+
+    def _columns(self) -> dict[str, Any]:
+        rows = self._parts()
+        columns: dict[str, Any] = {"targets": [name.strip() for name in rows]}
+        columns["number"] = [errors.n for errors in rows.values()]
+        columns |= {
+            name: [getattr(errors, name) for errors in rows.values()] for name in ("median", "mean", "worst")
+        }
+        columns |= {
+            f"within_{100 * limit:.0f}": [errors.within[i] for errors in rows.values()]
+            for i, limit in enumerate(WITHIN)
+        }
+        columns["met"] = [errors.met for errors in rows.values()]
+        columns["worst_name"] = ["".join(errors.worst_names[:1]) for errors in rows.values()]
+        return columns
+
+    def _parts(self) -> dict[str, Errors]:
         rows: dict[str, Errors] = {"targets": self.fitted}
         rows |= {f"  {label}": errors for label, errors in self.by_group.items()}
         rows |= {"aggregates": self.aggregates} if self.aggregates else {}
         rows |= {"held out": self.held_out} if self.held_out else {}
         rows |= {"weight 0": self.unweighted} if self.unweighted else {}
+        return rows
+
+    def _error_lines(self) -> Iterator[str]:
+        rows = self._parts()
         limits = [f"<= {limit:.0%}" for limit in WITHIN]
         cells = [["relative errors", "number", "median", "mean", "worst", *limits, "  worst"]]
         for name, errors in rows.items():
@@ -277,7 +322,9 @@ def diagnose(
     targets = targets.sized(matrix, checked if base is None else base)
     targets.check_sizes(matrix, "weights", checked)
     estimate, sizes = weighted_totals(matrix, checked), absolute_totals(matrix, checked)
-    return Diagnostics.of(targets, estimate, checked, base, sizes)
+    before = None if base is None else weighted_totals(matrix, base)
+    found = Diagnostics.of(targets, estimate, checked, base, sizes, before)
+    return replace(found, targets=replace(found.targets, kind=kind_of(M)))
 
 
 @takes_target_options
@@ -306,5 +353,6 @@ def _verdict(table: TargetTable, noun: str) -> str:
 
 
 def _joined(tables: list[TargetTable]) -> TargetTable:
-    columns = [[getattr(table, field.name) for table in tables] for field in fields(TargetTable)[:-1]]
-    return TargetTable(*(np.concatenate(parts) for parts in columns))
+    required = [field.name for field in fields(TargetTable) if field.default is MISSING]
+    joined: Any = {name: np.concatenate([getattr(table, name) for table in tables]) for name in required}
+    return TargetTable(**joined)

@@ -108,8 +108,12 @@ def margins(
     MarginProblem: 3 targets, 4 records
       margins       region (2), age (1)
       base weights  100 in total
-    >>> l0np.calibrate(problem).weights.round(6)
-    array([20., 40., 25., 25.])
+    >>> l0np.calibrate(problem).to_frame()[["id", "weight"]].round(6)
+       id  weight
+    0   1    20.0
+    1   2    40.0
+    2   3    25.0
+    3   4    25.0
     """
     zero_missing = validation.one_of("missing", missing, MISSING)
     allow_uncovered = validation.one_of("uncovered", uncovered, UNCOVERED)

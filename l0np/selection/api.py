@@ -13,6 +13,7 @@ from l0np.selection.methods import METHODS
 from l0np.selection.problem import GateTraining, SelectionProblem
 from l0np.selection.result import Calibration, calibration_of
 from l0np.selection.selections import Selection
+from l0np.selection.settings import settings_of
 from l0np.targets import TargetOptions, takes_target_options
 
 NO_ZERO = "where records are selected, because one with a weight of 0 or less would be lost"
@@ -116,7 +117,23 @@ def calibrate(
     problem = SelectionProblem.checked(
         M, y, base_weights, measure, checked_total(total), training, seed, options
     )
+    settings = settings_of(
+        {
+            "n_active": n_active,
+            "base_weights": base_weights,
+            "method": method,
+            "distance": distance,
+            "bounds": bounds,
+            "total": total,
+            "epochs": epochs,
+            "lr": lr,
+            "device": device,
+            "dtype": dtype,
+            "seed": problem.seed,
+            **options,
+        }
+    )
     if n_active is None:
-        return calibration_of(problem, Selection.of_all(problem))
+        return calibration_of(problem, Selection.of_all(problem), settings)
     k = problem.checked_count("n_active", n_active)
-    return calibration_of(problem, select(AllRecords.calibrated(problem), k))
+    return calibration_of(problem, select(AllRecords.calibrated(problem), k), settings)

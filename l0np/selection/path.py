@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import numpy as np
@@ -20,6 +20,8 @@ from l0np.selection.methods import METHODS
 from l0np.selection.problem import GateTraining, SelectionProblem
 from l0np.selection.result import Calibration, calibration_of
 from l0np.selection.selections import Selection
+from l0np.selection.settings import settings_of
+from l0np.tables import frame_of, write_columns
 from l0np.targets import TargetOptions, takes_target_options
 
 
@@ -41,9 +43,12 @@ class CalibrationPath:
         Fraction of these targets within 5, 10 and 25 %.
     effective_sample_size : array of float
         Kish's, of each answer.
+    settings : dict
+        The arguments of `l0_path` that give this path again, as `Calibration.settings`.
     """
 
     answers: tuple[Calibration, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n_active(self) -> NDArray[np.int64]:  # noqa: D102  # see the class
@@ -82,6 +87,40 @@ class CalibrationPath:
             sizes += [percentage(errors.within[1], 0), f"{found.effective_sample_size:,.1f}"]
             rows.append([f"{len(answer.indices):,}", f"  {answer.method}", *sizes])
         return "\n".join(columns(rows, (9, -11, 12, 10, 8, 11)))
+
+    def to_frame(self) -> Any:
+        """Return a row for each answer, as a frame of the kind that came in.
+
+        The columns are records, method, lambda_l0, mean_error, worst_error, within_5, within_10, within_25
+        and effective_sample_size.
+
+        Raises
+        ------
+        MissingPackageError
+            If no frame came in and none of polars, pandas and pyarrow is installed.
+        """
+        return frame_of(self._columns(), self.answers[0].keys.kind)
+
+    def write(self, path: Any) -> None:
+        """Write the table of `to_frame` as CSV, Parquet or `.npz`, by the ending of the path.
+
+        Raises
+        ------
+        InputError, MissingPackageError
+            If the path cannot be written, or for Parquet where polars is not installed.
+        """
+        write_columns(path, self._columns())
+
+    def _columns(self) -> dict[str, Any]:
+        return {
+            "records": self.n_active,
+            "method": [answer.method for answer in self.answers],
+            "lambda_l0": self.lambda_l0,
+            "mean_error": self.mean_error,
+            "worst_error": self.worst_error,
+            **{f"within_{percent}": self.within[:, i] for i, percent in enumerate((5, 10, 25))},
+            "effective_sample_size": self.effective_sample_size,
+        }
 
     @known_arguments()
     def smallest_adequate(
@@ -195,14 +234,31 @@ def l0_path(
     sizes = {problem.checked_count(name, k) for name, k in _named("n_active", n_active)}
     if not multipliers and not sizes:
         raise InputError("l0_path needs at least one size")
+    settings = settings_of(
+        {
+            "n_active": None if multipliers else sorted(sizes),
+            "lambda_l0": sorted(multipliers) or None,
+            "base_weights": base_weights,
+            "method": method,
+            "distance": distance,
+            "bounds": bounds,
+            "total": total,
+            "epochs": epochs,
+            "lr": lr,
+            "device": device,
+            "dtype": dtype,
+            "seed": problem.seed,
+            **options,
+        }
+    )
     all_records = AllRecords.calibrated(problem)
     if multipliers:
         run = GateRun(all_records)
-        return _path(problem, (run.select_at(value) for value in sorted(multipliers)))
+        return _path(problem, settings, (run.select_at(value) for value in sorted(multipliers)))
     if method == "gates":
         run = GateRun(all_records)
-        return _path(problem, (run.select(k) for k in sorted(sizes, reverse=True)))
-    return _path(problem, (select(all_records, k) for k in sizes))
+        return _path(problem, settings, (run.select(k) for k in sorted(sizes, reverse=True)))
+    return _path(problem, settings, (select(all_records, k) for k in sizes))
 
 
 def _named(name: str, values: Any) -> list[tuple[str, Any]]:
@@ -214,6 +270,8 @@ def _named(name: str, values: Any) -> list[tuple[str, Any]]:
     return [(f"{name}[{i}]", value) for i, value in enumerate(values)]
 
 
-def _path(problem: SelectionProblem, selections: Iterable[Selection]) -> CalibrationPath:
+def _path(
+    problem: SelectionProblem, settings: dict[str, Any], selections: Iterable[Selection]
+) -> CalibrationPath:
     answers = [calibration_of(problem, selection) for selection in selections]
-    return CalibrationPath(tuple(sorted(answers, key=lambda answer: len(answer.indices))))
+    return CalibrationPath(tuple(sorted(answers, key=lambda answer: len(answer.indices))), settings)

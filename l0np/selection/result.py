@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l0np._text import counted
 from l0np.diagnostics import Diagnostics
+from l0np.inputs import known_arguments, validation
+from l0np.margin_tables import Keys
 from l0np.matrix import absolute_totals, weighted_totals
 from l0np.refit import Refit
 from l0np.selection.problem import SelectionProblem
 from l0np.selection.selections import Selection
+from l0np.tables import frame_of, write_columns
 from l0np.targets import TargetTable
 
 Floats = NDArray[np.float64]
@@ -51,7 +56,16 @@ class Calibration:
     seed : int
         The seed that gives the same answer again.
     record_names : tuple of N str, optional
-        The names of all records, in the order of `weights`: the columns of M, if M is a frame with names.
+        The names of all records, in the order of `weights`: the columns of M, if M is a frame with names, or
+        the identifiers of a MarginProblem.
+    base_weights : array of shape (N,)
+        The base weights.
+    keys : Keys
+        The column of identifiers, and the kind of frames that came in.
+    settings : dict
+        The arguments of `calibrate` that give this answer again, seed included:
+        ``l0np.calibrate(problem, **answer.settings)``. It can be written as JSON, unless aggregates were
+        given. Empty in the answers of a path, which has its own.
     selected_names : tuple of k str, optional
         The names of the selected records, in the order of `indices`.
     """
@@ -66,7 +80,45 @@ class Calibration:
     method: str
     lambda_l0: float | None
     seed: int
+    base_weights: Floats
     record_names: tuple[str, ...] | None = None
+    keys: Keys = field(default_factory=Keys)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @known_arguments()
+    def to_frame(self, all: bool = False) -> Any:
+        """Return the selected records (or all) with their weights, as a frame of the kind that came in.
+
+        The columns are the identifiers under their own name ("record" where there are none: names or numbers
+        of columns of M), weight, base_weight and ratio (weight / base weight).
+
+        Raises
+        ------
+        MissingPackageError
+            If no frame came in and none of polars, pandas and pyarrow is installed.
+        """
+        return frame_of(self._columns(all), self.keys.kind)
+
+    @known_arguments()
+    def write(self, path: Any, all: bool = False) -> None:
+        """Write the table of `to_frame` as CSV, Parquet or `.npz`, by the ending of the path.
+
+        Raises
+        ------
+        InputError, MissingPackageError
+            If the path cannot be written, or for Parquet where polars is not installed.
+        """
+        write_columns(path, self._columns(all))
+
+    def _columns(self, all_records: bool) -> dict[str, Any]:
+        shown = np.arange(len(self.weights)) if validation.flag("all", all_records) else self.indices
+        weight, base = self.weights[shown], self.base_weights[shown]
+        names = self.keys.values
+        if names is None and self.record_names is not None:
+            names = np.array(self.record_names)
+        ratio = np.divide(weight, base, out=np.full(len(shown), np.nan), where=base > 0)
+        ids = shown if names is None else names[shown]
+        return {self.keys.name or "record": ids, "weight": weight, "base_weight": base, "ratio": ratio}
 
     @property
     def selected_names(self) -> tuple[str, ...] | None:
@@ -94,13 +146,17 @@ class Calibration:
         return f"Calibration: {size}, {found}\n\n{self.diagnostics}"
 
 
-def calibration_of(problem: SelectionProblem, selection: Selection) -> Calibration:
-    """Return the answer for a selection."""
+def calibration_of(
+    problem: SelectionProblem, selection: Selection, settings: Mapping[str, Any] | None = None
+) -> Calibration:
+    """Return the answer for a selection; `settings` are the arguments that give it again."""
     weights = np.zeros(problem.matrix.shape[1])
     weights[selection.records] = selection.refit.weights
     estimate = weighted_totals(problem.matrix, weights)
     sizes = absolute_totals(problem.matrix, weights)
-    found = Diagnostics.of(problem.targets, estimate, weights, problem.base_weights, sizes)
+    before = weighted_totals(problem.matrix, problem.base_weights)
+    found = Diagnostics.of(problem.targets, estimate, weights, problem.base_weights, sizes, before)
+    found = replace(found, targets=replace(found.targets, kind=problem.keys.kind))
     tables = (found.targets, found.totals) if found.totals else (found.targets,)
     return Calibration(
         weights=weights,
@@ -113,5 +169,8 @@ def calibration_of(problem: SelectionProblem, selection: Selection) -> Calibrati
         method=selection.method,
         lambda_l0=selection.lambda_l0,
         seed=problem.seed,
+        base_weights=problem.base_weights,
         record_names=problem.record_names,
+        keys=problem.keys,
+        settings=dict(settings or {}),
     )

@@ -74,4 +74,4 @@ def frame_of(columns: Mapping[str, Any], kind: str | None) -> Any:
 
 
 def _plain(column: Any) -> Any:
-    return column.tolist() if getattr(getattr(column, "dtype", None), "kind", "") in "OU" else column
+    return column.tolist() if getattr(getattr(column, "dtype", None), "kind", "") in ("O", "U") else column

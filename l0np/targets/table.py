@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np._text import NAME_WIDTH, SHOWN, columns, number, percent, shorten
+from l0np.tables import frame_of, write_columns
 from l0np.targets import metrics
 from l0np.targets.targets import Targets
 
@@ -36,6 +37,12 @@ class TargetTable:
         Weight of the error in what was minimised; 0 where the target was only scored.
     group : array, optional
         The label of each target's group.
+    tolerance : array of float64, optional
+        Errors that cost nothing, in the units of the target.
+    before : array of float64, optional
+        The estimate under the base weights.
+    kind : str, optional
+        The library of the frame that `to_frame` returns.
     """
 
     name: NDArray[np.str_]
@@ -47,6 +54,9 @@ class TargetTable:
     fitted: NDArray[np.bool_]
     weight: NDArray[np.float64]
     group: NDArray[Any] | None = None
+    tolerance: NDArray[np.float64] | None = None
+    before: NDArray[np.float64] | None = None
+    kind: str | None = None
 
     @classmethod
     def of(
@@ -72,6 +82,7 @@ class TargetTable:
             fitted=targets.fitted,
             weight=targets.weights * factor,
             group=targets.groups,
+            tolerance=targets.tolerance,
         )
 
     def __len__(self) -> int:
@@ -83,7 +94,7 @@ class TargetTable:
         picked: dict[str, Any] = {
             name: None if array is None else array[rows] for name, array in self._columns().items()
         }
-        return TargetTable(**picked)
+        return TargetTable(**picked, kind=self.kind)
 
     @property
     def asked(self) -> NDArray[np.bool_]:
@@ -103,10 +114,60 @@ class TargetTable:
         """Return the table as a pandas DataFrame; pandas must be installed."""
         import pandas as pd
 
-        return pd.DataFrame({name: column for name, column in self._columns().items() if column is not None})
+        shown = {
+            name: column for name, column in self._columns().items() if name not in ("tolerance", "before")
+        }
+        return pd.DataFrame({name: column for name, column in shown.items() if column is not None})
+
+    def to_frame(self) -> Any:
+        """Return the table as a frame of the kind that the problem came in.
+
+        The columns are name, group, target, before (the estimate under the base weights), after, error
+        (after - target), tolerance and met.
+
+        Raises
+        ------
+        MissingPackageError
+            If no frame came in and none of polars, pandas and pyarrow is installed.
+
+        Examples
+        --------
+        >>> from l0np import calibrate
+        >>> import pandas as pd
+        >>> M = pd.DataFrame([[1.0, 1.0], [0.0, 2.0]], index=["people", "cars"])
+        >>> table = calibrate(M, [10.0, 8.0], base_weights=5.0).targets.to_frame()
+        >>> table[["name", "target", "before", "after", "met"]].round(6)
+             name  target  before  after   met
+        0  people    10.0    10.0   10.0  True
+        1    cars     8.0    10.0    8.0  True
+        """
+        return frame_of(self._shown(), self.kind)
+
+    def write(self, path: Any) -> None:
+        """Write the table of `to_frame` as CSV, Parquet or `.npz`, by the ending of the path.
+
+        Raises
+        ------
+        InputError, MissingPackageError
+            If the path cannot be written, or for Parquet where polars is not installed.
+        """
+        write_columns(path, self._shown())
+
+    def _shown(self) -> dict[str, Any]:
+        n = len(self)
+        return {
+            "name": self.name,
+            "group": np.full(n, None) if self.group is None else self.group,
+            "target": self.target,
+            "before": np.full(n, np.nan) if self.before is None else self.before,
+            "after": self.estimate,
+            "error": self.error,
+            "tolerance": np.zeros(n) if self.tolerance is None else self.tolerance,
+            "met": self.within_tolerance,
+        }
 
     def _columns(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "kind"}
 
     def __repr__(self) -> str:
         """Show what is printed, so that an interactive session does too."""

@@ -12,7 +12,7 @@ from typing import Any
 from l0np.callbacks.dispatch import FitCallback
 from l0np.callbacks.progress import Progress, RunningFit, StageProgress
 from l0np.engine import Checkpoint, has_checkpoint, write_checkpoint
-from l0np.errors import CheckpointWarning, InputError, InputTypeError
+from l0np.errors import CheckpointWarning, InputError
 from l0np.inputs import validation
 
 DEFAULT_EVERY = 50
@@ -110,8 +110,8 @@ class CheckpointWriter(FitCallback):
 
     def __call__(self, progress: Progress | StageProgress) -> None:
         """Write a checkpoint, if it is time; that of the last epoch is written at the end of the fit."""
-        if isinstance(progress, StageProgress):
-            raise InputTypeError(f"checkpoint works with the fit of a model; this is {progress.stage!r}")
+        if isinstance(progress, StageProgress):  # in which nothing is trained that could be resumed
+            return
         is_time = self._seconds is None or time.monotonic() - self._written >= self._seconds
         if progress.epoch < progress.last_epoch and (is_time or progress.interrupted):
             self._write(progress.checkpoint)

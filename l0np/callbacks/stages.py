@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.callbacks.dispatch import Callbacks
+from l0np.callbacks.printed import stage_report
 from l0np.callbacks.progress import StageProgress
+from l0np.inputs import validation
 from l0np.targets import Targets
 
 Value = TypeVar("Value")
@@ -55,6 +57,12 @@ class Stages:
         self._dispatch, self._targets = Callbacks(self.callbacks), targets
         self._stage, self._began = "", time.monotonic()
         self._size: tuple[int, int] | None = None
+
+    @classmethod
+    def checked(cls, callbacks: Any, verbose: Any, targets: Targets | None = None) -> Self:
+        """Check the `callbacks` and `verbose` of a public function; verbose runs print their stages first."""
+        given = validation.callables("callbacks", callbacks)
+        return cls((stage_report(), *given) if validation.flag("verbose", verbose) else given, targets)
 
     def __enter__(self) -> Self:
         """Begin the run."""

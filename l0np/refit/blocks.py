@@ -78,7 +78,7 @@ class Blocks:
         sizes = np.diff(bounds).astype(np.float64)
         pairs = float((np.bincount(scaled.indices, minlength=k).astype(np.float64) ** 2).sum())
         cost = PAIR * pairs + FLOP * (((sizes + border) ** 3).sum() + border**3) / 3
-        cost = cost if sizes.max(initial=0) <= LARGEST_BLOCK else np.inf
+        cost = cost if sizes.max() <= LARGEST_BLOCK else np.inf
         solution = 2 * DENSE_ENTRY * float((sizes**2).sum() + 2 * n * border + border**2)
         order = np.concatenate((inner[np.argsort(label, kind="stable")], by_length[:border]))
         return cls(scaled[order], order, bounds, False, cost, solution)

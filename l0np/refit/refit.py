@@ -84,8 +84,10 @@ class Refit:
 
     @property
     def state(self) -> str:
-        """Whether the weights have converged, in words."""
-        return "converged" if self.converged else "not converged"
+        """Whether the weights have converged, and so come as near to targets that are missed as any can."""
+        if not self.converged:
+            return "not converged"
+        return "nearest weights found" if self.n_missed else "converged"
 
     @property
     def notes(self) -> str:
@@ -178,8 +180,10 @@ def refit_weights(
 def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
     """Return the g-weights, whether they have converged, and the number of steps."""
     system, distance = problem.system, problem.distance
+    if not len(system.target):
+        return distance(np.zeros(len(system.reference)))[0], True, 0
     is_limited = bool(problem.finite_sides.any() or system.tolerance.any() or problem.has_caps)
-    may_descend = is_limited and limits.factorisations > 0 and len(system.target) and problem.has_factor
+    may_descend = is_limited and limits.factorisations > 0 and problem.has_factor
     if may_descend:
         limits = limits._replace(newton_steps=min(limits.newton_steps, _patience(problem)))
     multipliers, converged, steps = method_of_multipliers(system, distance, limits)

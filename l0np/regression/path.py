@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l0np.callbacks import Stages, stage_report
+from l0np.callbacks import Stages
 from l0np.errors import InputError
 from l0np.inputs import column_names, known_arguments, validation
 from l0np.refit import Design
@@ -129,10 +129,7 @@ def l0_regression_path(
     options = Options.checked(method, criterion, cv, coefficients, lambda_l2, n)
     design = Design.of(matrix, intercept=validation.flag("fit_intercept", fit_intercept))
     seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
-    given = validation.callables("callbacks", callbacks)
-    if validation.flag("verbose", verbose):
-        given = (stage_report(), *given)
-    with Stages(given) as stages:
+    with Stages.checked(callbacks, verbose) as stages:
         task = Task(design, target, seed, device, p, stages)
         supports = select(options.method, task, sizes)
         path = _fitted(task, supports, options)

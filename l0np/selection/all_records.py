@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np.callbacks import Progress
 from l0np.errors import L0npWarning
 from l0np.matrix import weighted_totals
 from l0np.models import TrainingSettings
@@ -151,11 +152,17 @@ def _trained_weights(problem: SelectionProblem) -> Floats:
     model, targets = problem.model(problem.base_weights, use_gates=False), problem.training_targets
     power = 2 if targets.minimises_squares else 1  # any other loss is assumed to scale like absolute errors
     enough = ENOUGH**power * float(targets.weights.sum())
+    reached: list[bool] = []
+
+    def is_enough(progress: Progress) -> bool:
+        reached.append(progress.data_loss <= enough)
+        return reached[-1]
+
+    stages = problem.stages
+    epochs, callbacks = (1, ()) if stages.begin("calibrating all records") else (EPOCHS, stages.callbacks)
     settings = TrainingSettings.checked(
-        lr=LEARNING_RATE,
-        epochs=EPOCHS,
-        verbose_freq=LOOK,
-        callbacks=[lambda progress: progress.data_loss <= enough],
+        lr=LEARNING_RATE, epochs=epochs, verbose_freq=LOOK, callbacks=[is_enough, *callbacks]
     )
     model.train_on(problem.training_matrix, targets, settings)
+    stages.stopped |= model.epoch_ < epochs and not reached[-1]
     return np.asarray(model.get_weights(deterministic=True), np.float64)

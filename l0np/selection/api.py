@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 from numpy.typing import ArrayLike, DTypeLike
@@ -35,6 +36,8 @@ def calibrate(
     device: str = "cpu",
     dtype: DTypeLike | None = None,
     seed: int | None = None,
+    callbacks: Sequence[Callable[[Any], bool | None]] = (),
+    verbose: bool = False,
     **options: Unpack[TargetOptions],
 ) -> Calibration:
     """Select exactly `n_active` records and give them weights that meet the targets.
@@ -77,6 +80,13 @@ def calibrate(
     seed : int, optional
         Seed of everything random; None draws one, which is the `seed` of the answer. The last digits may
         depend on the number of threads of NumPy's BLAS (``OPENBLAS_NUM_THREADS``), which refits use.
+    callbacks : sequence of callables
+        Each gets a `StageProgress` at each step of a stage ("calibrating all records", "sampling", "refit",
+        ...), and a `Progress` while gates are trained (see `l0np.callbacks`). One that returns True stops the
+        run: the answer is the best so far, with exactly `n_active` records, and marked as `stopped`.
+        `callbacks.checkpoint` keeps the training of gates; other methods start anew.
+    verbose : bool
+        Print the stages of the run.
     **options
         `tolerances`: errors that cost nothing; `caps`: the most that one target may cost; `target_weights`:
         factors on the cost; `target_scales`: what errors are divided by (``|y|`` by default);
@@ -116,7 +126,7 @@ def calibrate(
     measure = distance_of(distance, bounds, no_zero="" if n_active is None else NO_ZERO)
     problem = SelectionProblem.checked(
         M, y, base_weights, measure, checked_total(total), training, seed, options
-    )
+    ).watched(callbacks, verbose)
     settings = settings_of(
         {
             "n_active": n_active,
@@ -133,7 +143,7 @@ def calibrate(
             **options,
         }
     )
-    if n_active is None:
-        return calibration_of(problem, Selection.of_all(problem), settings)
-    k = problem.checked_count("n_active", n_active)
-    return calibration_of(problem, select(AllRecords.calibrated(problem), k), settings)
+    k = None if n_active is None else problem.checked_count("n_active", n_active)
+    with problem.stages:
+        selection = Selection.of_all(problem) if k is None else select(AllRecords.calibrated(problem), k)
+    return calibration_of(problem, selection, settings)

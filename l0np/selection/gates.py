@@ -51,6 +51,12 @@ class GateRun:
         return self.all_records.select(records, inclusion, "gates", lambda_l0)
 
     def _train(self, **size: Any) -> None:
-        settings = TrainingSettings.checked(**size, lr=self.problem.training.lr, epochs=self._epochs)
-        self._model.train_on(self.problem.training_matrix, self.problem.training_targets, settings)
+        problem, stages = self.problem, self.problem.stages
+        epochs, callbacks = (1, ()) if stages.stopped else (self._epochs, stages.callbacks)
+        end = self._model.epoch_ + epochs
+        settings = TrainingSettings.checked(
+            **size, lr=problem.training.lr, epochs=epochs, callbacks=callbacks
+        )
+        self._model.train_on(problem.training_matrix, problem.training_targets, settings)
+        stages.stopped |= self._model.epoch_ < end
         self._epochs = max(self.problem.training.epochs // LATER, 1)

@@ -42,19 +42,22 @@ def by_balanced_sample(all_records: AllRecords, k: int) -> Selection:
     problem, inclusion = all_records.problem, all_records.inclusion(k)
     best: Selection | None = None
     for attempt in range(_n_samples(problem, k)):
-        records = balanced_sample(
-            problem.matrix,
-            all_records.weights_before,
-            inclusion.probabilities,
-            problem.seed,
-            attempt,
-            compiled=uses_compiled_kernels(problem.training.device),
-        )
+        if problem.stages.begin("sampling"):
+            records = np.sort(np.argsort(-inclusion.probabilities, kind="stable")[:k])  # at once
+        else:
+            records = balanced_sample(
+                problem.matrix,
+                all_records.weights_before,
+                inclusion.probabilities,
+                problem.seed,
+                attempt,
+                compiled=uses_compiled_kernels(problem.training.device),
+            )
         drawn = all_records.select(records, inclusion, "balanced")
         swapped = _with_swaps(all_records, drawn, inclusion)
         if best is None or swapped.loss < best.loss:
             best = swapped
-        if all_records.are_matched_by(best):
+        if problem.stages.stopped or all_records.are_matched_by(best):
             break
     assert best is not None
     return best
@@ -67,7 +70,10 @@ def by_exchange(all_records: AllRecords, k: int) -> Selection:
     factor = np.sqrt(targets.weights * targets.fitted) / targets.error_scale
     scaled = problem.matrix.take(eligible).toarray() * factor[:, None]
     target = targets.value * factor
-    selected = eligible[exchange(scaled, target, pursue(scaled, target, k))]
+    problem.stages.begin("pursuit")
+    pursued = pursue(scaled, target, k, report=problem.stages.report)
+    problem.stages.begin("exchanges")
+    selected = eligible[exchange(scaled, target, pursued, report=problem.stages.report)]
     return all_records.select(selected, all_records.inclusion(k), "exchange")
 
 
@@ -79,7 +85,7 @@ def by_gates(all_records: AllRecords, k: int) -> Selection:
 def automatic(all_records: AllRecords, k: int) -> Selection:
     """Take a balanced sample if it meets the targets as closely as all records do, else the better of two."""
     sample = by_balanced_sample(all_records, k)
-    if all_records.are_matched_by(sample):
+    if all_records.problem.stages.stopped or all_records.are_matched_by(sample):
         return sample
     if _can_exchange(all_records.problem, k):
         other = by_exchange(all_records, k)
@@ -107,7 +113,7 @@ def _with_swaps(all_records: AllRecords, selection: Selection, inclusion: Inclus
 
     problem = all_records.problem
     swaps = Swaps(problem.matrix, problem.targets, inclusion.reference_weights, select)
-    return swaps.improve(selection, all_records.are_matched_by)
+    return swaps.improve(selection, lambda s: problem.stages.stopped or all_records.are_matched_by(s))
 
 
 def _n_samples(problem: SelectionProblem, k: int) -> int:

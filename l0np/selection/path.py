@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
@@ -43,6 +43,8 @@ class CalibrationPath:
         Fraction of these targets within 5, 10 and 25 %.
     effective_sample_size : array of float
         Kish's, of each answer.
+    stopped : bool
+        Whether a callback stopped the run, so that later sizes are missing.
     settings : dict
         The arguments of `l0_path` that give this path again, as `Calibration.settings`.
     """
@@ -73,6 +75,10 @@ class CalibrationPath:
     @property
     def effective_sample_size(self) -> NDArray[np.float64]:  # noqa: D102
         return np.array([answer.diagnostics.effective_sample_size for answer in self.answers])
+
+    @property
+    def stopped(self) -> bool:  # noqa: D102
+        return any(answer.stopped for answer in self.answers)
 
     def __repr__(self) -> str:
         """Show what is printed, so that an interactive session does too."""
@@ -175,6 +181,8 @@ def l0_path(
     device: str = "cpu",
     dtype: DTypeLike | None = None,
     seed: int | None = None,
+    callbacks: Sequence[Callable[[Any], bool | None]] = (),
+    verbose: bool = False,
     **options: Unpack[TargetOptions],
 ) -> CalibrationPath:
     """Answer one problem for several numbers of records, or for several L0 multipliers.
@@ -184,7 +192,8 @@ def l0_path(
 
     Parameters
     ----------
-    M, y, base_weights, method, distance, bounds, total, epochs, lr, device, dtype, seed, **options
+    M, y, base_weights, method, distance, bounds, total, epochs, lr, device, dtype, seed, callbacks, verbose,
+    **options
         As in `calibrate`; when training continues from size to size, sizes after the first take a third of
         `epochs`. The smaller of the `bounds` must be above 0.
     n_active : sequence of int
@@ -227,7 +236,7 @@ def l0_path(
     measure = distance_of(distance, bounds, no_zero=NO_ZERO)
     problem = SelectionProblem.checked(
         M, y, base_weights, measure, checked_total(total), training, seed, options
-    )
+    ).watched(callbacks, verbose)
     multipliers = [
         validation.real_number(name, value, at_least=0.0) for name, value in _named("lambda_l0", lambda_l0)
     ]
@@ -251,14 +260,17 @@ def l0_path(
             **options,
         }
     )
-    all_records = AllRecords.calibrated(problem)
-    if multipliers:
-        run = GateRun(all_records)
-        return _path(problem, settings, (run.select_at(value) for value in sorted(multipliers)))
-    if method == "gates":
-        run = GateRun(all_records)
-        return _path(problem, settings, (run.select(k) for k in sorted(sizes, reverse=True)))
-    return _path(problem, settings, (select(all_records, k) for k in sizes))
+    with problem.stages as stages:
+        all_records = AllRecords.calibrated(problem)
+        if multipliers:
+            run = GateRun(all_records)
+            selections = (run.select_at(value) for value in stages.each(sorted(multipliers)))
+        elif method == "gates":
+            run = GateRun(all_records)
+            selections = (run.select(k) for k in stages.each(sorted(sizes, reverse=True)))
+        else:
+            selections = (select(all_records, k) for k in stages.each(sorted(sizes)))
+        return _path(problem, settings, selections)
 
 
 def _named(name: str, values: Any) -> list[tuple[str, Any]]:

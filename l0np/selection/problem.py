@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from l0np.backends import backend_name, get_backend
 from l0np.calibration import SparseCalibrationWeights
+from l0np.callbacks import Stages
 from l0np.errors import InputError
 from l0np.inputs import column_names, validation
 from l0np.margin_tables import Keys, problem_parts
@@ -100,6 +101,8 @@ class SelectionProblem:
         The names of the columns, if M is a frame that has any, or the identifiers of a MarginProblem.
     keys : Keys
         How answers identify records, and the kind of frames in which they are given.
+    stages : Stages
+        To which the stages of the run are reported.
     """
 
     matrix: ColumnMatrix
@@ -111,6 +114,7 @@ class SelectionProblem:
     limits: SelectionLimits = LIMITS
     record_names: tuple[str, ...] | None = None
     keys: Keys = field(default_factory=Keys)
+    stages: Stages = field(default_factory=Stages)
 
     @classmethod
     def checked(
@@ -143,6 +147,10 @@ class SelectionProblem:
         problem = cls(matrix, targets, base, refits, training, seed, record_names=names, keys=keys)
         problem._check_range()
         return problem
+
+    def watched(self, callbacks: Any, verbose: Any) -> Self:
+        """Return the problem with stages that are reported to callbacks, which are checked."""
+        return replace(self, stages=Stages.checked(callbacks, verbose, self.targets))
 
     def _check_range(self) -> None:
         """Refuse entries and weights that the dtype of training cannot hold."""

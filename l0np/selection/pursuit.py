@@ -8,11 +8,14 @@ exchanged for the best other one, as long as that lowers the squared error (A. J
 regression, 2002, chapter 3).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Report = Callable[[float | None], bool]
 
 # Records whose exchange is tried, those that are cheapest to remove first, before a selection counts as best
 MOST_REMOVED = 5
@@ -21,7 +24,11 @@ LEAST_GAIN = 1e-9  # relative decrease of the squared error from which an exchan
 INDEPENDENT = 1e-9  # a column is no new direction if its residual keeps less than this of its square
 
 
-def pursue(scaled: Floats, target: Floats, k: int) -> Integers:
+def _nobody(fraction: float | None) -> bool:
+    return False
+
+
+def pursue(scaled: Floats, target: Floats, k: int, report: Report = _nobody) -> Integers:
     """Return k columns, added one by one, whose non-negative combinations come near the target.
 
     Parameters
@@ -32,6 +39,9 @@ def pursue(scaled: Floats, target: Floats, k: int) -> Integers:
         The targets divided by their scales.
     k : int
         Number of columns, at most N.
+    report : callable
+        Called with the fraction that is done. Once it returns True, the remaining columns are those that
+        correlate most with the residual, all at once.
 
     Returns
     -------
@@ -48,15 +58,20 @@ def pursue(scaled: Floats, target: Floats, k: int) -> Integers:
     norms[norms == 0] = np.inf
     selected: list[int] = []
     residual = target
-    for _ in range(k):
+    for done in range(k):
         correlation = scaled.T @ residual / norms
         correlation[selected] = -np.inf
+        if report(done / k):
+            selected += np.argsort(-correlation, kind="stable")[: k - done].tolist()
+            break
         selected.append(int(correlation.argmax()))
         residual = target - scaled[:, selected] @ _weights(scaled[:, selected], target)
     return np.sort(np.array(selected, np.int64))
 
 
-def exchange(scaled: Floats, target: Floats, selected: Integers, most: int = 200) -> Integers:
+def exchange(
+    scaled: Floats, target: Floats, selected: Integers, most: int = 200, report: Report = _nobody
+) -> Integers:
     """Return a selection after exchanges of one record for another, each of which lowers the squared error.
 
     Parameters
@@ -67,6 +82,8 @@ def exchange(scaled: Floats, target: Floats, selected: Integers, most: int = 200
         The columns to start from.
     most : int
         Largest number of exchanges.
+    report : callable
+        Called before each exchange with None, as nobody knows how many there will be; True ends them.
 
     Returns
     -------
@@ -82,7 +99,7 @@ def exchange(scaled: Floats, target: Floats, selected: Integers, most: int = 200
     squares = np.einsum("ij,ij->j", scaled, scaled)
     weights, error = _solution(scaled, target, selected)
     for _ in range(most):
-        if error <= LEAST_ERROR * float(target @ target):
+        if report(None) or error <= LEAST_ERROR * float(target @ target):
             break
         for removed in np.argsort(_cost_of_removal(scaled[:, selected], weights))[:MOST_REMOVED]:
             rest = np.delete(selected, removed)

@@ -66,6 +66,8 @@ class Calibration:
         The arguments of `calibrate` that give this answer again, seed included:
         ``l0np.calibrate(problem, **answer.settings)``. It can be written as JSON, unless aggregates were
         given. Empty in the answers of a path, which has its own.
+    stopped : bool
+        Whether a callback stopped the run; the answer is then the best so far.
     selected_names : tuple of k str, optional
         The names of the selected records, in the order of `indices`.
     """
@@ -84,6 +86,7 @@ class Calibration:
     record_names: tuple[str, ...] | None = None
     keys: Keys = field(default_factory=Keys)
     settings: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
 
     @known_arguments()
     def to_frame(self, all: bool = False) -> Any:
@@ -142,8 +145,13 @@ class Calibration:
     def __str__(self) -> str:
         """Say how the records were selected and whether the targets are met, then show the diagnostics."""
         size = f"{counted(len(self.indices), 'record')} ({self.method})"
-        found = f"{self.refit.state}, {self.diagnostics.verdict}{self.refit.notes}"
-        return f"Calibration: {size}, {found}\n\n{self.diagnostics}"
+        state = "stopped by a callback" if self.stopped else self.refit.state
+        lines = [f"Calibration: {size}, {state}, {self.diagnostics.verdict}{self.refit.notes}"]
+        if self.missed and self.converged:
+            lines += ["These records cannot meet all targets together within the bounds."]
+        elif self.missed and not self.stopped:
+            lines += ["Weights that come nearer to the targets may exist."]
+        return "\n".join([*lines, "", str(self.diagnostics)])
 
 
 def calibration_of(
@@ -173,4 +181,5 @@ def calibration_of(
         record_names=problem.record_names,
         keys=problem.keys,
         settings=dict(settings or {}),
+        stopped=problem.stages.stopped,
     )

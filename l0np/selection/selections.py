@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from l0np.refit import Refit
 from l0np.selection.problem import SelectionProblem
 
+ALL = "all"  # the method of classical calibration
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -52,11 +54,14 @@ class Selection:
         lambda_l0: float | None = None,
     ) -> Self:
         """Return the selection of these records with the weights that a refit gives them."""
+        problem.stages.begin("calibrating all records" if method == ALL else "refit")
         refit = problem.refits.refit(records, reference_weights)
-        loss = problem.loss(problem.targets.value + refit.errors)
+        estimates = problem.targets.value + refit.errors
+        problem.stages.report(1.0, estimates)
+        loss = problem.loss(estimates)
         return cls(records, reference_weights, refit, loss, method, lambda_l0)
 
     @classmethod
     def of_all(cls, problem: SelectionProblem) -> Self:
         """Return the selection of all records with a base weight: classical calibration."""
-        return cls.refitted(problem, problem.eligible, problem.base_weights[problem.eligible], "all")
+        return cls.refitted(problem, problem.eligible, problem.base_weights[problem.eligible], ALL)

@@ -91,7 +91,9 @@ def test_what_is_missing_is_named(monkeypatch):
         return plain(name, *rest, **named)
 
     monkeypatch.setattr(builtins, "__import__", without_tqdm)
-    with pytest.raises(MissingPackageError, match=r"progress_bar needs tqdm, which is not installed: pip install") as caught:
+    with pytest.raises(
+        MissingPackageError, match=r"progress_bar needs tqdm, which is not installed: pip install"
+    ) as caught:
         callbacks.progress_bar()
     assert isinstance(caught.value, L0npError)
     monkeypatch.undo()

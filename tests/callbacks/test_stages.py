@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import l0np
 from l0np import l0_regression_path
 from l0np.callbacks import Progress, StageProgress, Stages, stage_report
 from l0np.errors import InputTypeError
@@ -140,3 +141,83 @@ def test_callbacks_of_a_regression_path_are_checked():
         l0_regression_path(X, y, callbacks=[3])
     with pytest.raises(InputTypeError, match="verbose must be True or False"):
         l0_regression_path(X, y, verbose="yes")
+
+
+# --- selections
+
+
+def survey():
+    rng = np.random.default_rng(0)
+    M = np.vstack([np.ones(400), rng.random((6, 400)) < 0.3, rng.lognormal(size=400)])
+    return M, M @ rng.uniform(0.8, 1.2, 400)
+
+
+SELECTIONS = {  # method and k: the stages in their order
+    ("balanced", 60): ["calibrating all records", "sampling", "refit"],
+    ("exchange", 4): ["calibrating all records", "pursuit", "exchanges", "refit"],
+    ("gates", 30): ["calibrating all records", "training", "refit"],
+    ("balanced", 4): ["calibrating all records", "sampling", "refit"],
+}
+
+
+@pytest.mark.parametrize(("method", "k"), SELECTIONS)
+def test_a_selection_reports_its_stages_and_they_change_nothing(method, k):
+    M, y = survey()
+    recorder, options = Recorder(), {"method": method, "seed": 0, "epochs": 300}
+    watched = l0np.calibrate(M, y, k, callbacks=[recorder], **options)
+    assert recorder.stages == SELECTIONS[method, k]
+    assert not watched.stopped
+    assert np.array_equal(watched.weights, l0np.calibrate(M, y, k, **options).weights)
+    last = recorder.reports[-1]
+    if k == 4 and method == "balanced":
+        return  # the last refit is that of swaps that were not made
+    np.testing.assert_allclose(last.estimates, M @ watched.weights)
+    assert last.worst_error is not None
+
+
+@pytest.mark.parametrize(("method", "k"), SELECTIONS)
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 6])
+def test_a_stopped_selection_has_exactly_k_records(method, k, stop_at):
+    M, y = survey()
+    recorder = Recorder(stop_at)
+    answer = l0np.calibrate(M, y, k, method=method, seed=0, callbacks=[recorder], epochs=300)
+    assert answer.stopped == (len(recorder.reports) == stop_at)
+    assert len(recorder.reports) <= stop_at
+    assert len(answer.indices) == np.count_nonzero(answer.weights) == k
+    assert ("stopped by a callback" in str(answer).splitlines()[0]) == answer.stopped
+
+
+def test_a_stopped_path_has_the_sizes_so_far():
+    M, y = survey()
+
+    def second_size(progress):
+        return progress.size == 2 and progress.stage == "refit"
+
+    path = l0np.l0_path(M, y, n_active=[20, 40, 80], method="balanced", seed=0, callbacks=[second_size])
+    assert path.stopped
+    assert path.n_active.tolist() == [20, 40]
+    assert [answer.stopped for answer in path.answers] == [False, True]
+
+
+def test_verbose_selections_print_their_stages(capsys):
+    M, y = survey()
+    l0np.calibrate(M, y, 60, method="balanced", seed=0, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["calibrating all records", "sampling", "refit"]
+
+
+@pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")
+def test_gates_of_a_selection_can_be_resumed(tmp_path):
+    """Only their training is checkpointed; other stages start anew."""
+    M, y = survey()
+
+    def crash(progress):
+        if progress.stage == "training" and progress.epoch == 200:
+            raise RuntimeError
+
+    saved = l0np.callbacks.checkpoint(tmp_path, every=50)
+    with pytest.raises(RuntimeError):
+        l0np.calibrate(M, y, 30, method="gates", seed=0, epochs=300, callbacks=[saved, crash])
+    model = l0np.SparseCalibrationWeights.resume(tmp_path, M, y)
+    answer = l0np.calibrate(M, y, 30, method="gates", seed=0, epochs=300)
+    assert np.array_equal(np.flatnonzero(model.get_weights(deterministic=True)), answer.indices)

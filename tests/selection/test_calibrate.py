@@ -116,7 +116,8 @@ def test_the_first_line_counts_what_was_to_be_met():
     y[:3] *= -1.0
     aside = {"exclude": [0, 1], "target_weights": [1, 1, 1, 0, 1, 1, 1, 1]}
     assert first_line(**aside).startswith(
-        "Calibration: 300 records (all), converged, 1 of 5 targets missed, 2 held out, 1 of weight 0"
+        "Calibration: 300 records (all), nearest weights found, "
+        "1 of 5 targets missed, 2 held out, 1 of weight 0"
     )
     y[2] *= -1.0
     assert first_line(**aside).endswith("all targets met, 2 held out, 1 of weight 0")
@@ -127,7 +128,7 @@ def test_the_first_line_counts_what_was_to_be_met():
     assert answer.missed[-1] == "1"
     y[:2] *= -1.0
     assert first_line(n_active=1).startswith(
-        "Calibration: 1 record (balanced), converged, 8 of 8 targets missed"
+        "Calibration: 1 record (balanced), nearest weights found, 8 of 8 targets missed"
     )
 
 

@@ -63,7 +63,7 @@ class RefitLimits(NamedTuple):
     multiplier_steps: int = 60
     newton_steps: int = 400
     factor_cost: float = MOST_COST
-    factorisations: int = 100
+    factorisations: int = 80
 
 
 LIMITS = RefitLimits()

@@ -26,8 +26,8 @@ from l0np.refit.newton import NewtonSystems
 Floats = NDArray[np.float64]
 
 # Derivative of the loss by a weight that counts as 0, relative to the sum of its terms' absolute values
-STATIONARY = 1e-5
-NEAR = 1e-5  # distance of a g-weight from its bound that counts as none
+STATIONARY = 3e-5
+NEAR = 3e-5  # distance of a g-weight from its bound that counts as none
 PROXIMITY = 1e-8  # of the penalised problem, in units of the mean curvature
 HUGE = 1e150  # stands for a bound that is infinite
 CORRECTIONS, ACCURACY = 5, 1e-10  # of a solution, and the relative residual at which they end

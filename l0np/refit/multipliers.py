@@ -179,8 +179,8 @@ def method_of_multipliers(
     system: ScaledSystem, distance: Distance, limits: RefitLimits
 ) -> tuple[Floats, bool, int]:
     """Return the multipliers, whether their weights have converged, and the number of Newton steps taken."""
-    if not len(system.target) or not limits.newton_steps:
-        return np.zeros_like(system.target), not len(system.target), 0
+    if not limits.newton_steps:
+        return np.zeros_like(system.target), False, 0
     tolerant = system.tolerance > 0
     start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
     proximity, steps, widest = FIRST_PROXIMITY, 0, 0.0

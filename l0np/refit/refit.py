@@ -181,7 +181,7 @@ def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, boo
     """Return the g-weights, whether they have converged, and the number of steps."""
     system, distance = problem.system, problem.distance
     if not len(system.target):
-        return distance(np.zeros(len(system.reference)))[0], True, 0
+        return np.ones_like(problem.reference), True, 0
     is_limited = bool(problem.finite_sides.any() or system.tolerance.any() or problem.has_caps)
     may_descend = is_limited and limits.factorisations > 0 and problem.has_factor
     if may_descend:

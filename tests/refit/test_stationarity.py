@@ -17,7 +17,7 @@ from l0np.targets import Targets
 
 TOTAL = 1e4
 STATIONARY = 1e-4  # derivative by a weight that counts as none, relative to the sum of its terms
-NO_WORSE = (1e-6, 1e-9)  # relative and absolute: by how much SciPy's minimum may be lower
+NO_WORSE = (1e-5, 1e-9)  # relative and absolute: by how much SciPy's minimum may be lower
 PULLS = {
     "chi-square": lambda g, lower, upper: g - 1.0,
     "raking": lambda g, lower, upper: np.log(g),

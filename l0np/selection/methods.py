@@ -1,22 +1,23 @@
 """How exactly k records are selected: the table of methods, and the rule by which "auto" chooses one.
 
-The rule follows measurements, `benchmarks/selection.py`:
+The methods, by what `benchmarks/selection.py` measures:
 
-1. "balanced": a sample by the cube method, with probabilities in proportion to the weights with which all
+1. "thinned": more records than k, drawn by a flight that gives up no target and lands no record, thinned out
+   one by one: see `l0np.selection.thinned`. Targets are met wherever k records are found that meet them, and
+   weights come out nearly equal. "auto" takes this selection whenever it meets the targets as closely as all
+   records together do.
+2. "balanced": a sample by the cube method, with probabilities in proportion to the weights with which all
    records meet the targets; each record's probability is at least the largest fraction of any one target that
-   it holds. Weights come out nearly equal, so the effective sample size is the highest. If the refit misses
-   targets, records whose g-weight collapses to its bound are swapped for others that reduce the errors.
-   "auto" takes this sample whenever it meets the targets as closely as all records together do.
-2. "thinned": more records than k, drawn by a flight that gives up no target and lands no record, thinned out
-   one by one: see `l0np.selection.thinned`. Targets are met wherever k records can be found that meet them.
+   it holds. If the refit misses targets, records whose g-weight collapses to its bound are swapped for others
+   that reduce the errors. "auto" tries it if thinning misses targets that all records can meet.
 3. "exchange": pursuit of the residual, then exchanges; for selections of fewer records than there are
-   independent targets, which cannot meet them all. Nothing is random. In that case "auto" tries it, if
-   affordable (up to some hundred targets).
+   independent targets, which cannot meet them all. Nothing is random. If both miss targets, "auto" tries it,
+   if affordable (up to some hundred targets).
 4. "gates": training with Hard Concrete gates, with the L0 multiplier controlled so that k stay open. If
    exchanges are too expensive but training is affordable, "auto" trains gates and swaps records as above.
 
-Of two selections "auto" takes the one with the smaller loss. To add a method, write a function that takes
-`AllRecords` and k and returns a `Selection`, and enter it in `METHODS`.
+Of several selections "auto" takes the best by `l0np.selection.ranking`. To add a method, write a function
+that takes `AllRecords` and k and returns a `Selection`, and enter it in `METHODS`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from l0np.selection.all_records import AllRecords, Inclusion
 from l0np.selection.gates import GateRun
 from l0np.selection.problem import SelectionProblem
 from l0np.selection.pursuit import exchange, pursue
+from l0np.selection.ranking import best_of
 from l0np.selection.selections import Selection
 from l0np.selection.swaps import Swaps
 from l0np.selection.thinned import by_thinning
@@ -83,17 +85,17 @@ def by_gates(all_records: AllRecords, k: int) -> Selection:
 
 
 def automatic(all_records: AllRecords, k: int) -> Selection:
-    """Take a balanced sample if it meets the targets as closely as all records do, else the better of two."""
-    sample = by_balanced_sample(all_records, k)
-    if all_records.problem.stages.stopped or all_records.are_matched_by(sample):
-        return sample
-    if _can_exchange(all_records.problem, k):
-        other = by_exchange(all_records, k)
-    elif _can_train(all_records.problem):
-        other = _with_swaps(all_records, by_gates(all_records, k), all_records.inclusion(k))
-    else:
-        return sample
-    return other if other.loss < sample.loss else sample
+    """Thin out; if that does not meet the targets as closely as all records do, compare it with others."""
+    problem, tried = all_records.problem, [by_thinning(all_records, k)]
+    if not problem.stages.stopped and not all_records.from_zero.are_matched_by(tried[0]):
+        tried.append(by_balanced_sample(all_records, k))
+        if problem.stages.stopped or all_records.are_matched_by(tried[1]):
+            pass
+        elif _can_exchange(problem, k):
+            tried.append(by_exchange(all_records, k))
+        elif _can_train(problem):
+            tried.append(_with_swaps(all_records, by_gates(all_records, k), all_records.inclusion(k)))
+    return best_of(problem, tried)
 
 
 METHODS: Mapping[str, Callable[[AllRecords, int], Selection]] = {

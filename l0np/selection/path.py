@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -173,6 +173,7 @@ def l0_path(
     base_weights: ArrayLike | None = None,
     *,
     method: str = "auto",
+    spread: float = 1.0,
     distance: str = "chi-square",
     bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
     total: float | None = None,
@@ -192,8 +193,8 @@ def l0_path(
 
     Parameters
     ----------
-    M, y, base_weights, method, distance, bounds, total, epochs, lr, device, dtype, seed, callbacks, verbose,
-    **options
+    M, y, base_weights, method, spread, distance, bounds, total, epochs, lr, device, dtype, seed, callbacks,
+    verbose, **options
         As in `calibrate`; when training continues from size to size, sizes after the first take a third of
         `epochs`. The smaller of the `bounds` must be above 0.
     n_active : sequence of int
@@ -234,9 +235,11 @@ def l0_path(
     select = validation.one_of("method", method, METHODS)
     training = GateTraining.checked(epochs, lr, device, dtype)
     measure = distance_of(distance, bounds, no_zero=NO_ZERO)
+    spread = validation.real_number("spread", spread, at_least=0.0)
     problem = SelectionProblem.checked(
         M, y, base_weights, measure, checked_total(total), training, seed, options
     ).watched(callbacks, verbose)
+    problem = replace(problem, spread=spread)
     multipliers = [
         validation.real_number(name, value, at_least=0.0) for name, value in _named("lambda_l0", lambda_l0)
     ]
@@ -249,6 +252,7 @@ def l0_path(
             "lambda_l0": sorted(multipliers) or None,
             "base_weights": base_weights,
             "method": method,
+            "spread": spread,
             "distance": distance,
             "bounds": bounds,
             "total": total,

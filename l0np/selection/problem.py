@@ -103,6 +103,8 @@ class SelectionProblem:
         How answers identify records, and the kind of frames in which they are given.
     stages : Stages
         To which the stages of the run are reported.
+    spread : float
+        How much uneven weights count beside missed targets: see `l0np.selection.ranking`.
     """
 
     matrix: ColumnMatrix
@@ -115,6 +117,7 @@ class SelectionProblem:
     record_names: tuple[str, ...] | None = None
     keys: Keys = field(default_factory=Keys)
     stages: Stages = field(default_factory=Stages)
+    spread: float = 1.0
 
     @classmethod
     def checked(

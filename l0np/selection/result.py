@@ -16,7 +16,8 @@ from l0np.margin_tables import Keys
 from l0np.matrix import absolute_totals, weighted_totals
 from l0np.refit import Refit
 from l0np.selection.problem import SelectionProblem
-from l0np.selection.selections import Selection
+from l0np.selection.ranking import measured
+from l0np.selection.selections import Selection, Tried
 from l0np.tables import frame_of, write_columns
 from l0np.targets import TargetTable
 
@@ -68,6 +69,9 @@ class Calibration:
         given. Empty in the answers of a path, which has its own.
     stopped : bool
         Whether a callback stopped the run; the answer is then the best so far.
+    tried : tuple of Tried
+        Each method that was tried: its mean squared relative error (`squared_error`), spread / effective
+        sample size (`spread`) and number of missed targets (`n_missed`).
     selected_names : tuple of k str, optional
         The names of the selected records, in the order of `indices`.
     """
@@ -87,6 +91,7 @@ class Calibration:
     keys: Keys = field(default_factory=Keys)
     settings: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
+    tried: tuple[Tried, ...] = ()
 
     @known_arguments()
     def to_frame(self, all: bool = False) -> Any:
@@ -182,4 +187,5 @@ def calibration_of(
         keys=problem.keys,
         settings=dict(settings or {}),
         stopped=problem.stages.stopped,
+        tried=selection.tried or (measured(problem, selection),),
     )

@@ -17,6 +17,34 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Tried:
+    """How good a selection is that was made on the way to an answer.
+
+    Attributes
+    ----------
+    method : str
+        How the records were selected.
+    squared_error : float
+        Mean squared relative error of the targets and of their totals, beyond tolerances, with their weights
+        and caps. Errors of targets of 0 are relative to the size of their rows under the base weights.
+    spread : float
+        ``spread / effective sample size``.
+    n_missed : int
+        How many targets are missed.
+    """
+
+    method: str
+    squared_error: float
+    spread: float
+    n_missed: int
+
+    @property
+    def total(self) -> float:
+        """The sum of both parts, which the best selection has the least of."""
+        return self.squared_error + self.spread
+
+
 @dataclass(frozen=True, eq=False)
 class Selection:
     """Selected records with their weights.
@@ -35,6 +63,8 @@ class Selection:
         How they were selected, one of the values of `Calibration.method`.
     lambda_l0 : float or None
         The L0 multiplier at the end of training, if gates were trained.
+    tried : tuple of Tried
+        Measures of this selection and of those that it was compared with; empty before any comparison.
     """
 
     records: Integers
@@ -43,6 +73,7 @@ class Selection:
     loss: float
     method: str
     lambda_l0: float | None = None
+    tried: tuple[Tried, ...] = ()
 
     @classmethod
     def refitted(

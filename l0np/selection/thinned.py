@@ -229,11 +229,17 @@ class Thinning:
         return replace(_met_at(targets, totals), aggregates=aggregates)
 
     @cached_property
+    def _counts(self) -> NDArray[np.bool_]:
+        """The targets that count; all if none does."""
+        targets = self.all_records.problem.targets
+        counts = targets.weights * targets.fitted > 0
+        return counts if counts.any() else np.ones(len(counts), bool)
+
+    @cached_property
     def _rows(self) -> ColumnMatrix:
         """The rows of the targets that count and of their totals, as the walk balances them."""
         problem = self.all_records.problem
-        counts = problem.targets.weights * problem.targets.fitted > 0
-        if counts.all() and not problem.targets.aggregates:
+        if self._counts.all() and not problem.targets.aggregates:
             return problem.matrix
         return ColumnMatrix.build(self._by_row, np.float64)
 
@@ -244,7 +250,7 @@ class Thinning:
 
         problem = self.all_records.problem
         targets, matrix = problem.targets, problem.matrix.to_scipy().astype(np.float64).tocsr()
-        parts = [matrix[targets.weights * targets.fitted > 0]]
+        parts = [matrix[self._counts]]
         parts += [a.matrix.to_scipy().astype(np.float64).tocsr() @ matrix for a in targets.aggregates]
         return sparse.vstack(parts, format="csr")
 
@@ -252,8 +258,7 @@ class Thinning:
     def _factor(self) -> Floats:
         """What the rows are multiplied by, so that squared errors are those of the loss."""
         targets = self.all_records.problem.targets
-        counts = targets.weights * targets.fitted > 0
-        parts = [np.sqrt(targets.weights[counts]) / targets.error_scale[counts]]
+        parts = [np.sqrt(targets.weights[self._counts]) / targets.error_scale[self._counts]]
         parts += [np.sqrt(a.totals.weights * a.weight) / a.totals.error_scale for a in targets.aggregates]
         return np.concatenate(parts)
 

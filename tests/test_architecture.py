@@ -18,6 +18,7 @@ import l0np
 
 PACKAGE = Path(l0np.__file__).parent
 ROOMS = (  # from the top floor down
+    "cli",
     "__init__",
     "selection",
     "regression",
@@ -58,11 +59,14 @@ OPTIONAL = {  # package: the only modules that may import it
     "polars": {"tables.files"},
     "pyarrow": set(),
     "duckdb": set(),
+    "typer": {"cli.app"},
+    "rich": {"cli.steps"},
     "sklearn": set(),
     "tqdm": {"callbacks.bars"},
     "torch": set(),
 }
-LOADED_WITH_NUMBA = OPTIONAL["numba"]  # the files that are loaded only where Numba is used
+# The files that are loaded only where the package is used
+LOADED_WITH = {**{name: {"numba"} for name in OPTIONAL["numba"]}, "cli.app": {"typer"}}
 
 
 def modules():
@@ -178,6 +182,7 @@ def test_private_functions_take_few_parameters(name):
             function.name == "__init__"
             or function.name in public
             or (of_class and function.name in ("fit", "refit"))
+            or any(ast.unparse(one).startswith("app.command") for one in function.decorator_list)
         ):
             continue
         arguments = function.args
@@ -194,7 +199,7 @@ def test_optional_packages_stay_in_their_files():
             package = module.split(".")[0]
             assert name in OPTIONAL.get(package, {name}), f"{name} imports {package}"
         loaded = {module.split(".")[0] for module, _ in imports(tree, at_import_only=True)}
-        allowed = {"numba"} if name in LOADED_WITH_NUMBA else set()
+        allowed = LOADED_WITH.get(name, set())
         assert loaded & set(OPTIONAL) <= allowed, f"{name} imports an optional package when it is loaded"
 
 

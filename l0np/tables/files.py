@@ -106,9 +106,33 @@ def write_columns(path: Any, columns: Mapping[str, Any]) -> None:
     <BLANKLINE>
     """
     path = Path(path)
-    write = WRITERS[table_format("path", path, tuple(WRITERS))]
+    write = WRITERS[check_writable("path", path)]
     with replaced(path) as temporary:
         write(temporary, columns)
+
+
+def check_writable(name: str, path: Path) -> str:
+    """Return the format in which `write_columns` writes to a path; refuse a path to which it cannot write.
+
+    Raises
+    ------
+    InputError
+        For another ending, a folder, or a folder that does not exist.
+    MissingPackageError
+        For Parquet where polars is not installed.
+    """
+    ending = table_format(name, path, tuple(WRITERS))
+    _check_place(path)
+    if ending == "parquet" and importlib.util.find_spec("polars") is None:
+        raise MissingPackageError("writing Parquet", "polars", "frames")
+    return ending
+
+
+def _check_place(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
 
 
 def write_text(path: Any, text: str) -> None:
@@ -129,10 +153,7 @@ def replaced(path: Any) -> Iterator[Path]:
         If the folder does not exist or cannot be written to.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder")
+    _check_place(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
@@ -154,8 +175,6 @@ def _write_csv(path: Path, columns: Mapping[str, Any]) -> None:
 
 
 def _write_parquet(path: Path, columns: Mapping[str, Any]) -> None:
-    if importlib.util.find_spec("polars") is None:
-        raise MissingPackageError("writing Parquet", "polars", "frames")
     import polars as pl
 
     lists = {

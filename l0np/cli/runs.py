@@ -1,0 +1,136 @@
+"""What each command does, by the public functions; results go to stdout."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from typing import Any
+
+import numpy as np
+
+import l0np
+from l0np import MarginProblem
+from l0np.cli.settings import Settings, settings_file
+from l0np.cli.steps import Steps
+from l0np.tables import check_writable
+
+FINE, SHORT_OF_IT = 0, 1  # exit statuses
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "narwhals",
+    "polars",
+    "pandas",
+    "pyarrow",
+    "duckdb",
+    "cupy",
+    "rich",
+    "typer",
+)
+
+
+def calibrate(settings: Settings, steps: Steps) -> int:
+    """Calibrate; print the problem, the answer and the worst targets; write weights, targets and settings."""
+    _check_files(settings)
+    problem = _problem(settings, steps)
+    k = settings.arguments.get("n_active")
+    what = (
+        "calibrating all records"
+        if k is None
+        else f"selecting {k:,} of {problem.shape[1]:,} {_nouns(problem)}"
+    )
+    with steps.stage(what):
+        answer = l0np.calibrate(problem, **settings.arguments)
+    _print(problem, "", answer, "", answer.targets)
+    if settings.output is not None:
+        answer.write(settings.output)
+        file = settings_file(settings.output)
+        settings.write(file, answer.settings)
+        _print("", f"{settings.output}: {len(answer.indices):,} of {problem.shape[1]:,} {_nouns(problem)}")
+        steps.line(f"--config {file} repeats this run")
+    if settings.targets is not None:
+        answer.targets.write(settings.targets)
+    errors = np.abs(answer.targets.relative_error[answer.targets.asked])
+    if not answer.converged:
+        steps.line("the refit did not converge")
+        return SHORT_OF_IT
+    if settings.max_error is not None and errors.max(initial=0.0) > settings.max_error:
+        worst = answer.targets[answer.targets.asked].worst(1).name[0]
+        steps.line(f"{worst} is farther from its target than --max-error: {errors.max():.3%}")
+        return SHORT_OF_IT
+    return FINE
+
+
+def path(settings: Settings, steps: Steps) -> int:
+    """Select several numbers of records; print the path and, with a largest error, what suffices for it."""
+    _check_files(settings)
+    problem = _problem(settings, steps)
+    with steps.stage(f"selecting {len(settings.arguments.get('n_active') or [])} sizes"):
+        found = l0np.l0_path(problem, **settings.arguments)
+    _print(problem, "", found)
+    if settings.output is not None:
+        found.write(settings.output)
+        settings.write(settings_file(settings.output), found.settings)
+    if settings.max_error is None:
+        return FINE
+    enough = found.smallest_adequate(max_error=settings.max_error)
+    if enough is None:
+        steps.line(f"no size has all targets within {settings.max_error:.3%}")
+        return SHORT_OF_IT
+    _print("", f"enough for {settings.max_error:.3%}: {len(enough.indices):,} records")
+    return FINE
+
+
+def check(settings: Settings, steps: Steps) -> int:
+    """Print the problem, and what keeps its targets from being met."""
+    problem = _problem(settings, steps)
+    with steps.stage("checking the targets"):
+        found = l0np.check_targets(problem, **settings.arguments)
+    _print(problem, "", found)
+    return FINE if found.ok else SHORT_OF_IT
+
+
+def info() -> int:
+    """Print versions and devices, for reports of errors."""
+    from l0np.backends import why_unavailable
+
+    _print(f"l0np {l0np.__version__}", f"Python {platform.python_version()}, {platform.platform()}")
+    _print(f"{os.cpu_count()} cores")
+    for package in PACKAGES:
+        installed = importlib.util.find_spec(package) is not None
+        _print(f"{package:<9} {_version(package) if installed else 'not installed'}")
+    _print(f"cuda      {why_unavailable(0) or 'available'}")
+    return FINE
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "installed"  # under another name, as CuPy is
+
+
+def _check_files(settings: Settings) -> None:
+    """Refuse outputs that cannot be written, before any work."""
+    for name in ("output", "targets"):
+        file = getattr(settings, name)
+        if file is not None:
+            check_writable(f"--{name}", file)
+
+
+def _problem(settings: Settings, steps: Steps) -> MarginProblem:
+    records, totals = settings.table("records"), settings.table("totals")
+    with steps.stage(f"reading {records.name} and {totals.name}"):
+        return l0np.margins(records, totals, **settings.margins)
+
+
+def _nouns(problem: MarginProblem) -> str:
+    return f"{problem.keys.noun}s"
+
+
+def _print(*things: Any) -> None:
+    for thing in things:
+        print(thing, flush=True)  # noqa: T201

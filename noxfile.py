@@ -85,7 +85,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types of the package with mypy in strict mode."""
-    session.install(".", "mypy")
+    session.install(".[cli]", "mypy")  # without typer its decorators would have no types
     session.run("mypy")
 
 

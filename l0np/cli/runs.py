@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 import l0np
-from l0np import MarginProblem
+from l0np import MarginProblem, TargetTable
+from l0np._text import NAME_WIDTH, SHOWN, columns, number, percentage, shorten
 from l0np.cli.settings import Settings, settings_file
 from l0np.cli.steps import Steps
 from l0np.tables import check_writable
@@ -44,7 +45,7 @@ def calibrate(settings: Settings, steps: Steps) -> int:
     )
     with steps.stage(what):
         answer = l0np.calibrate(problem, **settings.arguments)
-    _print(problem, "", answer, "", answer.targets)
+    _print(problem, "", answer, "", *_table(answer.targets))
     if settings.output is not None:
         answer.write(settings.output)
         file = settings_file(settings.output)
@@ -125,6 +126,27 @@ def _problem(settings: Settings, steps: Steps) -> MarginProblem:
     records, totals = settings.table("records"), settings.table("totals")
     with steps.stage(f"reading {records.name} and {totals.name}"):
         return l0np.margins(records, totals, **settings.margins)
+
+
+def _table(targets: TargetTable) -> list[str]:
+    """Return lines with the missed targets, the worst first, then those that were farthest before."""
+    before = np.zeros(len(targets)) if targets.before is None else targets.before
+    scale = np.where(targets.target == 0, 1.0, np.abs(targets.target))
+    moved, missed = np.abs(before - targets.target) / scale, np.abs(targets.relative_error) * targets.missed
+    order = np.lexsort((-moved, -missed))
+    rows = [["", "target", "before", "after", "error"]]
+    for i in order[:SHOWN]:
+        numbers = [number(column[i]) for column in (targets.target, before, targets.estimate)]
+        rows.append([shorten(targets.name[i], NAME_WIDTH), *numbers, _error(targets, int(i))])
+    lines = columns(rows, (-len("target"), 16, 16, 16, 10))
+    if len(targets) > SHOWN:
+        lines.append(f"... and {len(targets) - SHOWN:,} more")
+    return lines
+
+
+def _error(targets: TargetTable, i: int) -> str:
+    """Return the relative error of a target; 0.00% where it is met but for rounding."""
+    return percentage(abs(targets.relative_error[i]) * np.sign(round(targets.relative_error[i], 4)), 2)
 
 
 def _nouns(problem: MarginProblem) -> str:

@@ -106,7 +106,7 @@ def margins(
     >>> problem = l0np.margins(people, totals, weight="weight", id="id")
     >>> problem
     MarginProblem: 3 targets, 4 records
-      margins       region (2), age (1)
+      margins       region (2), age
       base weights  100 in total
     >>> l0np.calibrate(problem).to_frame()[["id", "weight"]].round(6)
        id  weight

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from l0np.matrix import ColumnMatrix
 from l0np.targets import TargetOptions
 
 MARGINS = 12  # margins that a printed problem lists
+WIDTH = 100  # of its lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +100,11 @@ class MarginProblem:
         n_targets, n_records = self.shape
         size = f"{counted(n_targets, 'target')}, {counted(n_records, self.keys.noun)}"
         count = Counter(self.margins)
-        shown = [f"{name} ({n:,})" for name, n in count.most_common()[:MARGINS]]
+        shown = [f"{name} ({n:,})" if n > 1 else name for name, n in list(count.items())[:MARGINS]]
         shown += [f"{len(count) - MARGINS:,} more"] if len(count) > MARGINS else []
         total = number(float(self.base_weights.sum()))
-        lines = [f"MarginProblem: {size}", f"  margins       {', '.join(shown)}"]
+        wrapped = wrap(", ".join(shown), WIDTH, initial_indent="  margins       ", subsequent_indent=" " * 16)
+        lines = [f"MarginProblem: {size}", *wrapped]
         lines += [f"  base weights  {total} in total", *(f"  note          {note}" for note in self.notes)]
         return "\n".join(lines)
 

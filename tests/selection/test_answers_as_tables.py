@@ -91,6 +91,15 @@ def test_paths_and_diagnostics():
     assert found.to_frame()["number"].tolist() == [2, 2, 1]
 
 
+def test_errors_of_diagnostics():
+    M, y = np.eye(4), np.array([10.0, 10.0, 10.0, 10.0])
+    found = l0np.diagnose(M, y, [10.0, 10.7, 12.0, 14.0], names=list("abcd"), tolerances=[0, 1, 0, 0])
+    row = found.to_frame().to_dicts()[0]
+    assert [row[name] for name in ("within_5", "within_10", "within_25", "met")] == [0.25, 0.5, 0.75, 0.5]
+    assert (row["targets"], row["number"], row["worst_name"]) == ("targets", 4, "d")
+    assert [row["median"], row["mean"], row["worst"]] == pytest.approx([0.135, 0.1675, 0.4])
+
+
 def test_files(tmp_path):
     answer = l0np.calibrate(problem_of(), n_active=20, seed=0)
     things = {"answer": answer, "targets": answer.targets, "diagnostics": answer.diagnostics}
@@ -122,6 +131,7 @@ def test_settings_repeat_an_answer(arguments):
     answer = l0np.calibrate(problem, **arguments)
     again = l0np.calibrate(problem, **json.loads(json.dumps(answer.settings)))
     assert (again.weights == answer.weights).all()
+    assert set(arguments) <= set(answer.settings)
     assert again.settings == answer.settings
 
 

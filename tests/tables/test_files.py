@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from l0np.errors import InputError, MissingPackageError
-from l0np.tables import Table, frame_of, replaced, write_columns
+from l0np.tables import Table, frame_of, replaced, write_columns, write_text
 
 COLUMNS = {"id": np.array(["a", "b"]), "weight": np.array([0.1 + 0.2, 1e300])}
 
@@ -33,6 +33,18 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
         interrupted()
     assert file.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["weights.csv"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    (tmp_path / "weights.csv").write_text("old")
+    (tmp_path / "settings.json").write_text("old")
+    with pytest.raises(ValueError, match="shorter"):
+        write_columns(tmp_path / "weights.csv", {"id": ["a", "b"], "weight": [1.0]})
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "settings.json", "half of the new\udcff")
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {
+        "weights.csv": "old", "settings.json": "old",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_schools_example():
 @trains
 def test_regression_demo_recovers_the_support():
     printed = example("sparse_regression_demo.py")
-    compare(OUTPUTS[5], printed, relative=0.01, absolute=0.01)
+    compare(OUTPUTS[6], printed, relative=0.01, absolute=0.01)
     assert "Selected variables:         1, 3\n" in printed
 
 

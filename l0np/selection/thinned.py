@@ -118,6 +118,9 @@ class Thinning:
         n_rows = np.count_nonzero(np.diff(self._by_row.indptr))
         expected = wanted - 0.5 * float(np.minimum(n_rows, self.k))
         for walk in range(self.plan.walks):
+            if problem.stages.begin("sampling"):
+                weights = np.zeros(len(size.sizes))  # the likeliest records, at once
+                break
             expected = float(np.clip(expected, EXTRA, n_possible))
             p = inclusion_probabilities(size.sizes, size.least, expected)
             before = np.divide(size.sizes, p, out=np.zeros(len(p)), where=p > 0)
@@ -146,9 +149,15 @@ class Thinning:
 
     def _thinned(self, kept: _Kept) -> _Kept:
         """Return exactly k records."""
-        ridge = 0.0
+        ridge, stages, first = 0.0, self.all_records.problem.stages, len(kept.records) - self.k
+        if first:
+            stages.begin("thinning")
         while len(kept.records) > self.k:
             surplus = len(kept.records) - self.k
+            if stages.report(1.0 - surplus / first):
+                ratios = kept.refit.weights / self._reference[kept.records]
+                stays = np.sort(np.argsort(-ratios, kind="stable")[: self.k])
+                return self._refitted(kept.records[stays], kept.least[stays], self._reached)
             n = min(surplus, max(self.plan.at_once, int(np.ceil(self.plan.fraction * surplus))))
             rows, reference = self._scaled_rows(kept.records), self._reference[kept.records]
             if ridge:

@@ -153,6 +153,7 @@ def survey():
 
 
 SELECTIONS = {  # method and k: the stages in their order
+    ("thinned", 60): ["calibrating all records", "sampling", "thinning", "refit"],
     ("balanced", 60): ["calibrating all records", "sampling", "refit"],
     ("exchange", 4): ["calibrating all records", "pursuit", "exchanges", "refit"],
     ("gates", 30): ["calibrating all records", "training", "refit"],

@@ -4,8 +4,8 @@
     python benchmarks/margins.py 1000000     # fewer
 
 The goal is 20 seconds and 6 GB on 2 cores. The records are a polars frame: 8 columns of strings, 8 of
-integers and 4 of amounts. Of the totals 160 are counts by level and range, 20 are crossed, 20 are sums. Each record is
-in about 20 of them.
+integers and 4 of amounts. Of the totals 160 are counts by level and range, 20 are crossed, 20 are sums. Each
+record is in about 20 of them.
 """
 
 import resource

@@ -24,6 +24,7 @@ ROUNDING = 1e-12  # added to the diagonal of A R A' of rows of length 1, because
 STILL = 1e-12  # relative move of a record below which it is rounding
 AT_LARGEST = 1e-9  # relative distance from the largest weight at which a weight counts as at it
 LEAST_LEFT = 1e-2  # a candidate stays if its walk leaves less than this of the weight of one that follows
+MOST_BEHIND = 16  # removals after which those that follow move
 DENSE_FRACTION = 0.1  # of non-zeros in A R A' above which its Cholesky factor is dense
 
 Floats = NDArray[np.float64]
@@ -96,6 +97,10 @@ def thin_out(
     while heap and n > 0:
         _, i, j = heapq.heappop(heap)
         n -= blocks[i].remove(j)
+        returned = blocks[i].let_follow(at_least=MOST_BEHIND)
+        if n <= 0 or not heap:
+            returned += sum(block.let_follow() for block in blocks)
+        n += returned
         cost, j = blocks[i].cheapest()
         if np.isfinite(cost):
             heapq.heappush(heap, (cost, i, j))
@@ -168,6 +173,8 @@ class _Block:
                 self._follow = rows[:, self._followers].T.tocsr()
         self._moves = np.ones(len(self._candidates), bool)
         self._is_barred = np.zeros(len(self._candidates), bool)
+        self._is_careful, self._removals = False, 0
+        self._ahead, self._before = np.zeros(len(self._candidates)), self._state()
 
     def cheapest(self) -> tuple[float, int]:
         """Return the least cost of a removal, infinite if none is possible, and the candidate."""
@@ -193,9 +200,9 @@ class _Block:
         lengths[j] = min(lengths[j], weights[j])
         stopped = j if lengths[j] <= lengths.min() else int(lengths.argmin())
         step, leaves = lengths[stopped], bool(falls[stopped] > 0)
-        if not self._can_follow(j, step / own):
-            self._is_barred[j] = True
-            return False
+        if len(self._followers):
+            self._removals += 1
+            self._last, self._ahead = j, self._ahead + self._downdated[:, j] * (step / own)
         after = np.maximum(weights - step * falls, 0.0)
         after[stopped] = 0.0 if leaves else self._largest[here[stopped]]
         self.weights[here] = after
@@ -203,19 +210,36 @@ class _Block:
         self._downdate(stopped)
         return leaves
 
-    def _can_follow(self, j: int, step: float) -> bool:
-        """Let the records that are no candidates make up for a removal, if their bounds allow it."""
-        rest = self._followers
-        if not len(rest):
-            return True
-        moves = self._follow @ (self._solved @ (self._downdated[:, j] * step))
-        after = self.weights[rest] + self._reference[rest] * moves
-        if (after < LEAST_LEFT * self.weights[rest]).any() or (
-            after > np.maximum(self._largest[rest], self.weights[rest])
-        ).any():
-            return False
-        self.weights[rest] = after
-        return True
+    def let_follow(self, at_least: int = 1) -> int:
+        """Let the records that are no candidates make up for removals, once there are at least so many.
+
+        If their bounds do not allow it, the removals are undone, and are then made one at a time; those that
+        cannot be made are barred. Return how many records have come back.
+        """
+        if not self._removals or (self._removals < at_least and not self._is_careful):
+            return 0
+        rest, back = self._followers, 0
+        before, moves = self.weights[rest], self._follow @ (self._solved @ self._ahead)
+        after = before + self._reference[rest] * moves
+        if (after >= LEAST_LEFT * before).all() and (after <= np.maximum(self._largest[rest], before)).all():
+            self.weights[rest] = after
+        else:
+            gone = np.count_nonzero(self.weights[self._candidates] == 0)
+            weights, self._moves, self._freedom, self._downdated = self._before
+            self.weights[self._candidates] = weights
+            back = int(gone - np.count_nonzero(weights == 0))
+            self._is_barred[self._last] |= self._is_careful
+            self._is_careful = True
+        self._removals, self._ahead = 0, np.zeros(len(self._candidates))
+        self._before = self._state()
+        return back
+
+    def _state(self) -> tuple[Floats, ...]:
+        """Return a copy of what removals change, if there are records that follow."""
+        if not len(self._followers):
+            return ()
+        parts = self.weights[self._candidates], self._moves, self._freedom, self._downdated
+        return tuple(part.copy(order="F") for part in parts)
 
     def _downdate(self, gone: int) -> None:
         """Take a record out of F."""
@@ -261,7 +285,7 @@ def _freedom_by_rows(
 def _solve(gram: Any, ridge: float, right: Floats) -> Floats:
     """Return ``(gram + ridge)^-1 right``: by a dense Cholesky factor, or a sparse one of few entries."""
     from scipy import linalg, sparse
-    from scipy.sparse.linalg import splu
+    from scipy.sparse.linalg import splu, spsolve_triangular
 
     n = gram.shape[0]
     if not n:
@@ -273,4 +297,8 @@ def _solve(gram: Any, ridge: float, right: Floats) -> Floats:
         return np.asarray(linalg.cho_solve(factor, right, check_finite=False))
     shifted = (gram + ridge * sparse.eye_array(n)).tocsc()
     factor = splu(shifted, "MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    return np.asarray(factor.solve(right))
+    # Two triangular solutions: `factor.solve` takes ten times as long for many right-hand sides
+    permuted = np.empty_like(right, order="C")
+    permuted[factor.perm_r] = right
+    lower = spsolve_triangular(factor.L.tocsr(), permuted, lower=True, unit_diagonal=True)
+    return np.asarray(spsolve_triangular(factor.U.tocsr(), lower, lower=False)[factor.perm_c])

@@ -50,23 +50,27 @@ class ThinningPlan(NamedTuple):
 
     Attributes
     ----------
-    surplus, surplus_of_many : float
-        Fraction of k by which more records are drawn than are wanted, and that for more than `many` targets.
+    surplus : float
+        Fraction of k by which more records are drawn than are wanted; for more than `many` targets that of
+        their number, if this is less than k.
+    surplus_of_many : float
+        Fraction of k that it is then at least.
     many : int
-        From how many targets the second holds.
+        A large number of targets.
     walks : int
         Walks at most, until the number of records is right.
-    at_once : int
-        Records that leave together at least.
+    at_once, at_once_of_k : int and float
+        Records that leave together at least, and as a fraction of k.
     fraction : float
         Fraction of the surplus that leaves before the next refit.
     """
 
     surplus: float = 0.1
-    surplus_of_many: float = 0.05
+    surplus_of_many: float = 0.02
     many: int = 1000
     walks: int = 3
     at_once: int = 30
+    at_once_of_k: float = 0.005
     fraction: float = 0.5
 
 
@@ -112,11 +116,10 @@ class Thinning:
         """Return at least k records and their weights after the walk, which keep the totals."""
         problem, size = self.all_records.problem, self.all_records.sizes(self.k)
         n_possible = int(np.count_nonzero(size.sizes))
-        surplus = self.plan.surplus if len(self._factor) <= self.plan.many else self.plan.surplus_of_many
-        wanted = float(np.minimum(self.k * (1.0 + surplus), n_possible))
-        most = wanted + 0.5 * surplus * self.k + 5
-        n_rows = np.count_nonzero(np.diff(self._by_row.indptr))
-        expected = wanted - 0.5 * float(np.minimum(n_rows, self.k))
+        surplus = self._surplus()
+        wanted = float(np.minimum(self.k + surplus, n_possible))
+        most = wanted + 0.5 * surplus + 5
+        expected = wanted - 0.5 * float(np.minimum(self._n_totals, self.k))
         for walk in range(self.plan.walks):
             if problem.stages.begin("sampling"):
                 weights = np.zeros(len(size.sizes))  # the likeliest records, at once
@@ -138,6 +141,18 @@ class Thinning:
             expected -= count - wanted
         return self._filled_up(weights)
 
+    def _surplus(self) -> float:
+        """Return how many records more than k are drawn."""
+        if self._n_totals <= self.plan.many:
+            return self.plan.surplus * self.k
+        of_totals = self.plan.surplus * float(np.minimum(self._n_totals, self.k))
+        return max(self.plan.surplus_of_many * self.k, of_totals)
+
+    @cached_property
+    def _n_totals(self) -> int:
+        """The number of totals that a record contributes to."""
+        return int(np.count_nonzero(np.bincount(self._rows.indices, minlength=self._rows.shape[0])))
+
     def _filled_up(self, weights: Floats) -> tuple[Integers, Floats]:
         """Return the records of a walk; if they are fewer than k, with the likeliest others at no weight."""
         records = np.flatnonzero(weights)
@@ -158,7 +173,8 @@ class Thinning:
                 ratios = kept.refit.weights / self._reference[kept.records]
                 stays = np.sort(np.argsort(-ratios, kind="stable")[: self.k])
                 return self._refitted(kept.records[stays], kept.least[stays], self._reached)
-            n = min(surplus, max(self.plan.at_once, int(np.ceil(self.plan.fraction * surplus))))
+            least = max(self.plan.at_once, int(self.plan.at_once_of_k * self.k))
+            n = min(surplus, max(least, int(np.ceil(self.plan.fraction * surplus))))
             rows, reference = self._scaled_rows(kept.records), self._reference[kept.records]
             if ridge:
                 squares = rows.multiply(rows) @ reference
@@ -250,11 +266,10 @@ class Thinning:
         problem = self.all_records.problem
         if self._counts.all() and not problem.targets.aggregates:
             return problem.matrix
-        return ColumnMatrix.build(self._by_row, np.float64)
+        return ColumnMatrix.build(self._by_row(), np.float64)
 
-    @cached_property
     def _by_row(self) -> Any:
-        """The same as a sparse array by rows."""
+        """Return them as a sparse array by rows."""
         from scipy import sparse
 
         problem = self.all_records.problem

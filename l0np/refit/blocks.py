@@ -23,6 +23,9 @@ SMALLEST_BLOCK = 64  # targets: smaller groups are joined
 # Costs in nanoseconds on one core, within a factor of about two: for an entry in a sparse and in a dense
 # product, for a pair of entries in A diag(c) A', and for a floating-point operation in dense blocks
 SPARSE_ENTRY, DENSE_ENTRY, PAIR, FLOP = 1.7, 0.5, 12.0, 0.03
+COMPILED_PAIR = 1.5  # the same for a pair of entries in a compiled product
+COMPILED_FROM = 2e6  # pairs: below, loading the kernel takes longer than it saves
+ONE_BLOCK = 128  # targets up to which one block is good enough
 MOST_COST = 60e9  # largest cost of a factor
 COLUMNS = 4096  # records whose entries are made dense at a time
 
@@ -34,7 +37,7 @@ class Blocks:
     Attributes
     ----------
     scaled : sparse or dense
-        A in that order.
+        A in that order; as it is where `by_column` is given.
     order : array of int
         The row of A at each position.
     bounds : array of int
@@ -43,6 +46,8 @@ class Blocks:
         Whether A diag(c) A' is computed as a product of dense matrices.
     cost, solution_cost : float
         Cost of a factor and of a solution with it, in nanoseconds.
+    by_column : sparse, optional
+        A' by rows, if a compiled kernel computes the product.
     """
 
     scaled: Any
@@ -51,10 +56,14 @@ class Blocks:
     as_dense: bool
     cost: float
     solution_cost: float
+    by_column: Any = None
 
     @classmethod
-    def cheapest(cls, scaled: Any, most_cost: float = MOST_COST) -> Blocks | None:
-        """Return the cheapest division found; None if each costs more than `most_cost`."""
+    def cheapest(cls, scaled: Any, most_cost: float = MOST_COST, transposed: Any = None) -> Blocks | None:
+        """Return the cheapest division found; None if each costs more than `most_cost`.
+
+        `transposed` is A' by rows, if A is sparse and a compiled kernel may compute the product.
+        """
         from scipy import sparse
 
         n, k = scaled.shape
@@ -63,45 +72,92 @@ class Blocks:
             cost = FLOP * (float(n) ** 2 * k + n**3 / 3)
             found.append(cls(scaled, np.arange(n), np.array([0, n]), True, cost, 2 * DENSE_ENTRY * n**2))
         if sparse.issparse(scaled):
-            found += [cls.bordered(scaled, border) for border in BORDERS if border == 0 or border < n]
+            pairs = float((np.bincount(scaled.indices, minlength=k).astype(np.float64) ** 2).sum())
+            transposed = transposed if pairs >= COMPILED_FROM else None
+            pairs *= PAIR if transposed is None else COMPILED_PAIR
+            if transposed is not None and n <= ONE_BLOCK:  # no division would be much cheaper
+                cost = pairs + FLOP * n**3 / 3
+                one = np.arange(n), np.array([0, n]), False, cost, 2 * DENSE_ENTRY * n**2, transposed
+                found.append(cls(scaled, *one))
+            elif not found or pairs < found[0].cost:
+                found += [
+                    cls.bordered(scaled, border, pairs, transposed)
+                    for border in BORDERS
+                    if border == 0 or border < n
+                ]
         best = min(found, key=lambda blocks: blocks.cost, default=None)
         return best if best and best.cost <= most_cost else None
 
     @classmethod
-    def bordered(cls, scaled: Any, border: int) -> Blocks:
-        """Return the division in which the `border` longest rows of a sparse matrix are the border."""
-        n, k = scaled.shape
+    def bordered(cls, scaled: Any, border: int, pairs: float = 0.0, transposed: Any = None) -> Blocks:
+        """Return the division in which the `border` longest rows of a sparse matrix are the border.
+
+        `pairs` is the cost of the product.
+        """
+        n = scaled.shape[0]
         by_length = np.argsort(-np.diff(scaled.indptr), kind="stable")
         inner = by_length[border:]
         label = _groups(scaled[inner])
         bounds = _joined(np.bincount(label))
         sizes = np.diff(bounds).astype(np.float64)
-        pairs = float((np.bincount(scaled.indices, minlength=k).astype(np.float64) ** 2).sum())
-        cost = PAIR * pairs + FLOP * (((sizes + border) ** 3).sum() + border**3) / 3
+        cost = pairs + FLOP * (((sizes + border) ** 3).sum() + border**3) / 3
         cost = cost if sizes.max() <= LARGEST_BLOCK else np.inf
         solution = 2 * DENSE_ENTRY * float((sizes**2).sum() + 2 * n * border + border**2)
         order = np.concatenate((inner[np.argsort(label, kind="stable")], by_length[:border]))
-        return cls(scaled[order], order, bounds, False, cost, solution)
+        in_order = scaled[order] if transposed is None else scaled
+        return cls(in_order, order, bounds, False, cost, solution, transposed)
 
     def factor(self, curvature: Floats, diagonal: Floats) -> Solve:
         """Return a function that solves with the Cholesky factor of A diag(curvature) A' + diag(diagonal)."""
-        from scipy.linalg import solve_triangular
+        from scipy.linalg import blas
 
-        product, diagonal = self._product(curvature), diagonal[self.order]
+        inside, blocks = int(self.bounds[-1]), []
+        diagonal = diagonal[self.order]
+        squares, beside, corner = self._parts(curvature)
+        corner = np.tril(corner) + np.tril(corner, -1).T
+        corner[np.diag_indices(len(corner))] += diagonal[inside:]
+        for start, end, square in zip(self.bounds[:-1], self.bounds[1:], squares, strict=True):
+            upper = _cholesky(square, diagonal[start:end])
+            below = None
+            if len(corner):
+                below = blas.dtrsm(1.0, upper, beside[start:end], lower=0, trans_a=1)
+                corner -= below.T @ below
+            blocks.append((slice(start, end), upper, below))
+        last = _cholesky(corner, np.zeros(len(corner))) if len(corner) else corner
+        return _Factor(self.order, slice(inside, len(self.order)), blocks, last).solve
+
+    def _parts(self, curvature: Floats) -> tuple[list[Floats], Floats, Floats]:
+        """Return A diag(curvature) A' in parts, of symmetric ones the lower triangle.
+
+        These are the blocks, what is beside them in the border, and the corner of the border.
+        """
+        inside, n = int(self.bounds[-1]), len(self.order)
+        sizes = np.diff(self.bounds)
+        if self.by_column is not None:
+            from l0np.refit.gram_kernels import gram
+
+            offset = np.concatenate(([0], np.cumsum(sizes**2)))
+            position = np.empty(n, np.int64)
+            position[self.order] = np.arange(n)
+            block = np.repeat(np.arange(len(sizes)), sizes)
+            flat = np.zeros(offset[-1])
+            beside, corner = np.zeros((inside, n - inside)), np.zeros((n - inside, n - inside))
+            csr = self.by_column  # A' by rows: A by columns
+            entries = csr.indptr, csr.indices, csr.data, curvature
+            places = position, block, self.bounds[:-1], sizes, offset, inside
+            gram(*entries, *places, flat, beside, corner)
+            squares = [flat[a:b].reshape(m, m) for a, b, m in zip(offset, offset[1:], sizes, strict=False)]
+            return squares, beside, corner
+        product = self._product(curvature)
 
         def part(rows: slice, columns: slice) -> Floats:
-            block = product[rows, columns]
-            return np.asarray(block if isinstance(block, np.ndarray) else block.toarray())
+            found = product[rows, columns]
+            return np.asarray(found if isinstance(found, np.ndarray) else found.toarray())
 
-        border, blocks = slice(self.bounds[-1], len(self.order)), []
-        corner = part(border, border) + np.diag(diagonal[border])
-        for start, end in zip(self.bounds[:-1], self.bounds[1:], strict=True):
-            here = slice(start, end)
-            lower = _cholesky(part(here, here), diagonal[here])
-            beside = solve_triangular(lower, part(here, border), lower=True, check_finite=False)
-            corner -= beside.T @ beside
-            blocks.append((here, lower, beside))
-        return _Factor(self.order, border, blocks, _cholesky(corner, 0.0)).solve
+        border = slice(inside, n)
+        slices = [slice(a, b) for a, b in zip(self.bounds[:-1], self.bounds[1:], strict=True)]
+        squares = [np.ascontiguousarray(part(here, here)) for here in slices]
+        return squares, part(slice(0, inside), border), part(border, border)
 
     def _product(self, curvature: Floats) -> Any:
         """Return A diag(curvature) A'; if it is dense, the lower triangle only."""
@@ -123,26 +179,27 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class _Factor:
-    """A Cholesky factor: for each block its slice, its lower triangle and what is below it in the border."""
+    """A Cholesky factor: for each block its slice, its upper triangle and what is beside it in the border."""
 
     order: NDArray[np.int64]
     border: slice
-    blocks: list[tuple[slice, Floats, Floats]]
-    corner: Floats  # the lower triangle of the border
+    blocks: list[tuple[slice, Floats, Floats | None]]
+    corner: Floats  # the upper triangle of the border
 
     def solve(self, right: Floats) -> Floats:
         """Return the solution for one right-hand side: forwards and backwards through the blocks."""
-        from scipy.linalg import solve_triangular
+        from scipy.linalg.blas import dtrsv
 
         x, border = right[self.order], self.border
-        for here, lower, beside in self.blocks:
-            x[here] = solve_triangular(lower, x[here], lower=True, check_finite=False)
-            x[border] -= beside.T @ x[here]
-        x[border] = solve_triangular(self.corner, x[border], lower=True, check_finite=False)
-        x[border] = solve_triangular(self.corner, x[border], lower=True, trans=1, check_finite=False)
-        for here, lower, beside in self.blocks:
-            rest = x[here] - beside @ x[border]
-            x[here] = solve_triangular(lower, rest, lower=True, trans=1, check_finite=False)
+        for here, upper, beside in self.blocks:
+            x[here] = dtrsv(upper, x[here], lower=0, trans=1)
+            if beside is not None:
+                x[border] -= beside.T @ x[here]
+        if len(self.corner):
+            x[border] = dtrsv(self.corner, dtrsv(self.corner, x[border], lower=0, trans=1), lower=0)
+        for here, upper, beside in self.blocks:
+            rest = x[here] if beside is None else x[here] - beside @ x[border]
+            x[here] = dtrsv(upper, rest, lower=0)
         solution = np.empty_like(x)
         solution[self.order] = x
         return solution
@@ -166,21 +223,23 @@ def _joined(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(bounds if bounds[-1] == sizes.sum() else [*bounds, sizes.sum()], dtype=np.int64)
 
 
-def _cholesky(matrix: Floats, diagonal: Floats | float) -> Floats:
-    """Return the lower Cholesky factor of matrix + diag(diagonal).
+def _cholesky(lower: Floats, diagonal: Floats) -> Floats:
+    """Return the upper Cholesky factor of a matrix plus diag(diagonal), of which the lower triangle is read.
 
     If the sum is not definite to sixteen digits, its diagonal is shifted by as little as is necessary.
     """
-    from scipy.linalg import LinAlgError, cholesky
+    from scipy.linalg.lapack import dpotrf
 
-    here = np.diag_indices(len(matrix))
-    matrix[here] += diagonal
-    size = float(matrix[here].max(initial=0.0))
-    for shift in (0.0, *(size * 10.0**power for power in range(-15, 1, 3))):
-        try:
-            shifted = matrix.copy(order="F")
-            shifted[here] += shift
-            return np.asarray(cholesky(shifted, lower=True, overwrite_a=True, check_finite=False))
-        except LinAlgError:
-            continue
-    return np.diag(np.sqrt(np.maximum(matrix[here], 1.0)))
+    here = np.diag_indices(len(lower))
+    lower[here] += diagonal
+    size = float(lower[here].max(initial=0.0))
+    upper, wrong = dpotrf(lower.T, lower=0, clean=0)  # the transposed view is in LAPACK's order
+    for power in range(-15, 1, 3):
+        if not wrong:
+            return np.asarray(upper)
+        shifted = lower.T.copy(order="F")
+        shifted[here] += size * 10.0**power
+        upper, wrong = dpotrf(shifted, lower=0, clean=0, overwrite_a=1)
+    return (
+        np.asarray(upper) if not wrong else np.asfortranarray(np.diag(np.sqrt(np.maximum(lower[here], 1.0))))
+    )

@@ -15,6 +15,7 @@ so no result depends on the machine.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ class NewtonSystems:
         is_sparse = sparse.issparse(scaled)
         self.transposed = scaled.T.tocsr() if is_sparse else scaled.T  # A'
         self._squares: Any = scaled.multiply(scaled) if is_sparse else None
-        self._blocks = Blocks.cheapest(scaled, most_cost)
+        is_compiled = is_sparse and find_spec("numba") is not None
+        self._blocks = Blocks.cheapest(scaled, most_cost, self.transposed if is_compiled else None)
         self._factor: Solve | None = None
         product = 2 * (SPARSE_ENTRY * scaled.nnz if is_sparse else DENSE_ENTRY * scaled.size)
         self._patience = MOST_ITERATIONS

@@ -20,6 +20,22 @@ def test_newton_systems_dense_and_sparse(n):
     assert np.linalg.norm(left - right) < 2e-4 * np.linalg.norm(right)
 
 
+def test_the_compiled_product_gives_the_factor_of_scipys():
+    pytest.importorskip("numba", reason="numba is not installed")
+    rng = np.random.default_rng(3)
+    district = rng.integers(30, size=400)
+    member = (np.arange(30)[:, None] == district).astype(float)
+    marks = (rng.random((6, 400)) < 0.3) * rng.lognormal(size=(6, 400))
+    rows = sparse.csr_array(np.vstack([*(member * mark for mark in marks), marks]))
+    curvature, diagonal = rng.random(400), np.full(rows.shape[0], 1e-3)
+    curvature[7] = 0.0
+    right = rng.normal(size=rows.shape[0])
+    for border in (0, 64):
+        plain = Blocks.bordered(rows, border).factor(curvature, diagonal)(right)
+        compiled = Blocks.bordered(rows, border, 0.0, rows.T.tocsr()).factor(curvature, diagonal)(right)
+        np.testing.assert_allclose(compiled, plain, rtol=1e-9)
+
+
 @pytest.mark.slow  # solves a large problem three times
 @pytest.mark.parametrize("most_cost", [MOST_COST, 0.0])
 def test_blocks_with_a_border_and_the_diagonal_alone_give_one_answer(most_cost):

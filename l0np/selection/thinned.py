@@ -173,8 +173,8 @@ class Thinning:
                 ratios = kept.refit.weights / self._reference[kept.records]
                 stays = np.sort(np.argsort(-ratios, kind="stable")[: self.k])
                 return self._refitted(kept.records[stays], kept.least[stays], self._reached)
-            least = max(self.plan.at_once, int(self.plan.at_once_of_k * self.k))
-            n = min(surplus, max(least, int(np.ceil(self.plan.fraction * surplus))))
+            fewest = max(self.plan.at_once, int(self.plan.at_once_of_k * self.k))
+            n = min(surplus, max(fewest, int(np.ceil(self.plan.fraction * surplus))))
             rows, reference = self._scaled_rows(kept.records), self._reference[kept.records]
             if ridge:
                 squares = rows.multiply(rows) @ reference

@@ -171,8 +171,8 @@ class Thinning:
             surplus = len(kept.records) - self.k
             if stages.report(1.0 - surplus / first):
                 ratios = kept.refit.weights / self._reference[kept.records]
-                stays = np.sort(np.argsort(-ratios, kind="stable")[: self.k])
-                return self._refitted(kept.records[stays], kept.least[stays], self._reached)
+                heaviest = np.sort(np.argsort(-ratios, kind="stable")[: self.k])
+                return self._refitted(kept.records[heaviest], kept.least[heaviest], self._reached)
             fewest = max(self.plan.at_once, int(self.plan.at_once_of_k * self.k))
             n = min(surplus, max(fewest, int(np.ceil(self.plan.fraction * surplus))))
             rows, reference = self._scaled_rows(kept.records), self._reference[kept.records]

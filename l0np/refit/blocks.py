@@ -24,8 +24,7 @@ SMALLEST_BLOCK = 64  # targets: smaller groups are joined
 # product, for a pair of entries in A diag(c) A', and for a floating-point operation in dense blocks
 SPARSE_ENTRY, DENSE_ENTRY, PAIR, FLOP = 1.7, 0.5, 12.0, 0.03
 COMPILED_PAIR = 1.5  # the same for a pair of entries in a compiled product
-COMPILED_FROM = 2e6  # pairs: below, loading the kernel takes longer than it saves
-ONE_BLOCK = 128  # targets up to which one block is good enough
+COMPILED_FROM = 5e5  # pairs: below, loading the kernel takes longer than it saves
 MOST_COST = 60e9  # largest cost of a factor
 COLUMNS = 4096  # records whose entries are made dense at a time
 
@@ -75,7 +74,7 @@ class Blocks:
             pairs = float((np.bincount(scaled.indices, minlength=k).astype(np.float64) ** 2).sum())
             transposed = transposed if pairs >= COMPILED_FROM else None
             pairs *= PAIR if transposed is None else COMPILED_PAIR
-            if transposed is not None and n <= ONE_BLOCK:  # no division would be much cheaper
+            if transposed is not None and FLOP * n**3 / 3 <= pairs:  # no division would be much cheaper
                 cost = pairs + FLOP * n**3 / 3
                 one = np.arange(n), np.array([0, n]), False, cost, 2 * DENSE_ENTRY * n**2, transposed
                 found.append(cls(scaled, *one))

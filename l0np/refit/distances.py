@@ -37,12 +37,15 @@ class Distance:
         Returns the u of g-weights, a number or an array; it may be infinite at a bound.
     lower, upper : float
         Bounds of the g-weight, the ratio of weight to reference weight; they may be infinite.
+    is_linear : bool
+        Whether F is linear between the bounds.
     """
 
     function: Callable[[Floats], tuple[Floats, Floats]]
     inverse: Callable[[Any], Any]
     lower: float
     upper: float
+    is_linear: bool = False
 
     def __call__(self, u: Floats) -> tuple[Floats, Floats]:
         """Return the g-weights within the bounds, and their derivatives with respect to u."""
@@ -69,7 +72,7 @@ def chi_square(lower: float, upper: float) -> Distance:
 
     With bounds it is the bounded-linear method; without a lower bound weights may become negative.
     """
-    return Distance(lambda u: (1.0 + u, np.ones_like(u)), lambda ratio: ratio - 1.0, lower, upper)
+    return Distance(lambda u: (1.0 + u, np.ones_like(u)), lambda ratio: ratio - 1.0, lower, upper, True)
 
 
 def raking(lower: float, upper: float) -> Distance:

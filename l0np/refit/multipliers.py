@@ -33,6 +33,7 @@ Floats = NDArray[np.float64]
 # targets closer; but if targets contradict each other, the multipliers grow with its inverse, and so do the
 # rounding errors of the weights.
 FIRST_PROXIMITY, LAST_PROXIMITY = 1e-2, 1e-7
+FIRST_TRIALS = 2  # Newton steps at once with the last proximity
 LAST_WIDTH = 1e-12  # of the rounded kinks of tolerances, relative to the first width, the largest multiplier
 # Factor on proximity and width after a multiplier step; with 0.1 the next step takes several times as many
 # Newton steps
@@ -41,6 +42,7 @@ FACTOR = 0.3
 INEXACT = 1e-2
 ALONG = 0.1  # slope along a Newton step at which its length is right, relative to the slope at its start
 MOST_LENGTHS = 60  # lengths that are tried for a Newton step
+SURE = 1e-4  # gradient, relative to the targets, above which rounding errors need not be estimated
 ROUNDING = 4 * np.finfo(float).eps  # relative error of a sum
 STILL = 1e-10  # relative change of the weights in a multiplier step at which nothing is left to do
 AS_CLOSE = 1e-12  # relative change of the squared misfit at which unreachable targets come no closer
@@ -184,6 +186,11 @@ def method_of_multipliers(
     tolerant = system.tolerance > 0
     start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
     proximity, steps, widest = FIRST_PROXIMITY, 0, 0.0
+    if distance.is_linear and not tolerant.any():
+        # The first step leads to the end unless it crosses a bound
+        found, steps = _newton(system, distance, start, LAST_PROXIMITY * system.mean_curvature, FIRST_TRIALS)
+        if (found.curvature > 0).all():
+            start, proximity = found, LAST_PROXIMITY
     for _ in range(limits.multiplier_steps):
         before = point
         strength, most = proximity * system.mean_curvature, limits.newton_steps - steps
@@ -209,16 +216,20 @@ def _newton(
 
     Return the point and the number of steps taken.
     """
-    point = centre
+    point, size = centre, float(np.linalg.norm(system.target))
     for step in range(most):
         moved = point.multipliers - centre.multipliers
         gradient = point.misfit + proximity * moved
         left = float(np.linalg.norm(gradient))
-        _, unsure = system.rounding(point.multipliers, point.weights, point.curvature)
         # What is left of the misfit if targets can be met; its last change if they cannot
         of_step = float(np.linalg.norm(moved))
         changed = min(proximity * of_step, float(np.linalg.norm(point.misfit - centre.misfit)))
-        if left <= max(INEXACT * changed, unsure):
+        if left <= INEXACT * changed:
+            return point, step
+        if (
+            left <= SURE * size
+            and left <= system.rounding(point.multipliers, point.weights, point.curvature)[1]
+        ):
             return point, step
         direction = -system.newton.solve(point.curvature, point.slack_slope + proximity, gradient)
         offset, bend = proximity * float(moved @ direction), proximity * float(direction @ direction)

@@ -15,6 +15,7 @@ so no result depends on the machine.
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
@@ -55,14 +56,18 @@ class NewtonSystems:
         self.scaled = scaled
         is_sparse = sparse.issparse(scaled)
         self.transposed = scaled.T.tocsr() if is_sparse else scaled.T  # A'
-        self._squares: Any = scaled.multiply(scaled) if is_sparse else None
         is_compiled = is_sparse and find_spec("numba") is not None
         self._blocks = Blocks.cheapest(scaled, most_cost, self.transposed if is_compiled else None)
         self._factor: Solve | None = None
+        self._of: Floats | None = None  # the curvature that the factor belongs to
         product = 2 * (SPARSE_ENTRY * scaled.nnz if is_sparse else DENSE_ENTRY * scaled.size)
         self._patience = MOST_ITERATIONS
         if self._blocks:
             self._patience = int(self._blocks.cost / (product + self._blocks.solution_cost))
+
+    @cached_property
+    def _squares(self) -> Any:
+        return self.scaled.power(2)
 
     @property
     def factor_cost(self) -> float:
@@ -76,19 +81,21 @@ class NewtonSystems:
 
     def diagonal(self, curvature: Floats) -> Floats:
         """Return the diagonal of A diag(curvature) A'."""
-        if self._squares is not None:
+        if not isinstance(self.scaled, np.ndarray):
             return np.asarray(self._squares @ curvature)
         return np.asarray(np.einsum("ij,ij,j->i", self.scaled, self.scaled, curvature, optimize=False))
 
     def solve(self, curvature: Floats, diagonal: Floats, right: Floats) -> Floats:
         """Return x with a relative residual of `ACCURACY`, or the smallest that the iterations reached."""
         x = np.zeros_like(right)
-        if self._patience > FEW_ITERATIONS:
-            x, done = self._iterate(curvature, diagonal, right, x, self._patience)
+        is_current = self._of is not None and np.array_equal(self._of, curvature)
+        if self._patience > FEW_ITERATIONS or is_current:
+            most = FEW_ITERATIONS if is_current else self._patience
+            x, done = self._iterate(curvature, diagonal, right, x, most)
             if done or self._blocks is None:
                 return x
         assert self._blocks is not None
-        self._factor = self._blocks.factor(curvature, diagonal)
+        self._factor, self._of = self._blocks.factor(curvature, diagonal), curvature
         return self._iterate(curvature, diagonal, right, x, MOST_CORRECTIONS)[0]
 
     def prepared(self, curvature: Floats, diagonal: Floats) -> Solve:
@@ -97,6 +104,7 @@ class NewtonSystems:
         For methods whose curvature changes so much from system to system that no factor serves twice.
         """
         self._factor = None if self._blocks is None else self._blocks.factor(curvature, diagonal)
+        self._of = None
         most = MOST_ITERATIONS if self._blocks is None else MOST_CORRECTIONS
         return lambda right: self._iterate(curvature, diagonal, right, np.zeros_like(right), most, 1e-6)[0]
 

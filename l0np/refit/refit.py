@@ -220,11 +220,13 @@ def _problem(
     used = np.flatnonzero((targets.importance > 0) & ~is_empty)
     importance = targets.importance[used]
     factor = np.sqrt(importance) / np.abs(targets.scale[used])
-    scaled = sparse.diags_array(factor) @ matrix[used]
+    scaled = matrix if len(used) == matrix.shape[0] else matrix[used]
+    by_entry = np.repeat(factor, np.diff(scaled.indptr))
+    scaled = sparse.csr_array((scaled.data * by_entry, scaled.indices, scaled.indptr), shape=scaled.shape)
     value, tolerance = targets.value[used] * factor, targets.tolerance[used] * factor
     cap = np.full(len(used), np.inf) if targets.cap is None else targets.cap[used] * importance
     small = SMALL * np.sqrt(importance)
-    curvature = float((scaled.multiply(scaled) @ reference).mean()) if len(used) else 1.0
+    curvature = float(scaled.data**2 @ reference[scaled.indices]) / len(used) if len(used) else 1.0
     if total is not None:
         row = sparse.csr_array(np.full((1, len(reference)), TOTAL_IMPORTANCE / total))
         scaled = sparse.vstack([scaled, row], format="csr")

@@ -108,7 +108,7 @@ class Blocks:
 
     def factor(self, curvature: Floats, diagonal: Floats) -> Solve:
         """Return a function that solves with the Cholesky factor of A diag(curvature) A' + diag(diagonal)."""
-        from scipy.linalg import blas
+        from scipy.linalg.lapack import dtrtrs
 
         inside, blocks = int(self.bounds[-1]), []
         diagonal = diagonal[self.order]
@@ -116,12 +116,12 @@ class Blocks:
         corner = np.tril(corner) + np.tril(corner, -1).T
         corner[np.diag_indices(len(corner))] += diagonal[inside:]
         for start, end, square in zip(self.bounds[:-1], self.bounds[1:], squares, strict=True):
-            upper = _cholesky(square, diagonal[start:end])
+            lower = _cholesky(square, diagonal[start:end])
             below = None
             if len(corner):
-                below = blas.dtrsm(1.0, upper, beside[start:end], lower=0, trans_a=1)
+                below = dtrtrs(lower, beside[start:end], lower=1)[0]
                 corner -= below.T @ below
-            blocks.append((slice(start, end), upper, below))
+            blocks.append((slice(start, end), lower, below))
         last = _cholesky(corner, np.zeros(len(corner))) if len(corner) else corner
         return _Factor(self.order, slice(inside, len(self.order)), blocks, last).solve
 
@@ -178,27 +178,28 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class _Factor:
-    """A Cholesky factor: for each block its slice, its upper triangle and what is beside it in the border."""
+    """A Cholesky factor: for each block its slice, its lower triangle and what is below it in the border."""
 
     order: NDArray[np.int64]
     border: slice
     blocks: list[tuple[slice, Floats, Floats | None]]
-    corner: Floats  # the upper triangle of the border
+    corner: Floats  # the lower triangle of the border
 
     def solve(self, right: Floats) -> Floats:
         """Return the solution for one right-hand side: forwards and backwards through the blocks."""
-        from scipy.linalg.blas import dtrsv
+        from scipy.linalg.lapack import dtrtrs
 
         x, border = right[self.order], self.border
-        for here, upper, beside in self.blocks:
-            x[here] = dtrsv(upper, x[here], lower=0, trans=1)
+        for here, lower, beside in self.blocks:
+            x[here] = dtrtrs(lower, x[here], lower=1)[0]
             if beside is not None:
                 x[border] -= beside.T @ x[here]
         if len(self.corner):
-            x[border] = dtrsv(self.corner, dtrsv(self.corner, x[border], lower=0, trans=1), lower=0)
-        for here, upper, beside in self.blocks:
+            x[border] = dtrtrs(self.corner, x[border], lower=1)[0]
+            x[border] = dtrtrs(self.corner, x[border], lower=1, trans=1)[0]
+        for here, lower, beside in self.blocks:
             rest = x[here] if beside is None else x[here] - beside @ x[border]
-            x[here] = dtrsv(upper, rest, lower=0)
+            x[here] = dtrtrs(lower, rest, lower=1, trans=1)[0]
         solution = np.empty_like(x)
         solution[self.order] = x
         return solution
@@ -222,23 +223,20 @@ def _joined(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(bounds if bounds[-1] == sizes.sum() else [*bounds, sizes.sum()], dtype=np.int64)
 
 
-def _cholesky(lower: Floats, diagonal: Floats) -> Floats:
-    """Return the upper Cholesky factor of a matrix plus diag(diagonal), of which the lower triangle is read.
+def _cholesky(matrix: Floats, diagonal: Floats) -> Floats:
+    """Return the lower Cholesky factor of a matrix plus diag(diagonal), of which the lower triangle is read.
 
     If the sum is not definite to sixteen digits, its diagonal is shifted by as little as is necessary.
     """
     from scipy.linalg.lapack import dpotrf
 
-    here = np.diag_indices(len(lower))
-    lower[here] += diagonal
-    size = float(lower[here].max(initial=0.0))
-    upper, wrong = dpotrf(lower.T, lower=0, clean=0)  # the transposed view is in LAPACK's order
-    for power in range(-15, 1, 3):
+    here = np.diag_indices(len(matrix))
+    matrix[here] += diagonal
+    size = float(matrix[here].max(initial=0.0))
+    for shift in (0.0, *(size * 10.0**power for power in range(-15, 1, 3))):
+        shifted = matrix.copy(order="F")
+        shifted[here] += shift
+        lower, wrong = dpotrf(shifted, lower=1, clean=1, overwrite_a=1)
         if not wrong:
-            return np.asarray(upper)
-        shifted = lower.T.copy(order="F")
-        shifted[here] += size * 10.0**power
-        upper, wrong = dpotrf(shifted, lower=0, clean=0, overwrite_a=1)
-    return (
-        np.asarray(upper) if not wrong else np.asfortranarray(np.diag(np.sqrt(np.maximum(lower[here], 1.0))))
-    )
+            return np.asarray(lower)
+    return np.asfortranarray(np.diag(np.sqrt(np.maximum(matrix[here], 1.0))))

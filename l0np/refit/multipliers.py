@@ -187,9 +187,9 @@ def method_of_multipliers(
     start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
     proximity, steps, widest = FIRST_PROXIMITY, 0, 0.0
     if distance.is_linear and not tolerant.any():
-        # The first step leads to the end unless it crosses a bound
+        # The first step leads to the end unless it crosses a bound or targets cannot be met
         found, steps = _newton(system, distance, start, LAST_PROXIMITY * system.mean_curvature, FIRST_TRIALS)
-        if (found.curvature > 0).all():
+        if (found.curvature > 0).all() and np.linalg.norm(found.misfit) <= metrics.MET:
             start, proximity = found, LAST_PROXIMITY
     for _ in range(limits.multiplier_steps):
         before = point

@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 FEW_ITERATIONS = 30  # a factor that costs no more than this many iterations is computed at once
 MOST_ITERATIONS = 3000  # iterations without a factor
 MOST_CORRECTIONS = 200  # iterations with a new factor
+CHEAP = 1e7  # nanoseconds of a factor that is computed anew rather than used again
 ACCURACY = 1e-4  # residual of a solution, relative to the right-hand side
 
 
@@ -88,7 +89,8 @@ class NewtonSystems:
     def solve(self, curvature: Floats, diagonal: Floats, right: Floats) -> Floats:
         """Return x with a relative residual of `ACCURACY`, or the smallest that the iterations reached."""
         x = np.zeros_like(right)
-        is_current = self._of is not None and np.array_equal(self._of, curvature)
+        # A factor that costs little is not worth keeping
+        is_current = self.factor_cost > CHEAP and self._of is not None and np.array_equal(self._of, curvature)
         if self._patience > FEW_ITERATIONS or is_current:
             most = FEW_ITERATIONS if is_current else self._patience
             x, done = self._iterate(curvature, diagonal, right, x, most)

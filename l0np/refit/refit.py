@@ -226,7 +226,7 @@ def _problem(
     value, tolerance = targets.value[used] * factor, targets.tolerance[used] * factor
     cap = np.full(len(used), np.inf) if targets.cap is None else targets.cap[used] * importance
     small = SMALL * np.sqrt(importance)
-    curvature = float(scaled.data**2 @ reference[scaled.indices]) / len(used) if len(used) else 1.0
+    curvature = float((scaled.power(2) @ reference).mean()) if len(used) else 1.0
     if total is not None:
         row = sparse.csr_array(np.full((1, len(reference)), TOTAL_IMPORTANCE / total))
         scaled = sparse.vstack([scaled, row], format="csr")

@@ -80,7 +80,8 @@ def _through_models(
             break
         make = ConvexLoss.above if model < FROM_ABOVE else ConvexLoss.near
         start, accuracy = point._replace(variables=ratios), min(ROUGH, REDUCTION * left)
-        point, taken, _ = interior_point(problem, make(problem.terms(error)), start, accuracy)
+        most_steps = min(MOST_STEPS, most - steps)
+        point, taken, _ = interior_point(problem, make(problem.terms(error)), start, accuracy, most_steps)
         steps += taken
         before = _loss(problem, ratios)
         ratios, _ = _lower(problem, ratios, error, point.variables[: len(ratios)])

@@ -33,7 +33,8 @@ Floats = NDArray[np.float64]
 # targets closer; but if targets contradict each other, the multipliers grow with its inverse, and so do the
 # rounding errors of the weights.
 FIRST_PROXIMITY, LAST_PROXIMITY = 1e-2, 1e-7
-FIRST_TRIALS = 2  # Newton steps at once with the last proximity
+# Newton steps at once with the last proximity, and the part of the misfit that may be left after them
+FIRST_TRIALS, PROMISING = 2, 1e-3
 LAST_WIDTH = 1e-12  # of the rounded kinks of tolerances, relative to the first width, the largest multiplier
 # Factor on proximity and width after a multiplier step; with 0.1 the next step takes several times as many
 # Newton steps
@@ -189,7 +190,8 @@ def method_of_multipliers(
     if distance.is_linear and not tolerant.any():
         # The first step leads to the end unless it crosses a bound or targets cannot be met
         found, steps = _newton(system, distance, start, LAST_PROXIMITY * system.mean_curvature, FIRST_TRIALS)
-        if (found.curvature > 0).all() and np.linalg.norm(found.misfit) <= metrics.MET:
+        left = np.linalg.norm(found.misfit) / (np.linalg.norm(start.misfit) or 1.0)
+        if (found.curvature > 0).all() and left <= PROMISING:
             start, proximity = found, LAST_PROXIMITY
     for _ in range(limits.multiplier_steps):
         before = point

@@ -267,7 +267,7 @@ class RefitProblem:
     >>> targets = Targets.build([8.0, 10.0], 2)
     >>> problem = RefitProblem(ColumnMatrix.of(M), targets, distance_of("chi-square", (0.05, None)))
     >>> problem.refit(np.array([0, 1, 3]), np.full(3, 2.0))
-    Refit(3 weights, converged in 6 steps, all 2 targets met)
+    Refit(3 weights, converged in 3 steps, all 2 targets met)
     """
 
     def __init__(

@@ -66,7 +66,7 @@ class RefitLimits(NamedTuple):
     multiplier_steps: int = 60
     newton_steps: int = 400
     factor_cost: float = MOST_COST
-    factorisations: int = 80
+    factorisations: int = 200
 
 
 LIMITS = RefitLimits()

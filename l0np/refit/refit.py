@@ -30,6 +30,7 @@ TOTAL_IMPORTANCE = 1e4  # weight of an error in the fixed total, relative to one
 # Newton steps before the descent takes over, where a factor is cheap (nanoseconds) and where it is not: the
 # method of multipliers meets targets in few steps if they can be met, and else may take hundreds
 CHEAP, FEW_STEPS = 1e7, (60, 20)
+MOST_COSTLY = 80  # factorisations of a descent where they are not cheap
 SMALL = 0.01  # relative error: see `PenalisedProblem.small`
 DENSE_FRACTION = 0.3  # of non-zeros, above which a sparse matrix is slower than a dense one
 NO_SQUARES = (
@@ -191,7 +192,8 @@ def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, boo
     converged = converged and problem.residual(ratios, problem.errors(ratios)) <= STATIONARY
     if converged or not may_descend:
         return ratios, converged, steps
-    found = descend(problem, limits.factorisations)
+    is_cheap = system.newton.factor_cost <= CHEAP
+    found = descend(problem, limits.factorisations if is_cheap else min(limits.factorisations, MOST_COSTLY))
     return found.ratios, found.is_stationary, steps + found.steps
 
 

@@ -69,7 +69,7 @@ def test_selections_of_one_problem_do_not_depend_on_each_other():
         )
 
 
-@pytest.mark.parametrize(("most", "converged"), [(3, False), (80, True)])
+@pytest.mark.parametrize(("most", "converged"), [(3, False), (200, True)])
 def test_capped_weights_that_are_not_found_within_the_limits_have_not_converged(most, converged):
     M, y = np.vstack([np.ones(4), [0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]]), [8.0, 10.0, 13.0]
     targets = Targets.build(y, 3, caps=0.02)

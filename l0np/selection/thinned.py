@@ -51,12 +51,14 @@ class ThinningPlan(NamedTuple):
     Attributes
     ----------
     surplus : float
-        Fraction of k by which more records are drawn than are wanted; for more than `many` targets that of
-        their number, if this is less than k.
-    surplus_of_many : float
-        Fraction of k that it is then at least.
+        Fraction of k by which more records are drawn than are wanted, if there are few targets.
+    surplus_of_many, surplus_of_totals : float
+        The same for more than `many` targets, and as a fraction of the number of targets: the larger counts.
     many : int
         A large number of targets.
+    most_of_k : float
+        Fraction of k up to which a walk may leave more records than k, if that is not exceeded by half as
+        much again as was wanted.
     walks : int
         Walks at most, until the number of records is right.
     at_once, at_once_of_k : int and float
@@ -67,7 +69,9 @@ class ThinningPlan(NamedTuple):
 
     surplus: float = 0.1
     surplus_of_many: float = 0.02
+    surplus_of_totals: float = 0.05
     many: int = 1000
+    most_of_k: float = 0.06
     walks: int = 3
     at_once: int = 30
     at_once_of_k: float = 0.005
@@ -118,7 +122,7 @@ class Thinning:
         n_possible = int(np.count_nonzero(size.sizes))
         surplus = self._surplus()
         wanted = float(np.minimum(self.k + surplus, n_possible))
-        most = wanted + 0.5 * surplus + 5
+        most = self.k + max(1.5 * surplus, self.plan.most_of_k * self.k) + 5
         expected = wanted - 0.5 * float(np.minimum(self._n_totals, self.k))
         for walk in range(self.plan.walks):
             if problem.stages.begin("sampling"):
@@ -127,7 +131,7 @@ class Thinning:
             expected = float(np.clip(expected, EXTRA, n_possible))
             p = inclusion_probabilities(size.sizes, size.least, expected)
             before = np.divide(size.sizes, p, out=np.zeros(len(p)), where=p > 0)
-            weights = before * balanced_flight(
+            after = balanced_flight(
                 self._rows,
                 size.sizes,
                 p,
@@ -135,8 +139,9 @@ class Thinning:
                 walk,
                 compiled=uses_compiled_kernels(problem.training.device),
             )
-            count = np.count_nonzero(weights)
-            if self.k <= count <= most:
+            weights, count = before * after, int(np.count_nonzero(after))
+            n_undecided = int(np.count_nonzero(after < 1.0)) - int(np.count_nonzero(after == 0.0))
+            if self.k <= count <= most or n_undecided >= wanted:  # fewer cannot be reached
                 break
             expected -= count - wanted
         return self._filled_up(weights)
@@ -145,7 +150,7 @@ class Thinning:
         """Return how many records more than k are drawn."""
         if self._n_totals <= self.plan.many:
             return self.plan.surplus * self.k
-        of_totals = self.plan.surplus * float(np.minimum(self._n_totals, self.k))
+        of_totals = self.plan.surplus_of_totals * float(np.minimum(self._n_totals, self.k))
         return max(self.plan.surplus_of_many * self.k, of_totals)
 
     @cached_property

@@ -58,6 +58,7 @@ def thin_out(
     *,
     ridge: float = 0.0,
     largest: Floats | None = None,
+    stays: NDArray[np.bool_] | None = None,
     limits: ThinningLimits = LIMITS,
 ) -> Floats:
     """Return weights of which n more are 0, with the same totals, as near to the reference as may be.
@@ -74,6 +75,8 @@ def thin_out(
         0 keeps the totals; else the objective is half of ``sum dw^2 / r + |A dw|^2 / ridge`` for a change dw.
     largest : array of shape (k,), optional
         Upper bounds of the weights.
+    stays : bool array of shape (k,), optional
+        Records that must not leave: they keep at least a hundredth of their weight.
     limits : ThinningLimits
         Sizes of F.
 
@@ -90,7 +93,9 @@ def thin_out(
     >>> thinned.round(2), (rows @ thinned).round(9)
     (array([2.07, 2.14, 0.  , 2.29]), array([6.5, 9. ]))
     """
-    blocks, new = _blocks(rows, weights, reference, ridge, largest, limits), weights.copy()
+    top = np.full(len(weights), np.inf) if largest is None else largest
+    least = np.zeros(len(weights)) if stays is None else np.where(stays, LEAST_LEFT * weights, 0.0)
+    blocks, new = _blocks(rows, (weights, reference, least, top), ridge, limits), weights.copy()
     cheapest = [(*block.cheapest(), i) for i, block in enumerate(blocks)]
     heap = [(cost, i, j) for cost, j, i in cheapest if np.isfinite(cost)]
     heapq.heapify(heap)
@@ -111,10 +116,8 @@ def thin_out(
 
 def _blocks(
     rows: Any,
-    weights: Floats,
-    reference: Floats,
+    sizes: tuple[Floats, ...],
     ridge: float,
-    largest: Floats | None,
     limits: ThinningLimits,
 ) -> list["_Block"]:
     """Return the connected blocks of the records."""
@@ -132,12 +135,11 @@ def _blocks(
     firsts = np.searchsorted(of_records[order], labels)
     n_blocks = np.count_nonzero(np.diff(firsts))
     most = int(np.clip(np.sqrt(limits.entries / n_blocks), limits.least_candidates, limits.candidates))
-    top = np.full(len(weights), np.inf) if largest is None else largest
     blocks = []
     for i in np.flatnonzero(np.diff(firsts)):
         here = order[firsts[i] : firsts[i + 1]]
         inner = ordered[first_rows[i] : first_rows[i + 1]][:, firsts[i] : firsts[i + 1]]
-        blocks.append(_Block(inner, here, (weights[here], reference[here], top[here]), ridge, most))
+        blocks.append(_Block(inner, here, tuple(size[here] for size in sizes), ridge, most))
     return blocks
 
 
@@ -153,15 +155,16 @@ class _Block:
     """
 
     def __init__(
-        self, rows: Any, records: Integers, sizes: tuple[Floats, Floats, Floats], ridge: float, most: int
+        self, rows: Any, records: Integers, sizes: tuple[Floats, ...], ridge: float, most: int
     ) -> None:
-        self.records, (weights, reference, self._largest) = records, sizes
+        self.records, (weights, reference, self._least, self._largest) = records, sizes
         self.weights, n = weights.copy(), len(records)
         # Without a reference weight a record does not move
         self._reference = np.where(weights < (1.0 - AT_LARGEST) * self._largest, reference, 0.0)
         self._candidates = np.arange(n)
         if n > most:
-            self._candidates = np.sort(np.argpartition(weights / reference, most - 1)[:most])
+            ratios = np.where(self._least > 0, np.inf, weights / reference)
+            self._candidates = np.sort(np.argpartition(ratios, most - 1)[:most])
         self._followers = np.setdiff1d(np.arange(n), self._candidates)
         self._locked = ROUNDING if ridge else LOCKED
         if ridge and not len(self._followers) and n <= rows.shape[0]:
@@ -179,7 +182,8 @@ class _Block:
     def cheapest(self) -> tuple[float, int]:
         """Return the least cost of a removal, infinite if none is possible, and the candidate."""
         own, here = np.diag(self._freedom), self._candidates
-        is_free = self._moves & ~self._is_barred & (own > self._locked * self._reference[here])
+        is_free = self._moves & ~self._is_barred & (self._least[here] == 0.0)
+        is_free &= own > self._locked * self._reference[here]
         cost = np.full(len(own), np.inf)
         np.divide(self.weights[here] ** 2, own, out=cost, where=is_free)
         j = int(cost.argmin())
@@ -195,16 +199,17 @@ class _Block:
         falls, weights = np.where(self._moves, self._freedom[:, j] / own, 0.0), self.weights[here]
         least = STILL * self._reference[here] / self._reference[here[j]]
         lengths = np.full(len(here), np.inf)
-        np.divide(weights, falls, out=lengths, where=falls > least)
+        np.divide(weights - self._least[here], falls, out=lengths, where=falls > least)
         np.divide(weights - self._largest[here], falls, out=lengths, where=falls < -least)
         lengths[j] = min(lengths[j], weights[j])
         stopped = j if lengths[j] <= lengths.min() else int(lengths.argmin())
-        step, leaves = lengths[stopped], bool(falls[stopped] > 0)
+        step, leaves = lengths[stopped], bool(falls[stopped] > 0 and not self._least[here[stopped]])
         if len(self._followers):
             self._removals += 1
             self._last, self._ahead = j, self._ahead + self._downdated[:, j] * (step / own)
         after = np.maximum(weights - step * falls, 0.0)
-        after[stopped] = 0.0 if leaves else self._largest[here[stopped]]
+        bound = self._least if falls[stopped] > 0 else self._largest
+        after[stopped] = bound[here[stopped]]
         self.weights[here] = after
         self._moves[stopped] = False
         self._downdate(stopped)

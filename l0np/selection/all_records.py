@@ -15,7 +15,7 @@ from l0np.errors import L0npWarning
 from l0np.matrix import weighted_totals
 from l0np.models import TrainingSettings
 from l0np.refit import DISTANCES, RefitProblem
-from l0np.sampling import inclusion_probabilities, largest_fractions
+from l0np.sampling import largest_fractions
 from l0np.selection.problem import SelectionProblem
 from l0np.selection.selections import Selection
 from l0np.targets import metrics
@@ -72,8 +72,8 @@ class AllRecords:
     @classmethod
     def calibrated(cls, problem: SelectionProblem) -> Self:
         """Calibrate all records: by a refit or, if that costs too much, by training without gates."""
-        counts, weights = np.diff(problem.matrix.indptr).astype(np.float64), problem.base_weights.copy()
-        if (counts**2).sum() <= problem.limits.full_refit_cost:
+        weights = problem.base_weights.copy()
+        if _n_pairs(problem) <= problem.limits.full_refit_cost:
             selection = Selection.of_all(problem)
             weights[problem.eligible] = selection.refit.weights
             return cls(problem, weights, selection)
@@ -82,17 +82,26 @@ class AllRecords:
 
     def inclusion(self, k: int) -> Inclusion:
         """Return inclusion probabilities for k records, in proportion to the weights before selection."""
-        p = inclusion_probabilities(*self.sizes(k), k)
+        p = self.problem.requirements.probabilities(*self.sizes(k), k)
         return Inclusion(p, self.weights_before / np.where(p > 0, p, k / len(p)))
 
     def sizes(self, k: int) -> Sizes:
         """Return what inclusion probabilities for k records follow from."""
-        if np.count_nonzero(self._positive_weights) >= k:
+        if np.count_nonzero(self._positive_weights) >= k and self._can_hold_what_is_required:
             return Sizes(self._positive_weights, self._largest_fractions)
         base = (
             self.problem.base_weights
         )  # weights may be negative without bounds, and trained weights may be 0
         return Sizes(base, largest_fractions(self.problem.matrix, base))
+
+    @cached_property
+    def _can_hold_what_is_required(self) -> bool:
+        """Whether records of positive weight are enough in each group."""
+        required = self.problem.requirements
+        if required.group is None:
+            return True
+        held = np.bincount(required.group[self._positive_weights > 0], minlength=len(required.least))
+        return bool((held >= required.least).all())
 
     @cached_property
     def from_zero(self) -> AllRecords:
@@ -101,8 +110,10 @@ class AllRecords:
         A lower bound above 0 would keep targets out of reach that a selection can meet: one of 0, for
         instance.
         """
-        problem = self.problem
-        if self.selection is None or not (self.selection.refit.at_lower or self.selection.refit.n_missed):
+        problem, found = self.problem, self.selection
+        if found is None and _n_pairs(problem) > problem.limits.refit_from_zero_cost:
+            return self
+        if found is not None and not (found.refit.at_lower or found.refit.n_missed):
             return self
         distance = DISTANCES["chi-square"](0.0, problem.refits.distance.upper)
         with warnings.catch_warnings():
@@ -110,9 +121,9 @@ class AllRecords:
             refits = RefitProblem(problem.matrix, problem.targets, distance, problem.refits.total)
         selection = Selection.of_all(replace(problem, refits=refits))
         weights = problem.base_weights.copy()
-        found = selection.refit.weights.copy()
-        found[found < NONE * problem.base_weights[problem.eligible]] = 0.0
-        weights[problem.eligible] = found
+        kept = selection.refit.weights.copy()
+        kept[kept < NONE * problem.base_weights[problem.eligible]] = 0.0
+        weights[problem.eligible] = kept
         return replace(self, weights=weights, selection=selection)
 
     @cached_property
@@ -125,7 +136,8 @@ class AllRecords:
     ) -> Selection:
         """Return the selection of these records, refitted near to their reference weights."""
         reference = inclusion.reference_weights[records]
-        return Selection.refitted(self.problem, records, reference, method, lambda_l0)
+        selection = Selection.refitted(self.problem, records, reference, method, lambda_l0)
+        return replace(selection, probabilities=inclusion.probabilities)
 
     def are_matched_by(self, selection: Selection) -> bool:
         """Return whether a selection meets the targets as closely as all records together do."""
@@ -145,6 +157,11 @@ class AllRecords:
         """The loss that all records leave, plus the loss of errors that count as within tolerance."""
         left = self.problem.loss(weighted_totals(self.problem.matrix, self.weights))
         return AS_GOOD * left + metrics.MET**2 * float(self.problem.targets.weights.sum())
+
+
+def _n_pairs(problem: SelectionProblem) -> float:
+    """Return the number of pairs of entries in the same column."""
+    return float((np.diff(problem.matrix.indptr).astype(np.float64) ** 2).sum())
 
 
 def _trained_weights(problem: SelectionProblem) -> Floats:

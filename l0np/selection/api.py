@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -30,6 +30,9 @@ def calibrate(
     *,
     method: str = "auto",
     spread: float = 1.0,
+    certainty: Any = None,
+    at_least: Mapping[Any, int] | None = None,
+    groups_of_records: ArrayLike | None = None,
     distance: str = "chi-square",
     bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
     total: float | None = None,
@@ -70,6 +73,13 @@ def calibrate(
         the one with the least *mean squared relative error of the targets + spread / effective sample size*:
         what targeted totals are off by for certain, plus the relative variance of an untargeted total whose
         coefficient of variation is 1. 0 means targets first; fewer missed targets break ties.
+    certainty : array of record indices, boolean mask of shape (N,), or names, optional
+        Records that are always selected. As `at_least`, it requires `method` "auto", which then thins out, or
+        "thinned".
+    at_least : mapping from label to int, optional
+        The number of records to be selected from an area at least.
+    groups_of_records : array of N labels, optional
+        The area of each record; the answer then counts the selected records by area.
     distance : {"chi-square", "raking", "logit"}
         How the distance of weights to reference weights is measured: see `l0np.refit.distances`.
     bounds : (float or None, float or None)
@@ -141,6 +151,9 @@ def calibrate(
             "base_weights": base_weights,
             "method": method,
             "spread": spread,
+            "certainty": certainty,
+            "at_least": at_least,
+            "groups_of_records": groups_of_records,
             "distance": distance,
             "bounds": bounds,
             "total": total,
@@ -152,7 +165,7 @@ def calibrate(
             **options,
         }
     )
-    problem = replace(problem, spread=spread)
+    problem = replace(problem, spread=spread).requiring(certainty, at_least, groups_of_records, method)
     k = None if n_active is None else problem.checked_count("n_active", n_active)
     with problem.stages:
         selection = Selection.of_all(problem) if k is None else select(AllRecords.calibrated(problem), k)

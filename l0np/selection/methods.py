@@ -87,7 +87,8 @@ def by_gates(all_records: AllRecords, k: int) -> Selection:
 def automatic(all_records: AllRecords, k: int) -> Selection:
     """Thin out; if that does not meet the targets as closely as all records do, compare it with others."""
     problem, tried = all_records.problem, [by_thinning(all_records, k)]
-    if not problem.stages.stopped and not all_records.from_zero.are_matched_by(tried[0]):
+    may_compare = not (problem.stages.stopped or problem.requirements.are_given)
+    if may_compare and not all_records.from_zero.are_matched_by(tried[0]):
         tried.append(by_balanced_sample(all_records, k))
         if problem.stages.stopped or all_records.are_matched_by(tried[1]):
             pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
@@ -174,6 +174,9 @@ def l0_path(
     *,
     method: str = "auto",
     spread: float = 1.0,
+    certainty: Any = None,
+    at_least: Mapping[Any, int] | None = None,
+    groups_of_records: ArrayLike | None = None,
     distance: str = "chi-square",
     bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
     total: float | None = None,
@@ -193,8 +196,9 @@ def l0_path(
 
     Parameters
     ----------
-    M, y, base_weights, method, spread, distance, bounds, total, epochs, lr, device, dtype, seed, callbacks,
-    verbose, **options
+    M, y, base_weights, method, spread, certainty, at_least, groups_of_records, distance, bounds, total
+        As in `calibrate`.
+    epochs, lr, device, dtype, seed, callbacks, verbose, **options
         As in `calibrate`; when training continues from size to size, sizes after the first take a third of
         `epochs`. The smaller of the `bounds` must be above 0.
     n_active : sequence of int
@@ -239,7 +243,7 @@ def l0_path(
     problem = SelectionProblem.checked(
         M, y, base_weights, measure, checked_total(total), training, seed, options
     ).watched(callbacks, verbose)
-    problem = replace(problem, spread=spread)
+    problem = replace(problem, spread=spread).requiring(certainty, at_least, groups_of_records, method)
     multipliers = [
         validation.real_number(name, value, at_least=0.0) for name, value in _named("lambda_l0", lambda_l0)
     ]
@@ -253,6 +257,9 @@ def l0_path(
             "base_weights": base_weights,
             "method": method,
             "spread": spread,
+            "certainty": certainty,
+            "at_least": at_least,
+            "groups_of_records": groups_of_records,
             "distance": distance,
             "bounds": bounds,
             "total": total,

@@ -21,6 +21,7 @@ from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.models import LARGEST_SEED
 from l0np.refit import Distance, RefitProblem
 from l0np.tables import kind_of
+from l0np.selection.requirements import NOTHING, Requirements
 from l0np.targets import TargetOptions, Targets
 
 Floats = NDArray[np.float64]
@@ -34,6 +35,8 @@ class SelectionLimits(NamedTuple):
     full_refit_cost : float
         Number of pairs of entries in the same column up to which all records are calibrated by Newton's
         method, not by training.
+    refit_from_zero_cost : float
+        The same for the calibration with weights down to 0, which "thinned" starts from.
     exchange_cost : float
         Targets times records times k squared, up to which "auto" tries exchanges.
     exchange_size : float
@@ -47,6 +50,7 @@ class SelectionLimits(NamedTuple):
     """
 
     full_refit_cost: float = 5e8
+    refit_from_zero_cost: float = 2e9
     exchange_cost: float = 2e10
     exchange_size: float = 1e8
     gates_cost: float = 1e10
@@ -55,6 +59,7 @@ class SelectionLimits(NamedTuple):
 
 
 LIMITS = SelectionLimits()
+THINNING = ("auto", "thinned")  # the methods that keep what is required of a selection
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class SelectionProblem:
         How answers identify records, and the kind of frames in which they are given.
     stages : Stages
         To which the stages of the run are reported.
+    requirements : Requirements
+        What a selection must hold.
     spread : float
         How much uneven weights count beside missed targets: see `l0np.selection.ranking`.
     """
@@ -118,6 +125,7 @@ class SelectionProblem:
     keys: Keys = field(default_factory=Keys)
     stages: Stages = field(default_factory=Stages)
     spread: float = 1.0
+    requirements: Requirements = NOTHING
 
     @classmethod
     def checked(
@@ -155,6 +163,17 @@ class SelectionProblem:
         """Return the problem with stages that are reported to callbacks, which are checked."""
         return replace(self, stages=Stages.checked(callbacks, verbose, self.targets))
 
+    def requiring(self, certainty: Any, at_least: Any, groups_of_records: Any, method: str) -> Self:
+        """Return the problem with what a selection must hold, checked."""
+        given = [certainty, at_least]
+        if any(one is not None for one in given) and method not in THINNING:
+            name = "certainty" if certainty is not None else "at_least"
+            raise InputError(f'{name} needs method "auto" or "thinned", got {method!r}')
+        required = Requirements.checked(
+            certainty, at_least, groups_of_records, self.base_weights > 0, self.record_names
+        )
+        return replace(self, requirements=required)
+
     def _check_range(self) -> None:
         """Refuse entries and weights that the dtype of training cannot hold."""
         largest = float(np.finfo(self.dtype).max)
@@ -170,6 +189,7 @@ class SelectionProblem:
         if count > len(self.eligible):
             what = "the number of records with a base weight above 0"
             raise InputError(f"{name} must be at most {len(self.eligible)}, {what}, got {count}")
+        self.requirements.check_count(name, count)
         return count
 
     @cached_property

@@ -72,6 +72,12 @@ class Calibration:
     tried : tuple of Tried
         Each method that was tried: its mean squared relative error (`squared_error`), spread / effective
         sample size (`spread`) and number of missed targets (`n_missed`).
+    inclusion_probabilities : array of shape (N,), optional
+        What the reference weights follow from: the probabilities with which "balanced" draws records, and
+        nearly those with which "thinned" keeps them; "exchange" and "gates" draw nothing. None if all records
+        were calibrated.
+    n_active_by_group : dict from label to int, optional
+        How many records are selected in each area, if `groups_of_records` are given.
     selected_names : tuple of k str, optional
         The names of the selected records, in the order of `indices`.
     """
@@ -92,6 +98,8 @@ class Calibration:
     settings: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
     tried: tuple[Tried, ...] = ()
+    inclusion_probabilities: Floats | None = None
+    n_active_by_group: dict[Any, int] | None = None
 
     @known_arguments()
     def to_frame(self, all: bool = False) -> Any:
@@ -188,4 +196,6 @@ def calibration_of(
         settings=dict(settings or {}),
         stopped=problem.stages.stopped,
         tried=selection.tried or (measured(problem, selection),),
+        inclusion_probabilities=selection.probabilities,
+        n_active_by_group=problem.requirements.counts(selection.records),
     )

@@ -65,6 +65,8 @@ class Selection:
         The L0 multiplier at the end of training, if gates were trained.
     tried : tuple of Tried
         Measures of this selection and of those that it was compared with; empty before any comparison.
+    probabilities : array of shape (N,), optional
+        The inclusion probabilities of all records, from which the reference weights follow.
     """
 
     records: Integers
@@ -74,6 +76,7 @@ class Selection:
     method: str
     lambda_l0: float | None = None
     tried: tuple[Tried, ...] = ()
+    probabilities: Floats | None = None
 
     @classmethod
     def refitted(

@@ -29,7 +29,7 @@ from l0np.backends import uses_compiled_kernels
 from l0np.errors import L0npWarning
 from l0np.matrix import ColumnMatrix, weighted_totals
 from l0np.refit import DISTANCES, Refit, RefitProblem
-from l0np.sampling import balanced_flight, inclusion_probabilities, thin_out
+from l0np.sampling import balanced_flight, thin_out
 from l0np.selection.all_records import AllRecords, Inclusion
 from l0np.selection.selections import Selection
 from l0np.targets import Targets
@@ -129,7 +129,7 @@ class Thinning:
                 weights = np.zeros(len(size.sizes))  # the likeliest records, at once
                 break
             expected = float(np.clip(expected, EXTRA, n_possible))
-            p = inclusion_probabilities(size.sizes, size.least, expected)
+            p = problem.requirements.probabilities(*size, expected)
             before = np.divide(size.sizes, p, out=np.zeros(len(p)), where=p > 0)
             after = balanced_flight(
                 self._rows,
@@ -159,12 +159,16 @@ class Thinning:
         return int(np.count_nonzero(np.bincount(self._rows.indices, minlength=self._rows.shape[0])))
 
     def _filled_up(self, weights: Floats) -> tuple[Integers, Floats]:
-        """Return the records of a walk; if they are fewer than k, with the likeliest others at no weight."""
-        records = np.flatnonzero(weights)
-        if len(records) < self.k:
-            p = self._inclusion.probabilities * (weights == 0)
-            others = np.argsort(-p, kind="stable")[: self.k - len(records)]
-            records = np.sort(np.concatenate((records, others)))
+        """Return the records of a walk, with the likeliest others at no weight where records are missing.
+
+        They are missing if there are fewer than k, or fewer than are required.
+        """
+        p, is_in = self._inclusion.probabilities, weights > 0
+        is_in |= self.all_records.problem.requirements.missing(is_in, p)
+        n_missing = self.k - np.count_nonzero(is_in)
+        if n_missing > 0:
+            is_in[np.argsort(np.where(is_in, 0.0, -p), kind="stable")[:n_missing]] = True
+        records = np.flatnonzero(is_in)
         return records, weights[records]
 
     def _thinned(self, kept: _Kept) -> _Kept:
@@ -184,19 +188,28 @@ class Thinning:
             if ridge:
                 squares = rows.multiply(rows) @ reference
                 ridge = RIDGE * float(np.median(squares[squares > 0]))
+            ratios = kept.refit.weights / reference
+            must_stay = self.all_records.problem.requirements.staying(kept.records, ratios)
             weights = thin_out(
-                rows, kept.refit.weights, reference, n, ridge=ridge, largest=self._upper * reference
+                rows,
+                kept.refit.weights,
+                reference,
+                n,
+                ridge=ridge,
+                largest=self._upper * reference,
+                stays=must_stay,
             )
             stays = weights > 0
             if stays.all():
                 if ridge:  # bounds leave nothing to move
-                    stays[np.argsort(kept.refit.weights / reference, kind="stable")[:n]] = False
+                    free = np.flatnonzero(~must_stay)
+                    stays[free[np.argsort(ratios[free], kind="stable")[:n]]] = False
                 ridge = 1.0
                 if stays.all():
                     continue
-            least = np.minimum(kept.least, OF_WALKED * weights)[stays]
-            least = np.maximum(least, SMALLEST * reference[stays])
-            kept = self._refitted(kept.records[stays], least, self._reached)
+            bounds = np.minimum(kept.least, OF_WALKED * weights)[stays]
+            bounds = np.maximum(bounds, SMALLEST * reference[stays])
+            kept = self._refitted(kept.records[stays], bounds, self._reached)
         return kept
 
     def _final(self, kept: _Kept) -> Selection:
@@ -213,7 +226,7 @@ class Thinning:
         at_lower = int(np.count_nonzero(ratios <= least * (1.0 + 1e-6)))
         refit = replace(refit, ratios=ratios, at_lower=at_lower)
         loss = problem.loss(problem.targets.value + refit.errors)
-        return Selection(records, reference, refit, loss, NAME)
+        return Selection(records, reference, refit, loss, NAME, probabilities=self._inclusion.probabilities)
 
     def _refitted(self, records: Integers, least: Floats, targets: Targets) -> _Kept:
         """Refit with a lower bound for each record: the weights above it are fitted to what is left.

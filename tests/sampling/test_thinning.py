@@ -116,6 +116,19 @@ def test_no_weight_passes_its_largest(candidates):
     np.testing.assert_allclose(rows @ bounded, rows @ weights, rtol=1e-8)
 
 
+@pytest.mark.parametrize("candidates", [600, 25])
+def test_records_that_must_stay_do(candidates):
+    rows, weights, reference = sample(k=60)
+    limits = ThinningLimits(candidates, candidates)
+    free = thin_out(rows, weights, reference, 15, limits=limits)
+    stays = np.zeros(60, bool)
+    stays[np.flatnonzero(free == 0)[:5]] = True
+    thinned = thin_out(rows, weights, reference, 15, stays=stays, limits=limits)
+    assert np.count_nonzero(thinned == 0) == 15
+    assert (thinned[stays] >= 0.01 * weights[stays] * (1 - 1e-12)).all()
+    np.testing.assert_allclose(rows @ thinned, rows @ weights, rtol=1e-8)
+
+
 def test_a_sparse_factor_of_many_rows_moves_as_a_dense_one_does():
     rows, weights, reference = sample(k=12, q=5, n_blocks=60)
     joined = sparse.vstack([rows, np.ones((1, rows.shape[1]))], format="csr")  # all in one block

@@ -45,7 +45,8 @@ class MissingPackageError(L0npError, ImportError):
 
     def __init__(self, purpose: str, package: str, extra: str) -> None:
         self.purpose, self.package, self.extra = purpose, package, extra
-        super().__init__(f'{purpose} needs {package}, which is not installed: pip install "l0np[{extra}]"')
+        cure = f'pip install {package}, or install l0np with the extra "{extra}"'
+        super().__init__(f"{purpose} needs {package}, which is not installed: {cure}")
 
     def __reduce__(self) -> tuple[type["MissingPackageError"], tuple[str, str, str]]:
         """Rebuild from the attributes, so that the error crosses process borders."""

@@ -36,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [one for one in given if one != "--debug"] or ["--help"]
-    if importlib.util.find_spec("typer") is None or importlib.util.find_spec("rich") is None:
-        _say(str(MissingPackageError("the command line", "typer", "cli")))
+    lacking = [one for one in ("typer", "rich") if importlib.util.find_spec(one) is None]
+    if lacking:
+        _say(str(MissingPackageError("the command line", " ".join(lacking), "cli")))
         return UNUSABLE
     from l0np.cli.app import app
 

@@ -73,11 +73,16 @@ class Categories:
         for part in parts:
             code = self._code(part)
             if code is None:
-                guess = did_you_mean(part, list(self.levels))
-                found = guess or f": its levels are {_listed(list(self.levels))}"
-                raise InputError(f'{place}: no record has {self.name} "{part}"{found}')
+                raise InputError(f'{place}: no record has {self.name} "{part}"{self._instead(part)}')
             mask |= self.codes == code
         return mask
+
+    def _instead(self, part: str) -> str:
+        """Return what a message says of a level that no record has: which was meant, or what there is."""
+        text = [level for level in self.levels if not re.fullmatch(NUMBER, level.strip())]
+        if (RANGE.fullmatch(part) or FROM.fullmatch(part)) and text and len(text) < len(self.levels):
+            return f': {self.name} has no ranges, because it holds text such as "{text[0]}"'
+        return did_you_mean(part, list(self.levels)) or f": its levels are {_listed(list(self.levels))}"
 
     def _code(self, level: str) -> int | None:
         # pandas writes True, polars and DuckDB true

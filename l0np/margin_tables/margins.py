@@ -57,12 +57,13 @@ def margins(
         The totals. Other columns may be: `variable`, the column of the records that is added up (empty: a
         count); `name`; `group`; `importance`, `tolerance`, `scale`, `cap` and `exclude`, the `target_groups`,
         `target_weights`, `tolerances`, `target_scales`, `caps` and `exclude` of `l0np.TargetOptions`; and
-        `counts`, "records" (the default) or "units". In short form a mapping: from a column, or a tuple of
+        `counts`, "records" (the default) or "units"; columns of the records with these names must be renamed
+        if they are to say which records count. In short form a mapping: from a column, or a tuple of
         columns, to totals by level (a mapping or a pandas Series), and from a column to its sum.
     weight : str, optional
         The column of base weights; by default every record weighs 1.
     id : str, optional
-        The column that identifies records; answers have it.
+        The column that identifies records; answers have it (with `unit`: that column instead).
     unit : str, optional
         The column that says to which unit, such as a household, each record (person) belongs. Then weights
         belong to units: columns of M are units, in order of first appearance, conditions look at records,

@@ -68,7 +68,7 @@ class MarginProblem:
     margins : tuple of str
         The margin of each target.
     settings : dict
-        The arguments of `margins` that are not tables, and the paths of tables that were files.
+        The arguments of `margins` that are not tables.
     """
 
     matrix: ColumnMatrix

@@ -118,6 +118,8 @@ def _of_table(given: Any, records: Table) -> Iterator[Total]:
     for i in range(len(table)):
         place = table.row(i)
         row = {column: values[i] for column, values in cells.items()}
+        if all(cell is None for cell in row.values()):
+            continue  # an empty line
         found = {
             name: _number(place, name, row[name], bounds) for name, bounds in NUMBERS.items() if name in row
         }

@@ -48,6 +48,9 @@ def read_file(name: str, path: Path, *, as_text: bool, exact: Sequence[str]) -> 
         if ending == "parquet":
             return pl.read_parquet(path)
         frame = pl.read_csv(path, infer_schema=not as_text, infer_schema_length=None)
+        for mark, words in ((";", "semicolons"), ("\t", "tabs")):
+            if frame.width == 1 and mark in frame.columns[0]:
+                raise InputError(f"{name}: {path} is separated by {words}: separate its columns by commas")
         if as_text:
             return frame
         # Of identifiers the text counts: 007 is not 7

@@ -29,6 +29,11 @@ MISTAKES = {
         ["calibrate", "totals.csv", "people.csv"],
         'people.csv must have a column "val',
     ),
+    "semicolons": (
+        {"totals.csv": TOTALS.replace(",", ";")},
+        WITH,
+        "totals.csv is separated by semicolons: separate its columns by commas",
+    ),
     "misspelt weight": (
         {},
         [*RUN, "--weight", "wieght"],

@@ -137,6 +137,13 @@ MISTAKES = {
         PEOPLE, table(counts=["units"], variable=["income"], value=[1]), {}, InputError,
         "adds up income: counts=",
     ),
+    "text among numbers": (
+        PEOPLE.assign(age=["unknown", *map(str, PEOPLE["age"][1:])]),
+        table(age=["0-17"], value=[1]),
+        {},
+        InputError,
+        'no record has age "0-17": age has no ranges, because it holds text such as "unknown"',
+    ),
     "exclude": (
         PEOPLE, table(exclude=["maybe"], value=[1]), {}, InputError,
         "exclude in row 0 of totals must be yes",

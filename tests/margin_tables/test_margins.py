@@ -88,6 +88,11 @@ def test_short_form():
     assert dense[5].tolist() == PEOPLE["income"]
 
 
+def test_empty_lines_are_no_targets(tmp_path):
+    (tmp_path / "totals.csv").write_text("region,value\nnorth,1\n,\nsouth,2\nwest,3\n,\n")
+    assert l0np.margins(pl.DataFrame(PEOPLE), tmp_path / "totals.csv").y.tolist() == [1, 2, 3]
+
+
 def test_truth_values_whoever_wrote_them():
     rows = pd.DataFrame({"owner": ["true", "FALSE"], "value": [1.0, 2.0]})
     one = l0np.margins(pd.DataFrame(PEOPLE), rows).matrix.to_scipy().toarray()

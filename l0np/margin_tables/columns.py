@@ -132,16 +132,16 @@ class Numbers:
     def _part(self, part: str, place: str) -> Mask:
         span, start = RANGE.fullmatch(part), FROM.fullmatch(part)
         if span:
-            low, high = float(span[1]), float(span[2])
+            low, high = _number(span[1]), _number(span[2])
             if low > high:
                 raise InputError(
                     f"{place}: {self.name} {part} is no range, because {low:g} is above {high:g}"
                 )
             return np.asarray((self.values >= low) & (self.values <= high))
         if start:
-            return np.asarray(self.values >= float(start[1]))
+            return np.asarray(self.values >= _number(start[1]))
         try:
-            return np.asarray(self.values == float(part))
+            return np.asarray(self.values == _number(part))
         except ValueError:
             rule = f"{self.name} holds numbers, so write a number, a range such as 0-17, or 65+"
             raise InputError(f'{place}: "{part}" is no number: {rule}') from None
@@ -149,6 +149,12 @@ class Numbers:
     def level(self, i: int) -> str:
         """Return the number of a record."""
         return f"{self.values[i]:g}"
+
+
+def _number(text: str) -> float:
+    """Return a number, an integer where it is one: then small integers need not be cast to be compared."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 def column_of(table: Table, name: str) -> Column:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from l0np.matrix import ColumnMatrix, index_dtype
 COVERED = 0.5  # a margin with more than this fraction of the records is meant to be complete
 LEFT_OUT = 3  # levels that a message names
 BLOCK = 1 << 16  # columns whose entries are written together, so that these stay in the cache
+THREADS = 4  # that write blocks, at most
 AGREE = 1e-6  # relative difference up to which two sums are the same
 
 Mask = NDArray[np.bool_]
@@ -131,7 +134,8 @@ def matrix_of(rows: Sequence[Row], n_columns: int) -> ColumnMatrix:
         counts[row.columns] += 1  # the columns of a row differ
     indptr = np.concatenate(([0], np.cumsum(counts)))
     data, indices = np.empty(indptr[-1]), np.empty(indptr[-1], index_dtype(len(rows)))
-    for start in range(0, n_columns, BLOCK):
+
+    def write(start: int) -> None:
         end = min(start + BLOCK, n_columns)
         data[indptr[start] : indptr[end]] = 1.0
         free = indptr[start:end].copy()  # where the next entry of each column goes: rows come in order
@@ -142,7 +146,12 @@ def matrix_of(rows: Sequence[Row], n_columns: int) -> ColumnMatrix:
             indices[places] = q
             if row.values is not None:
                 data[places] = row.values[first:last]
-            free[columns] += 1
+            places += 1
+            free[columns] = places
+
+    # Blocks share no entry, and NumPy releases the interpreter while it reads and writes by indices
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
+        list(pool.map(write, range(0, n_columns, BLOCK)))
     return ColumnMatrix(data, indices, indptr, (len(rows), n_columns), copy=False)
 
 

@@ -192,3 +192,18 @@ def test_what_is_given_beside_a_problem_goes_first():
     answer = l0np.calibrate(problem, base_weights=80.0, names=list("abcdefg"))
     assert answer.targets.name.tolist() == list("abcdefg")
     assert set(answer.reference_weights.tolist()) == {80.0}
+
+
+def test_many_records():
+    n = 150_000
+    rng = np.random.default_rng(0)
+    region, age = rng.choice(["north", "south"], n), rng.integers(0, 90, n)
+    income = np.where(rng.random(n) < 0.5, 0.0, rng.lognormal(3, 1, n))
+    table = {"region": region.tolist(), "age": age, "income": income}
+    rows = {"region": ["north", None, None, "south"], "age": [None, "0-17|65+", None, None], "value": 1.0}
+    rows["variable"] = [None, None, "income", "income"]
+    found = l0np.margins(pl.DataFrame(table), pd.DataFrame(rows)).matrix.to_scipy().toarray()
+    assert (found[0] == (region == "north")).all()
+    assert (found[1] == ((age <= 17) | (age >= 65))).all()
+    assert (found[2] == income).all()
+    assert (found[3] == income * (region == "south")).all()

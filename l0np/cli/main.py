@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import l0np
 from l0np.errors import L0npError, L0npWarning, MissingPackageError
 
 FINE, UNUSABLE, INTERRUPTED = 0, 2, 130  # exit statuses; 1 is that of runs that are not good enough
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [one for one in given if one != "--debug"] or ["--help"]
+    if given == ["--version"]:
+        print(f"l0np {l0np.__version__}")  # noqa: T201
+        return FINE
     lacking = [one for one in ("typer", "rich") if importlib.util.find_spec(one) is None]
     if lacking:
         _say(str(MissingPackageError("the command line", " ".join(lacking), "cli")))

@@ -17,6 +17,8 @@ from l0np.tables import Table
 from l0np.targets import TargetOptions
 
 MISSING = {"error": False, "zero": True}  # whether missing values are taken as 0
+# What columns of base weights are often called
+WEIGHTS = ("weight", "weights", "wt", "base_weight", "design_weight", "sampling_weight", "survey_weight")
 UNCOVERED = {"error": False, "allow": True}
 
 
@@ -52,7 +54,8 @@ def margins(
     ----------
     records : frame or path
         One row for each record: a frame of pandas, polars, pyarrow or DuckDB, or a file of CSV or Parquet,
-        which polars reads (extra `frames`).
+        which polars reads (extra `frames`). Answers are frames of the same library; of polars for files, and
+        of pyarrow for DuckDB.
     totals : frame, path or mapping
         The totals. Other columns may be: `variable`, the column of the records that is added up (empty: a
         count); `name`; `group`; `importance`, `tolerance`, `scale`, `cap` and `exclude`, the `target_groups`,
@@ -135,10 +138,27 @@ def margins(
         names=tuple(total.name for total in listed),
         options=_options(listed),
         keys=Keys(table.kind, read.key, read.ids, "record" if unit is None else "unit"),
-        notes=(*read.notes, *(f"totals disagree: {one}" for one in apart)),
+        notes=(
+            *_unused_weights(table, weight, listed),
+            *read.notes,
+            *(f"totals disagree: {one}" for one in apart),
+        ),
         margins=tuple(total.margin for total in listed),
         settings=settings,
     )
+
+
+def _unused_weights(table: Table, weight: str | None, totals: Sequence[Total]) -> list[str]:
+    """Return a note if no weights were named though a column looks like them."""
+    used = {column for total in totals for column, _ in total.conditions} | {one.variable for one in totals}
+    likely = [
+        column
+        for column in table.columns
+        if column.lower() in WEIGHTS and column not in used and table.is_numeric(column)
+    ]
+    if weight is not None or not likely:
+        return []
+    return [f'every base weight is 1, the column "{likely[0]}" is not used: weight="{likely[0]}" uses it']
 
 
 def _options(totals: Sequence[Total]) -> TargetOptions:

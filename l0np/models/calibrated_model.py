@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np.errors import InputError
+from l0np.margin_tables import problem_parts
 from l0np.maths import LOSSES
 from l0np.models.fit_quality import Fault, FitEnd, faults_of_calibration
 from l0np.models.resuming import ResumableModel
@@ -38,7 +39,7 @@ class CalibratedModel(ResumableModel):
     def refit(
         self,
         M: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         *,
         reference: ArrayLike | None = None,
         distance: str = "chi-square",
@@ -54,10 +55,10 @@ class CalibratedModel(ResumableModel):
 
         Parameters
         ----------
-        M : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (Q, n_features)
+        M : MarginProblem, ColumnMatrix, scipy.sparse array, array, lists or DataFrame, shape (Q, n_features)
             As in `fit`.
         y : array of shape (Q,)
-            The targets.
+            The targets; left out with a MarginProblem.
         reference : float or array of shape (n_features,), optional
             Reference weights, above 0. By default the initial weights, scaled so that those of the selected
             records add up to the sum over all records.
@@ -98,6 +99,7 @@ class CalibratedModel(ResumableModel):
             distance, bounds, no_zero="because the model stores the logarithms of its weights"
         )
         total = checked_total(total)
+        M, y, _, options, _ = problem_parts(M, y, None, options)
         matrix = self._refittable("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
         is_selected = self._test_time_weights(self._state) != 0

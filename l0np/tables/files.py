@@ -160,7 +160,7 @@ def replaced(path: Any) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())  # the contents must be on the disk before the name points to them
         temporary.replace(path)
     except OSError as reason:

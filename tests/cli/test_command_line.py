@@ -119,9 +119,10 @@ def test_check(folder, capsys):
     assert "warning: totals disagree" in printed.err
 
 
-def test_info(capsys):
-    assert main(["info"]) == 0
-    assert f"l0np {l0np.__version__}\n" in capsys.readouterr().out
+@pytest.mark.parametrize("command", ["info", "--version"])
+def test_the_version(capsys, command):
+    assert main([command]) == 0
+    assert capsys.readouterr().out.startswith(f"l0np {l0np.__version__}\n")
 
 
 def test_a_log_is_added_to(folder):

@@ -144,6 +144,14 @@ def test_missing_values_are_zero_if_asked():
     assert problem.notes[1] in str(problem)
 
 
+def test_weights_that_were_forgotten():
+    region = {"region": {"north": 10, "south": 20, "west": 30}}
+    note = 'every base weight is 1, the column "weight" is not used: weight="weight" uses it'
+    assert note in str(l0np.margins(pl.DataFrame(PEOPLE), region))
+    assert l0np.margins(pl.DataFrame(PEOPLE), region, weight="weight").notes == ()
+    assert l0np.margins(pl.DataFrame(PEOPLE), region | {"weight": 9.0}).notes == ()
+
+
 def test_margins_whose_sums_disagree_are_named_with_both_sums():
     table = {"region": {"north": 10, "south": 20, "west": 30}, "owner": {"true": 20, "false": 39}, "": 60}
     message = r"region adds up to 60, owner adds up to 59 \(1.67% apart\)$"
@@ -156,7 +164,7 @@ def test_sums_that_tolerances_reconcile_agree():
     table = pd.DataFrame(
         {"region": ["north", "south|west", None], "value": [10.0, 20, 31], "tolerance": [None, None, 1.0]}
     )
-    assert l0np.margins(pd.DataFrame(PEOPLE), table).notes == ()
+    assert l0np.margins(pd.DataFrame(PEOPLE), table, weight="weight").notes == ()
 
 
 def test_every_function_takes_the_problem():
@@ -177,7 +185,12 @@ def test_every_function_takes_the_problem():
         for start, given in (({}, (problem,)), ({"init_weights": problem.base_weights}, plain))
     ]
     assert (fits[0].log_weight == fits[1].log_weight).all()
+    for fit in fits:
+        fit.fit(*plain, epochs=20, n_active=30)
+    assert (fits[0].refit(problem).weights == fits[1].refit(*plain).weights).all()
     fits[0].reset()
+    fits[1].reset()
+    fits[1].fit(*plain, epochs=20)
     assert (fits[0].fit(problem, epochs=20).log_weight == fits[1].log_weight).all()
 
 

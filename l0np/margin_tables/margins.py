@@ -39,16 +39,13 @@ def margins(
     must be a column of the records, and says which records count: an empty cell means all; a value, those
     that have it; ``a|b``, those that have either. In a column of numbers ``0-17`` is a closed range and
     ``65+`` means from there on. So counts by level, crossed levels, sums, and sums within domains are one
-    table:
+    table::
 
-    ======  ========  =======  ===============================
-    region  age       variable value
-    ======  ========  =======  ===============================
-    north                      records in the north
-    north   0-17               children in the north
-    ..                income   the sum of income
-    south             income   the sum of income in the south
-    ======  ========  =======  ===============================
+        region  age   variable  value
+        north                   9000     records in the north
+        north   0-17            2000     children in the north
+                      income    3.1e8    the sum of income
+        south         income    1.2e8    the sum of income in the south
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from l0np.cli.steps import Steps
 from l0np.tables import check_writable
 
 FINE, SHORT_OF_IT = 0, 1  # exit statuses
-PACKAGES = (
+PACKAGES = [
     "numpy",
     "scipy",
     "numba",
@@ -30,7 +30,7 @@ PACKAGES = (
     "cupy",
     "rich",
     "typer",
-)
+]
 
 
 def calibrate(settings: Settings, steps: Steps) -> int:
@@ -39,9 +39,7 @@ def calibrate(settings: Settings, steps: Steps) -> int:
     problem = _problem(settings, steps)
     k = settings.arguments.get("n_active")
     what = (
-        "calibrating all records"
-        if k is None
-        else f"selecting {k:,} of {problem.shape[1]:,} {_nouns(problem)}"
+        "calibrating all records" if k is None else f"selecting {k} of {problem.shape[1]:,} {_nouns(problem)}"
     )
     with steps.stage(what):
         answer = l0np.calibrate(problem, **settings.arguments)
@@ -69,7 +67,7 @@ def path(settings: Settings, steps: Steps) -> int:
     """Select several numbers of records; print the path and, with a largest error, what suffices for it."""
     _check_files(settings)
     problem = _problem(settings, steps)
-    with steps.stage(f"selecting {len(settings.arguments.get('n_active') or [])} sizes"):
+    with steps.stage("selecting records for each size"):
         found = l0np.l0_path(problem, **settings.arguments)
     _print(problem, "", found)
     if settings.output is not None:

@@ -134,6 +134,21 @@ MISTAKES = {
         [*RUN, "--config", "s.json"],
         "did you mean --n-active?",
     ),
+    "arguments of another kind in settings": (
+        {"s.json": '{"arguments": {"n_active": "many"}}'},
+        [*RUN, "--config", "s.json"],
+        "--n-active must be an integer, got 'many' (str)",
+    ),
+    "options of margins in settings": (
+        {"s.json": '{"margins": {"weights": "weight"}}'},
+        [*RUN, "--config", "s.json"],
+        'margins has no argument "weights": did you mean weight?',
+    ),
+    "an error in settings": (
+        {"s.json": '{"max_error": "small"}'},
+        [*RUN, "--config", "s.json"],
+        "max_error in s.json must be a number, got 'small'",
+    ),
     "a path without sizes": (
         {},
         ["path", *WITH[1:]],

@@ -111,7 +111,7 @@ def test_the_totals_are_those_of_all_schools():
 @trains
 def test_schools_example():
     printed = example("calibrate_schools.py")
-    assert "Calibration: 342 records (balanced), converged, all targets met" in printed
+    assert "Calibration: 342 records (thinned), converged, all targets met" in printed
     assert float(re.search(r"effective sample size +([\d.]+)", printed)[1]) > 320
 
 

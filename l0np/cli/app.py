@@ -30,7 +30,10 @@ Missing = Annotated[str | None, typer.Option(help="error or zero: what missing v
 Uncovered = Annotated[str | None, typer.Option(help="error or allow: levels of records without a total.")]
 Size = Annotated[int | None, typer.Option("--n-active", help="Records to select; by default all are kept.")]
 Sizes = Annotated[str | None, typer.Option("--n-active", help="Numbers of records, such as 100,200,400.")]
-Method = Annotated[str | None, typer.Option(help="auto, balanced, exchange or gates.")]
+Method = Annotated[str | None, typer.Option(help="auto, thinned, balanced, exchange or gates.")]
+Spread = Annotated[
+    float | None, typer.Option(help="How much uneven weights count where auto compares methods.")
+]
 Distance = Annotated[str | None, typer.Option(help="chi-square, raking or logit.")]
 BoundsText = Annotated[
     str | None, typer.Option("--bounds", help="Smallest and largest weight / reference weight: 0.1,10.")
@@ -64,6 +67,7 @@ def calibrate(
     uncovered: Uncovered = None,
     n_active: Size = None,
     method: Method = None,
+    spread: Spread = None,
     distance: Distance = None,
     bounds: BoundsText = None,
     total: Total = None,
@@ -88,6 +92,7 @@ def calibrate(
         arguments={
             "n_active": n_active,
             "method": method,
+            "spread": spread,
             "distance": distance,
             "bounds": bounds_of(bounds),
             "total": total,
@@ -110,6 +115,7 @@ def path(
     uncovered: Uncovered = None,
     n_active: Sizes = None,
     method: Method = None,
+    spread: Spread = None,
     distance: Distance = None,
     bounds: BoundsText = None,
     total: Total = None,
@@ -129,6 +135,7 @@ def path(
         arguments={
             "n_active": sizes_of(n_active),
             "method": method,
+            "spread": spread,
             "distance": distance,
             "bounds": bounds_of(bounds),
             "total": total,

@@ -41,8 +41,8 @@ def calibrate(settings: Settings, steps: Steps) -> int:
     what = (
         "calibrating all records" if k is None else f"selecting {k} of {problem.shape[1]:,} {_nouns(problem)}"
     )
-    with steps.stage(what):
-        answer = l0np.calibrate(problem, **settings.arguments)
+    with steps.stage(what) as show:
+        answer = l0np.calibrate(problem, **settings.arguments, callbacks=[show])
     _print(problem, "", answer, "", *_table(answer.targets))
     if settings.output is not None:
         answer.write(settings.output)
@@ -67,8 +67,8 @@ def path(settings: Settings, steps: Steps) -> int:
     """Select several numbers of records; print the path and, with a largest error, what suffices for it."""
     _check_files(settings)
     problem = _problem(settings, steps)
-    with steps.stage("selecting records for each size"):
-        found = l0np.l0_path(problem, **settings.arguments)
+    with steps.stage("selecting records for each size") as show:
+        found = l0np.l0_path(problem, **settings.arguments, callbacks=[show])
     _print(problem, "", found)
     if settings.output is not None:
         found.write(settings.output)

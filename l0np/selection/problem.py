@@ -20,8 +20,8 @@ from l0np.maths import Loss
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.models import LARGEST_SEED
 from l0np.refit import Distance, RefitProblem
-from l0np.tables import kind_of
 from l0np.selection.requirements import NOTHING, Requirements
+from l0np.tables import kind_of
 from l0np.targets import TargetOptions, Targets
 
 Floats = NDArray[np.float64]

@@ -137,6 +137,7 @@ def _projected_newton(problem: PenalisedProblem, ratios: Floats, most: int) -> t
     """Return the g-weights after Newton steps, whether they have settled, and the factorisations."""
     moved, steps = np.inf, 0
     while steps < most:
+        problem.system.note(problem.reference * ratios)
         error = problem.errors(ratios)
         end, taken = _newton_end(problem, ratios, error, most - steps)
         steps += taken

@@ -153,6 +153,7 @@ def interior_point(
     enough = max(accuracy * scale, FINE * problem.mu)
     sides = float((variables.finite * variables.weight).sum())
     for step in range(most):
+        problem.system.note(problem.reference * point.variables[: variables.n])
         newton = _NewtonStep(problem, loss, variables, point)
         gap = newton.room * point.multipliers
         worst = max(newton.residual(), float(gap.max(initial=0.0)))

@@ -15,6 +15,7 @@ each time starting from the multipliers found before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -72,6 +73,13 @@ class RefitLimits(NamedTuple):
 LIMITS = RefitLimits()
 
 
+class Stopped(Exception):  # noqa: N818  # no error: it ends a refit early
+    """Ends a refit with the weights that it has reached."""
+
+    def __init__(self, weights: Floats) -> None:
+        self.weights = weights
+
+
 @dataclass(frozen=True, eq=False)
 class ScaledSystem:
     """The targets that count, divided by their scales: ``scaled @ w + slack = target``, |slack| <= tolerance.
@@ -88,6 +96,8 @@ class ScaledSystem:
         Mean of the diagonal of ``scaled diag(reference) scaled'``: the unit of the proximal term.
     factor_cost : float
         See `RefitLimits`.
+    report : callable, optional
+        Called with the weights after each step; if it returns True, `Stopped` is raised with them.
     """
 
     scaled: Any
@@ -96,6 +106,18 @@ class ScaledSystem:
     reference: Floats
     mean_curvature: float
     factor_cost: float = MOST_COST
+    report: Callable[[Floats], bool] | None = None
+
+    def note(self, weights: Floats) -> None:
+        """Report the weights after a step.
+
+        Raises
+        ------
+        Stopped
+            If whoever gets the report wants no further steps.
+        """
+        if self.report is not None and self.report(weights):
+            raise Stopped(weights)
 
     @cached_property
     def newton(self) -> NewtonSystems:
@@ -239,6 +261,7 @@ def _newton(
         if length == 0.0:
             return point, step
         point = _Point.at(system, distance, point.multipliers + length * direction, point.width)
+        system.note(point.weights)
     return point, most
 
 

@@ -7,6 +7,7 @@ J.-C. Deville, C.-E. Sarndal: Calibration estimators in survey sampling (JASA 87
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +20,12 @@ from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix
 from l0np.refit.descent import descend
 from l0np.refit.distances import Distance
-from l0np.refit.multipliers import LIMITS, RefitLimits, ScaledSystem, method_of_multipliers
+from l0np.refit.multipliers import LIMITS, RefitLimits, ScaledSystem, Stopped, method_of_multipliers
 from l0np.refit.penalty import STATIONARY, PenalisedProblem
 from l0np.targets import Targets, metrics
 
 Floats = NDArray[np.float64]
+Report = Callable[[Floats], bool]
 
 DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected record is lost
 TOTAL_IMPORTANCE = 1e4  # weight of an error in the fixed total, relative to one in a target
@@ -139,6 +141,7 @@ def refit_weights(
     distance: Distance,
     total: float | None = None,
     limits: RefitLimits = LIMITS,
+    report: Report | None = None,
 ) -> Refit:
     """Return the weights that meet the targets as closely as bounds allow, the nearest to the reference.
 
@@ -156,6 +159,9 @@ def refit_weights(
         A sum that the weights must have.
     limits : RefitLimits
         What it may cost; after so many steps it ends, converged or not.
+    report : callable, optional
+        Called after each step with the totals of the weights, shape (Q,); True ends the refit with these
+        weights, which then count as not converged.
 
     Examples
     --------
@@ -168,8 +174,14 @@ def refit_weights(
     array([1., 2., 3.])
     """
     problem = _problem(matrix, targets, reference, distance, (total, limits.factor_cost))
+    if report is not None:
+        system = replace(problem.system, report=lambda weights: report(matrix @ weights))
+        problem = replace(problem, system=system)
     with np.errstate(all="ignore"):  # steps that leave the range of floats are shortened
-        ratios, converged, steps = _ratios(problem, limits)
+        try:
+            ratios, converged, steps = _ratios(problem, limits)
+        except Stopped as stopped:
+            ratios, converged, steps = stopped.weights / reference, False, 0
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - targets.value)
     total_error = 0.0 if total is None else float(weights.sum() / total - 1.0)
@@ -294,15 +306,18 @@ class RefitProblem:
         importance = np.concatenate([part.weights * part.fitted * weight for part, weight in parts])
         self._weighted = WeightedTargets(value, scale, importance, tolerance, cap)
 
-    def refit(self, records: NDArray[np.int64], reference: Floats) -> Refit:
+    def refit(self, records: NDArray[np.int64], reference: Floats, report: Report | None = None) -> Refit:
         """Return the weights of selected records, near to their reference weights.
+
+        `report` is called after each step with the estimates of the targets; True ends the refit.
 
         A cap makes the loss of a target ``s / (1 + s / cap)`` of its squared error s. Where caps
         matter, because not all targets can be met, the weights are those of a local minimum.
         """
-        matrix = self._rows_of(records)
-        refit = refit_weights(matrix, self._weighted, reference, self.distance, self.total, self._limits)
-        n = len(self.targets)
+        matrix, n = self._rows_of(records), len(self.targets)
+        of_targets = None if report is None else lambda totals: report(totals[:n])
+        weighted, distance = self._weighted, self.distance
+        refit = refit_weights(matrix, weighted, reference, distance, self.total, self._limits, of_targets)
         return replace(refit, errors=refit.errors[:n], missed=refit.missed[refit.missed < n])
 
     def _rows_of(self, records: NDArray[np.int64]) -> Any:

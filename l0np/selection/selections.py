@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -89,7 +90,8 @@ class Selection:
     ) -> Self:
         """Return the selection of these records with the weights that a refit gives them."""
         problem.stages.begin("calibrating all records" if method == ALL else "refit")
-        refit = problem.refits.refit(records, reference_weights)
+        watch = partial(problem.stages.report, None) if problem.stages.callbacks else None
+        refit = problem.refits.refit(records, reference_weights, watch)
         estimates = problem.targets.value + refit.errors
         problem.stages.report(1.0, estimates)
         loss = problem.loss(estimates)

@@ -236,10 +236,12 @@ class Thinning:
         problem, reference = self.all_records.problem, self._reference[records]
         matrix, bound = problem.matrix, np.zeros(problem.matrix.shape[1])
         bound[records] = least
-        left = _less(targets, weighted_totals(matrix, bound))
+        stages, before = problem.stages, weighted_totals(matrix, bound)
+        left = _less(targets, before)
         total = None if problem.refits.total is None else problem.refits.total - float(least.sum())
         refits = RefitProblem(matrix, left, DISTANCES["chi-square"](0.0, self._upper), total)
-        refit = refits.refit(records, reference - least)
+        watch = (lambda totals: stages.report(None, totals + before)) if stages.callbacks else None
+        refit = refits.refit(records, reference - least, watch)
         weights = refit.weights + least
         return _Kept(records, least, replace(refit, weights=weights, ratios=weights / reference))
 

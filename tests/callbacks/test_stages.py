@@ -222,3 +222,21 @@ def test_gates_of_a_selection_can_be_resumed(tmp_path):
     model = l0np.SparseCalibrationWeights.resume(tmp_path, M, y)
     answer = l0np.calibrate(M, y, 30, method="gates", seed=0, epochs=300)
     assert np.array_equal(np.flatnonzero(model.get_weights(deterministic=True)), answer.indices)
+
+
+def test_a_refit_reports_its_steps_and_may_be_stopped_at_each():
+    rng = np.random.default_rng(1)
+    M = rng.random((20, 400))
+    y = M @ rng.uniform(0.2, 2.0, 400)
+    recorder = Recorder()
+    answer = l0np.calibrate(M, y, distance="raking", bounds=(0.5, 1.5), callbacks=[recorder])
+    assert len(recorder.reports) > 4
+    errors = [report.worst_error for report in recorder.reports if report.estimates is not None]
+    assert errors[-1] < 0.2 * errors[0]
+    for stop_at in range(2, len(recorder.reports), 3):
+        stopped = l0np.calibrate(M, y, distance="raking", bounds=(0.5, 1.5), callbacks=[Recorder(stop_at)])
+        assert stopped.stopped
+        assert not stopped.converged
+        assert (stopped.weights >= 0.5 - 1e-9).all()
+        assert (stopped.weights <= 1.5 + 1e-9).all()
+    assert answer.converged

@@ -73,14 +73,20 @@ class Blocks:
         if sparse.issparse(scaled):
             pairs = float((np.bincount(scaled.indices, minlength=k).astype(np.float64) ** 2).sum())
             transposed = transposed if pairs >= COMPILED_FROM else None
-            pairs *= PAIR if transposed is None else COMPILED_PAIR
-            if transposed is not None and FLOP * n**3 / 3 <= pairs:  # no division would be much cheaper
-                cost = pairs + FLOP * n**3 / 3
+            compiled, pairs = COMPILED_PAIR * pairs, PAIR * pairs
+            if transposed is not None and FLOP * n**3 / 3 <= compiled:  # no division would be much cheaper
+                cost = compiled + FLOP * n**3 / 3
                 one = np.arange(n), np.array([0, n]), False, cost, 2 * DENSE_ENTRY * n**2, transposed
                 found.append(cls(scaled, *one))
             elif not found or pairs < found[0].cost:
+                # Beside a wide border the compiled product waits for memory at every entry
                 found += [
-                    cls.bordered(scaled, border, pairs, transposed)
+                    cls.bordered(
+                        scaled,
+                        border,
+                        pairs if border or transposed is None else compiled,
+                        None if border else transposed,
+                    )
                     for border in BORDERS
                     if border == 0 or border < n
                 ]

@@ -91,7 +91,7 @@ class CalibratedModel(ResumableModel):
         >>> M = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 2.0, 3.0]])
         >>> model = SparseCalibrationWeights(n_features=4, seed=0).fit(M, [8.0, 10.0], n_active=3, lr=0.1)
         >>> model.refit(M, [8.0, 10.0])
-        Refit(3 weights, converged in 6 steps, all 2 targets met)
+        Refit(3 weights, converged in 3 steps, all 2 targets met)
         >>> model.predict(M).round(4)
         array([ 8., 10.])
         """

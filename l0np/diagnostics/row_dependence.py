@@ -91,7 +91,8 @@ def row_dependence(rows: Any, dtype: np.dtype[Any]) -> Dependence:
     from scipy import linalg
 
     narrow = _narrow(rows)
-    lengths = np.sqrt((narrow**2).sum(axis=1))
+    largest = np.abs(narrow).max(axis=1)  # by which rows are divided first: squares may underflow
+    lengths = largest * np.sqrt(((narrow / largest[:, None]) ** 2).sum(axis=1))
     upper, order = linalg.qr((narrow / lengths[:, None]).T, mode="r", pivoting=True, check_finite=False)
     pivots = np.abs(np.diagonal(upper))
     rank = int((pivots > RANK_TOLERANCE[dtype] * pivots[0]).sum())

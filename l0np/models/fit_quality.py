@@ -146,8 +146,8 @@ def faults_of_calibration(end: FitEnd, initial_weights: Floats) -> Iterator[Faul
         cures.append("use a smaller lambda_l0, or n_active=k to select exactly k records")
         yield Fault("none active", "no record is active", cures)
         return
-    total = float(np.sum(end.weights, dtype=np.float64))
-    factor = total / (float(initial_weights.sum()) * wanted)
+    total, asked = float(np.sum(end.weights, dtype=np.float64)), float(initial_weights.sum()) * wanted
+    factor = total / asked if asked else 1.0
     if not 1 / LARGE_FACTOR <= factor <= LARGE_FACTOR:
         finding = f"the weights add up to {total:.4g}, {factor:.2g} times what the targets ask for"
         yield Fault("sum of weights", finding, cures or ["train for more epochs"])

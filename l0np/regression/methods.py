@@ -107,7 +107,7 @@ def by_exchange(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     # If there are too few independent features, any others will do
     spare = np.argsort(~task.design.usable, kind="stable")
     for k in (int(k) for k in sizes if k not in found):
-        most = max(found.values(), key=len)
+        most = max(found.values(), key=len, default=np.zeros(0, np.int64))
         found[k] = np.sort(np.concatenate((most, spare[~np.isin(spare, most)][: k - len(most)])))
     return Supports(found)
 

@@ -173,7 +173,7 @@ class _Totals:
     def __init__(self, matrix: ColumnMatrix, expansion: Floats, probabilities: Floats) -> None:
         self.matrix, self.expansion = matrix, expansion  # expansion: weight / probability
         self.lengths = np.bincount(matrix.indices, minlength=matrix.shape[0])
-        spread = expansion**2 * probabilities * (1.0 - probabilities)
+        spread = expansion * (expansion * probabilities) * (1.0 - probabilities)
         variances = np.zeros(matrix.shape[0])  # of the totals, if records were drawn independently
         for rows, records, values in entry_blocks(matrix):
             variances += np.bincount(rows, values**2 * spread[records], len(variances))

@@ -262,13 +262,11 @@ class _Block:
 
 def _freedom_by_records(rows: Any, reference: Floats, ridge: float) -> Floats:
     """Return F = (R^-1 + A' A / ridge)^-1, for fewer records than rows."""
-    from scipy import linalg
-
     roots = np.sqrt(reference)
     scaled = rows.multiply(roots[None, :]).tocsr()
     gram = (scaled.T @ scaled).toarray() / ridge
     gram[np.diag_indices(len(gram))] += 1.0
-    return np.asfortranarray(linalg.inv(gram, check_finite=False) * np.outer(roots, roots))
+    return np.asfortranarray(np.linalg.inv(gram) * np.outer(roots, roots))
 
 
 def _freedom_by_rows(

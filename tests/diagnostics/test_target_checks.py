@@ -380,3 +380,12 @@ def test_check_targets_refuses(options, error, message):
         check_targets(*feasible(), **options)
     assert type(caught.value) is error
     assert message in str(caught.value)
+
+
+def test_rows_whose_squares_underflow():
+    M, y = planted(wide=True)
+    M[0] *= 1e-200
+    y[0] *= 1e-200
+    with np.errstate(all="raise"):
+        parts = row_dependence(sparse.csr_array(M), M.dtype)
+    assert parts.rank == 10

@@ -225,3 +225,8 @@ def test_looking_changes_no_result():
         ten.fit(M, y, loss_type="relative", lr=0.05, epochs=100, lambda_l0=1e-4)
     assert np.array_equal(one.log_weight, ten.log_weight)
     assert np.array_equal(one.log_alpha, ten.log_alpha)
+
+
+def test_initial_weights_of_nothing():
+    M, y = survey()
+    assert warned(lambda: fit(M, y, init_weights=0.0, epochs=100))

@@ -195,3 +195,10 @@ def test_a_seed_fixes_the_answer(device):
     one, two, other = (l0_regression_path(X, y, seed=seed, device=device) for seed in (1, 1, 2))
     assert np.array_equal(one.inclusion, two.inclusion)
     assert not np.array_equal(one.inclusion, other.inclusion)
+
+
+def test_a_size_without_any_independent_feature():
+    """Exchanges find nothing in constant features; any will do."""
+    path = l0_regression_path(np.ones((10, 3)), np.arange(10.0), [1], method="exchange")
+    assert path.n_active.tolist() == [1]
+    assert np.allclose(path.predict(np.ones((2, 3))), 4.5)

@@ -20,6 +20,10 @@ PACKAGE = Path(l0np.__file__).parent
 ROOMS = (  # from the top floor down
     "cli",
     "__init__",
+    "layers",
+    "penalties",
+    "gates",
+    "distributions",
     "selection",
     "regression",
     "calibration",
@@ -41,6 +45,7 @@ ROOMS = (  # from the top floor down
     "schedules",
     "inputs",
     "maths",
+    "_modules",
     "errors",
     "_text",
     "_jit",

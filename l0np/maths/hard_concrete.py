@@ -15,6 +15,11 @@ from l0np.maths.exponential import exp_float32
 LOG_ALPHA_BOUND = 20.0  # beyond it a gate does not move, because its sigmoid is practically 0 or 1
 ROUNDING_OF_LOGITS = 0.01  # far more than the rounding errors of a test-time gate amount to
 SMALLEST_UNIFORM = 1e-6  # keeps the logit of a draw within +-13.8
+# Bounds of the constants, beyond which nobody goes: values beyond would leave the range of float32
+BETA_BOUNDS = {"at_least": 1e-6, "at_most": 1e6}
+GAMMA_BOUNDS = {"below": 0.0, "at_least": -1e6, "at_most": -1e-30}
+ZETA_BOUNDS = {"above": 1.0, "at_most": 1e6}
+KEEP_PROB_MARGIN = 1e-6  # keep probabilities are clipped to [this, 1 - this], so that their logits are finite
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,21 @@ class HardConcrete:
 
     def test_time_gate(self, log_alpha: Any) -> Any:
         """Return the gate used after training, without noise (equation 13; for beta see the class)."""
+        return array_namespace(log_alpha).clip(self._test_time(log_alpha)[1], 0.0, 1.0)
+
+    def test_time_slope(self, log_alpha: Any) -> Any:
+        """Return the derivative of the test-time gate with respect to log_alpha; 0 where it is clipped."""
         xp = array_namespace(log_alpha)
+        s, stretched = self._test_time(log_alpha)
+        moves = (stretched > 0.0) & (stretched < 1.0) & self._moves(log_alpha)
+        scale = self.beta if self.test_time_temperature else 1.0
+        return xp.where(moves, s * (1.0 - s) * ((self.zeta - self.gamma) / scale), 0.0 * s)
+
+    def _test_time(self, log_alpha: Any) -> tuple[Any, Any]:
+        """Return the sigmoid of the test-time gate, and what it is before it is clipped."""
         scale = self.beta if self.test_time_temperature else 1.0
         s = 1.0 / (1.0 + self._exp(-self._clip(log_alpha) / scale))
-        return xp.clip(s * (self.zeta - self.gamma) + self.gamma, 0.0, 1.0)
+        return s, s * (self.zeta - self.gamma) + self.gamma
 
     def may_be_active(self, log_alpha: Any) -> Any:
         """Return False where the test-time gate is 0, except within rounding of the bound."""
@@ -126,6 +142,20 @@ class HardConcrete:
         """Exponential in x's own dtype, clipped so that neither it nor its inverse overflows in float32."""
         xp = array_namespace(x)
         return exp_float32(x) if x.dtype == xp.float32 else xp.exp(xp.clip(x, -700.0, 700.0))
+
+
+def log_alpha_of(keep_prob: Any) -> Any:
+    """Return the log_alpha whose sigmoid is `keep_prob`; 0 and 1 stand for 1e-6 and 1 - 1e-6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> log_alpha_of(np.array([0.0, 0.5])).round(3)
+    array([-13.816,   0.   ])
+    """
+    xp = array_namespace(keep_prob)
+    probability = xp.clip(keep_prob, KEEP_PROB_MARGIN, 1.0 - KEEP_PROB_MARGIN)
+    return xp.log(probability / (1.0 - probability))
 
 
 def _clip_uniform(uniform: Any) -> Any:

@@ -7,12 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from l0np.inputs import validation
-from l0np.maths import HardConcrete
-
-# Values beyond these bounds, which nobody uses, would leave the range of float32
-SMALLEST_BETA, LARGEST_BETA = 1e-6, 1e6
-SMALLEST_GAMMA, LARGEST_GAMMA = -1e6, -1e-30
-LARGEST_ZETA = 1e6
+from l0np.maths import BETA_BOUNDS, GAMMA_BOUNDS, ZETA_BOUNDS, HardConcrete
 
 
 @dataclass(frozen=True)
@@ -29,11 +24,10 @@ class GateSchedule:
 
     def __post_init__(self) -> None:
         """Check the constants."""
-        real_number, gamma = validation.real_number, {"at_least": SMALLEST_GAMMA, "at_most": LARGEST_GAMMA}
         checked = {
             "beta": self.beta if callable(self.beta) else self._betas(0, 1)(0),
-            "gamma": real_number("gamma", self.gamma, below=0.0, **gamma),
-            "zeta": real_number("zeta", self.zeta, above=1.0, at_most=LARGEST_ZETA),
+            "gamma": validation.real_number("gamma", self.gamma, **GAMMA_BOUNDS),
+            "zeta": validation.real_number("zeta", self.zeta, **ZETA_BOUNDS),
             "test_time_temperature": validation.flag("test_time_temperature", self.test_time_temperature),
         }
         for name, value in checked.items():
@@ -53,9 +47,7 @@ class GateSchedule:
         return lambda epoch: constant
 
     def _betas(self, first_epoch: int, n_epochs: int) -> Callable[[int], float]:
-        return validation.schedule(
-            "beta", self.beta, first_epoch, n_epochs, at_least=SMALLEST_BETA, at_most=LARGEST_BETA
-        )
+        return validation.schedule("beta", self.beta, first_epoch, n_epochs, **BETA_BOUNDS)
 
 
 class GateConstants:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from l0np.backends import get_backend
 from l0np.engine import State, Statistics
 from l0np.inputs import is_on_a_device, validation
-from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, philox
+from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, log_alpha_of, philox
 from l0np.matrix import ColumnMatrix, float_dtype
 from l0np.models import matrices
 from l0np.models.active_columns import gates_at_test_time, weights_at_test_time
@@ -22,7 +22,6 @@ from l0np.models.gate_schedule import GateConstants, GateSchedule
 from l0np.models.state_dict import LARGEST_SEED, read_state, state_dict_of, state_from
 
 MOST_COLUMNS = 2**32  # far more than fit into any memory
-KEEP_PROB_MARGIN = 1e-6  # probabilities are clipped to [this, 1 - this], so that their logits are finite
 
 
 class HeldState(GateConstants, NamedColumns):
@@ -123,6 +122,22 @@ class HeldState(GateConstants, NamedColumns):
         All are 1 without gates; each is 0 or 1 after a fit with `n_active`.
         """
         return self._answer(self._test_time_gates(self._state))
+
+    def get_active_prob(self) -> NDArray[Any]:
+        """Return the probability of each gate of being open in a draw, P(gate > 0), shape (n_features,).
+
+        Without gates all are 1. A selection by `n_active` leaves these probabilities as they were.
+
+        Examples
+        --------
+        >>> from l0np import SparseL0Linear
+        >>> SparseL0Linear(n_features=2, seed=0).get_active_prob().round(2)
+        array([0.83, 0.83], dtype=float32)
+        """
+        state = self._state
+        gates = self._gates(state)
+        log_alpha = state.log_alpha.value
+        return self._answer(np.ones_like(log_alpha) if gates is None else gates.prob_open(log_alpha)[0])
 
     def get_sparsity(self) -> float:
         """Return the fraction of columns whose test-time weight is 0."""
@@ -231,8 +246,7 @@ class HeldState(GateConstants, NamedColumns):
         probability = validation.scalar_or_vector(
             "init_keep_prob", init_keep_prob, self.n_features, np.dtype(np.float64), at_least=0.0, at_most=1.0
         )
-        probability = np.clip(probability, KEEP_PROB_MARGIN, 1.0 - KEEP_PROB_MARGIN)
-        log_alpha = np.log(probability / (1.0 - probability))
+        log_alpha = log_alpha_of(probability)
         if jitter_sd:
             log_alpha += jitter_sd * philox.normal(self.seed_, philox.LOG_ALPHA_JITTER, self.n_features)
         return np.asarray(log_alpha, self.dtype)

@@ -14,7 +14,7 @@ from l0np.callbacks import Progress, calibration_report
 from l0np.engine import State
 from l0np.inputs import known_arguments, validation
 from l0np.margin_tables import problem_parts
-from l0np.maths import ExponentialLink, Link, Parameter, l2_penalty, philox
+from l0np.maths import ExponentialLink, Link, Parameter, philox
 from l0np.models import (
     SMALLEST_WEIGHT,
     CalibratedModel,
@@ -317,11 +317,6 @@ class SparseCalibrationWeights(CalibratedModel):
             "values": self._answer(weights[indices]),
             "count": len(indices),
         }
-
-    def get_l2_penalty(self) -> float:
-        """Return the sum of squared ungated weights, whatever `l2_anchor` was."""
-        with np.errstate(all="ignore"):  # the gradient may overflow; it is not used
-            return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
 
 
 def _describe_groups(

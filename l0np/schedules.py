@@ -4,10 +4,11 @@ Any callable ``epoch -> value`` will do; these are the usual ones.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import known_arguments, validation
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,62 @@ class Cosine(_Ends):
         """Return the value at `epoch`."""
         cosine = math.cos(math.pi * self._fraction(epoch))
         return self.end + 0.5 * (self.start - self.end) * (1.0 + cosine)
+
+
+KINDS: dict[str, Callable[[float, float, int], Callable[[int], float]]] = {
+    "linear": Linear,
+    "exponential": Exponential,
+    "cosine": Cosine,
+}
+
+
+@dataclass(frozen=True)
+class TemperatureScheduler:
+    """A temperature that falls from `initial_temp` to `final_temp`: as `beta` of both models, or for gates.
+
+    Parameters
+    ----------
+    initial_temp, final_temp : float
+        Temperature at epoch 0, and from `anneal_epochs` on; above 0.
+    anneal_epochs : int
+        Epochs over which the temperature changes, 0 or more.
+    schedule : {"exponential", "linear", "cosine"}
+        How it changes, as `Exponential`, `Linear` and `Cosine`.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For a value outside these bounds.
+
+    Examples
+    --------
+    >>> from l0np import SparseL0Linear
+    >>> from l0np.penalties import TemperatureScheduler
+    >>> scheduler = TemperatureScheduler(1.0, 0.25, anneal_epochs=100)
+    >>> scheduler.get_temperature(50)
+    0.5
+    >>> model = SparseL0Linear(n_features=3, beta=scheduler, seed=0)
+    """
+
+    initial_temp: float = 2.0
+    final_temp: float = 0.1
+    anneal_epochs: int = 100
+    schedule: str = "exponential"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no temperature, no number of epochs or no schedule."""
+        for name in ("initial_temp", "final_temp"):
+            object.__setattr__(self, name, validation.real_number(name, getattr(self, name), above=0.0))
+        epochs = validation.integer("anneal_epochs", self.anneal_epochs, at_least=0)
+        object.__setattr__(self, "anneal_epochs", epochs)
+        validation.one_of("schedule", self.schedule, KINDS)
+
+    @known_arguments()
+    def get_temperature(self, epoch: int) -> float:
+        """Return the temperature of an epoch, counted from 0."""
+        kind = KINDS[self.schedule]
+        return kind(self.initial_temp, self.final_temp, self.anneal_epochs)(epoch)
+
+    def __call__(self, epoch: int) -> float:
+        """Return the temperature of an epoch, as `get_temperature` does."""
+        return self.get_temperature(epoch)

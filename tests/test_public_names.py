@@ -34,10 +34,13 @@ def test_help_reads_well(name):
 
 def test_public_names():
     assert l0np.__all__ == [
-        "Aggregate", "Calibration", "CalibrationPath", "ColumnMatrix", "Diagnostics",
-        "MarginProblem", "RegressionPath", "SparseCalibrationWeights", "SparseL0Linear", "TargetChecks",
-        "TargetOptions", "TargetTable", "calibrate", "callbacks", "check_targets", "diagnose",
-        "errors", "l0_path", "l0_regression_path", "margins", "schedules", "target_table",
+        "Aggregate", "Calibration", "CalibrationPath", "ColumnMatrix", "Diagnostics", "FeatureGate",
+        "HardConcrete", "HybridGate", "L0Conv2d", "L0DepthwiseConv2d", "L0Gate", "L0Linear", "MarginProblem",
+        "PenaltyTracker", "RegressionPath", "SampleGate", "SparseCalibrationWeights", "SparseL0Linear",
+        "SparseMLP", "TargetChecks", "TargetOptions", "TargetTable", "TemperatureScheduler", "calibrate",
+        "callbacks", "check_targets", "compute_l0_penalty", "compute_l0l2_penalty", "compute_l2_penalty",
+        "diagnose", "errors", "get_active_parameter_count", "get_sparsity_stats", "l0_path",
+        "l0_regression_path", "margins", "prune_model", "schedules", "target_table", "update_temperatures",
     ]  # fmt: skip
     shared = (
         "fit train_on predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"

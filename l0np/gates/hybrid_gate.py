@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from l0np._modules import Module
 from l0np.errors import InputError
 from l0np.gates.items import MOST_ITEMS, of_items, taken
+from l0np.gates.module import Module
 from l0np.gates.sample_gate import SampleGate
 from l0np.inputs import known_arguments, validation
 from l0np.maths import philox

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from l0np._modules import Module
 from l0np._namespace import array_namespace
-from l0np.distributions import HardConcrete
+from l0np.gates.hard_concrete import HardConcrete
 from l0np.gates.items import MOST_ITEMS, of_items, on_host
+from l0np.gates.module import Module
 from l0np.inputs import known_arguments, validation
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs.device import is_on_a_device, on_host
@@ -13,6 +13,7 @@ from l0np.inputs.messages import and_more, wrong_kind
 from l0np.inputs.places import element, not_numbers
 from l0np.inputs.scalars import Bounds, real_number, violations
 
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # the dtypes of a run
 SHOWN = 5  # offending elements named in a message
 SQUARABLE = (1e-150, 1e150)  # sizes whose squares, and sums of many, stay in the range of float64
 DIVISIBLE = (1e-50, 1e50)  # sizes whose products and quotients may be squared too
@@ -50,6 +51,17 @@ def check_kind(name: str, dtype: np.dtype[Any]) -> None:
     """Refuse elements that are not real numbers."""
     if dtype.kind not in "buif":
         raise InputTypeError(f"{name} must hold real numbers, its dtype is {dtype}")
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return the dtype of a run, float32 or float64."""
+    try:
+        wanted = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError):  # what NumPy raises for strings that name no dtype
+        wanted = None
+    if wanted is None or wanted not in FLOATS:  # None would equal float64
+        raise InputError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return wanted
 
 
 def cast(name: str, array: NDArray[Any], dtype: np.dtype[Any], labels: Any = None) -> NDArray[Any]:
@@ -141,6 +153,20 @@ def check_length(name: str, array: NDArray[Any], length: int, what: str, per: st
     if array.shape != (length,):
         found = f"{length} wanted, {name} has shape {array.shape}"
         raise InputError(f"{name} must have one {what} for each {per}: {found}")
+
+
+def check_shape(name: str, shape: tuple[int, ...], wanted: tuple[int | None, ...], axes: str) -> None:
+    """Refuse an array of another shape than `wanted`, in which None is any number; `axes` says what each is.
+
+    Examples
+    --------
+    >>> check_shape("x", (5, 2), (None, 3), "batch, in_features")
+    Traceback (most recent call last):
+    l0np.errors.InputError: x must have the shape (batch, in_features) = (any, 3), it has the shape (5, 2)
+    """
+    if len(shape) != len(wanted) or any(n not in (None, m) for n, m in zip(wanted, shape, strict=True)):
+        sizes = ", ".join("any" if n is None else str(n) for n in wanted)
+        raise InputError(f"{name} must have the shape ({axes}) = ({sizes}), it has the shape {shape}")
 
 
 def check_columns(name: str, shape: tuple[int, ...], n_columns: int) -> None:

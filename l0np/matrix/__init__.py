@@ -6,7 +6,7 @@ immutable, so that kernels need no bounds checks. It is read as a whole (`to_sci
 """
 
 from l0np.matrix.blocks import absolute_totals, column_entries, entry_blocks, weighted_totals
-from l0np.matrix.checks import checked_shape, float_dtype, index_dtype
+from l0np.matrix.checks import checked_shape, index_dtype
 from l0np.matrix.column_matrix import ColumnMatrix
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "checked_shape",
     "column_entries",
     "entry_blocks",
-    "float_dtype",
     "index_dtype",
     "weighted_totals",
 ]

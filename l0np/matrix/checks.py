@@ -6,26 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs import validation
 
 NARROW_ROWS = np.iinfo(np.uint16).max  # up to this many rows a row index fits into 16 bits
 MOST_ROWS = np.iinfo(np.int32).max
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 BLOCK = 1 << 20  # entries that are checked together, so that temporaries stay small
-
-
-def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return the dtype of a run, float32 or float64."""
-    try:
-        wanted = None if dtype is None else np.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError):  # what NumPy raises for strings that name no dtype
-        wanted = None
-    if wanted is None or wanted not in FLOATS:  # None would equal float64
-        raise InputError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return wanted
 
 
 def index_dtype(n_rows: int) -> type[np.integer[Any]]:

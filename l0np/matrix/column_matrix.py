@@ -15,13 +15,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.matrix.checks import (
-    FLOATS,
     MOST_ROWS,
     check_canonical,
     check_compressed,
     check_indices,
     checked_shape,
-    float_dtype,
     index_dtype,
 )
 from l0np.matrix.scipy_input import canonical_csc, check_sparse, is_sparse
@@ -80,7 +78,7 @@ class ColumnMatrix:
         """Bring the arrays to their dtypes, check them and lock them."""
         n_rows, n_columns = checked_shape(self.shape)
         data = validation.numeric_array("data", self.data)
-        if data.dtype not in FLOATS:
+        if data.dtype not in validation.FLOATS:
             with np.errstate(over="ignore", under="ignore"):  # infinities are refused below
                 data = data.astype(np.float32)
         indices = validation.numeric_array("indices", self.indices)
@@ -126,7 +124,7 @@ class ColumnMatrix:
         >>> ColumnMatrix.build(sparse.random_array((4, 6), density=0.5, rng=0), dtype="float64")
         ColumnMatrix(4 x 6, 12 non-zeros, float64, 120 bytes + column pointers)
         """
-        return cls._built(matrix, float_dtype(dtype), name, matrix)
+        return cls._built(matrix, validation.float_dtype(dtype), name, matrix)
 
     @classmethod
     def _built(cls, matrix: Any, wanted: np.dtype[Any], name: str, source: Any) -> ColumnMatrix:

@@ -13,8 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 from l0np.backends import get_backend
 from l0np.engine import State, Statistics
 from l0np.inputs import is_on_a_device, validation
-from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, log_alpha_of, philox
-from l0np.matrix import ColumnMatrix, float_dtype
+from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, l2_penalty, log_alpha_of, philox
+from l0np.matrix import ColumnMatrix
 from l0np.models import matrices
 from l0np.models.active_columns import gates_at_test_time, weights_at_test_time
 from l0np.models.column_names import NamedColumns, names_entry, names_in
@@ -49,7 +49,7 @@ class HeldState(GateConstants, NamedColumns):
         self._n_features = validation.integer("n_features", n_features, at_least=1, at_most=MOST_COLUMNS)
         self._gate_schedule = GateSchedule(beta, gamma, zeta, test_time_temperature)
         self._gate_schedule.at(0)
-        self.dtype = float_dtype(dtype)
+        self.dtype = validation.float_dtype(dtype)
         if seed is not None:
             seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
         self.seed = seed
@@ -148,6 +148,11 @@ class HeldState(GateConstants, NamedColumns):
         state = self._state
         gates = self._gates(state)
         return np.float64(l0_penalty(state.log_alpha.value, gates)[0] if gates else 0.0)
+
+    def get_l2_penalty(self) -> float:
+        """Return the sum of squared ungated weights, whatever `l2_anchor` was."""
+        with np.errstate(all="ignore"):  # the gradient may overflow; it is not used
+            return np.float64(l2_penalty(self._state.theta.value, self._link)[0])
 
     def _gates(self, state: State) -> HardConcrete | None:
         return self._gate_schedule.at(state.epoch) if self.use_gates else None

@@ -16,10 +16,11 @@ from l0np.errors import CheckpointError, InputTypeError
 from l0np.inputs import validation
 from l0np.maths import LOSSES
 from l0np.matrix import ColumnMatrix
-from l0np.schedules import Cosine, Exponential, Linear
+from l0np.schedules import Cosine, Exponential, Linear, TemperatureScheduler
 from l0np.targets import AggregatedTargets, Targets
 
-KINDS: tuple[type[Any], ...] = (Linear, Exponential, Cosine, Targets, AggregatedTargets, ColumnMatrix)
+SCHEDULES = (Linear, Exponential, Cosine, TemperatureScheduler)
+KINDS: tuple[type[Any], ...] = (*SCHEDULES, Targets, AggregatedTargets, ColumnMatrix)
 RECORDS = {kind.__name__: kind for kind in KINDS}  # the only classes that `decode` makes
 # What stands for a value that is no number, string or None: {KEY: ...}
 ARRAY, RECORD, LOSS, TUPLE, MAPPING, FUNCTION = "array", "record", "loss", "tuple", "mapping", "function"

@@ -17,7 +17,7 @@ from l0np.errors import InputError
 from l0np.inputs import column_names, validation
 from l0np.margin_tables import Keys, problem_parts
 from l0np.maths import Loss
-from l0np.matrix import ColumnMatrix, float_dtype
+from l0np.matrix import ColumnMatrix
 from l0np.models import LARGEST_SEED
 from l0np.refit import Distance, RefitProblem
 from l0np.selection.requirements import NOTHING, Requirements
@@ -78,7 +78,7 @@ class GateTraining:
             validation.integer("epochs", epochs, at_least=1),
             validation.real_number("lr", lr, above=0.0),
             backend_name(device),
-            None if dtype is None else float_dtype(dtype),
+            None if dtype is None else validation.float_dtype(dtype),
         )
 
 

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from l0np import maths
-from l0np._modules import Module, ParameterReference
 from l0np._namespace import array_namespace
 from l0np.backends import get_backend
-from l0np.distributions.checks import LARGEST, checked_shape, checked_state
 from l0np.errors import InputError
+from l0np.gates.checks import LARGEST, checked_shape, checked_state
+from l0np.gates.module import Module, ParameterReference
 from l0np.inputs import is_on_a_device, known_arguments, validation
 from l0np.maths import philox
-from l0np.matrix import float_dtype
 
 
 class HardConcrete(Module):
@@ -80,7 +79,7 @@ class HardConcrete(Module):
     Examples
     --------
     >>> import numpy as np
-    >>> from l0np.distributions import HardConcrete
+    >>> from l0np.gates.hard_concrete import HardConcrete
     >>> gates = HardConcrete((2, 3), seed=0)
     >>> gates.sample(0).round(2)
     array([[0.27, 1.  , 0.96],
@@ -124,7 +123,9 @@ class HardConcrete(Module):
             seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST["seed"])
         self.seed_ = secrets.randbits(63) if seed is None else seed
         self.epoch = 0
-        start = np.full(self.gate_size, maths.log_alpha_of(np.float64(self.init_mean)), float_dtype(dtype))
+        start = np.full(
+            self.gate_size, maths.log_alpha_of(np.float64(self.init_mean)), validation.float_dtype(dtype)
+        )
         # get_backend loads Numba for "cpu", which gates do not need
         self.log_alpha = start if str(device) == "cpu" else get_backend(device).asarray(start)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from l0np._namespace import array_namespace
+from l0np.maths import IdentityLink, l2_penalty
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class ParameterReference:
         """Add to the gradient, without writing into it: arrays of JAX cannot be changed."""
         setattr(self.owner, f"grad_{self.name}", self.gradient + derivative)
 
+    def squares(self) -> tuple[float, Any]:
+        """Return the sum of squares, in float64, which is the L2 penalty of weights, and its gradient."""
+        value, gradient = l2_penalty(self.value, IdentityLink())
+        return float(value), gradient
+
     def clear_gradient(self) -> None:
         """Set the gradient to 0."""
         setattr(self.owner, f"grad_{self.name}", array_namespace(self.value).zeros_like(self.value))
@@ -54,6 +60,11 @@ class Module:
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ()  # names of the module's own, without those of its parts
     training: bool = True
+
+    @property
+    def xp(self) -> Any:
+        """The array API namespace of the module's parameters."""
+        return array_namespace(self.parameters()[0].value)
 
     def named_modules(self, name: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module, as `name`, and all its parts, each once, by names such as "fc1.weight_gates"."""

@@ -99,7 +99,7 @@ class SparseL0Linear(GatedModel):
         intercept = self._state.intercept
         return None if intercept is None else np.float64(intercept.value[0])
 
-    @known_arguments()
+    @known_arguments(old_names={"X_sparse": "X"})
     def fit(
         self,
         X: Any,
@@ -125,7 +125,7 @@ class SparseL0Linear(GatedModel):
             The features. They are converted at every call, except a `ColumnMatrix`. The first frame with
             names of columns gives them to the model: columns of later frames are used by name, in any order,
             and all else by position (see `column_names_`). Rows count by position: a Series y must have the
-            labels of the frame's rows in its order, or a default index.
+            labels of the frame's rows in its order, or a default index. ``X_sparse=`` is the old spelling.
         y : array of shape (n,)
             The response.
         lambda_l0 : float, optional
@@ -338,7 +338,7 @@ class SparseL0Linear(GatedModel):
             intercept = Parameter.start(np.full(1, target.mean(), self.dtype))
         return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
 
-    @known_arguments()
+    @known_arguments(old_names={"X_sparse": "X"})
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predictions at test time, shape (rows of X,), in float64.
 

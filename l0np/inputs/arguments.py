@@ -1,7 +1,7 @@
 """Keyword arguments that a public function does not have: one error that says which was meant."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -12,7 +12,9 @@ from l0np.inputs.suggestions import ARGUMENTS, closest
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def known_arguments(options: Iterable[str] = ()) -> Callable[[Function], Function]:
+def known_arguments(
+    options: Iterable[str] = (), *, old_names: Mapping[str, str] | None = None
+) -> Callable[[Function], Function]:
     """Return a decorator that refuses unknown keyword arguments before Python does, with a suggestion.
 
     The decorated function has the signature, the documentation and the type of the function. It adds a frame
@@ -22,11 +24,13 @@ def known_arguments(options: Iterable[str] = ()) -> Callable[[Function], Functio
     ----------
     options : iterable of str
         The names that the function takes by ``**options``, if it takes any.
+    old_names : mapping of str to str, optional
+        Names by which arguments are accepted too, and the names that they have.
 
     Raises
     ------
     InputTypeError
-        From the decorated function, for an argument that it does not have.
+        From the decorated function, for an argument that it does not have, or that is given by both names.
 
     Examples
     --------
@@ -43,10 +47,16 @@ def known_arguments(options: Iterable[str] = ()) -> Callable[[Function], Functio
         parameters = inspect.signature(function).parameters.values()
         own = (p.name for p in parameters if p.kind in kinds and p.name not in ("self", "cls"))
         names = (*own, *more)
-        known = frozenset(names)
+        positions = {name: i for i, name in enumerate(inspect.signature(function).parameters)}
+        known, renamed = frozenset(names), dict(old_names or {})
 
         @wraps(function)
         def checked(*values: Any, **arguments: Any) -> Any:
+            for old in renamed.keys() & arguments.keys():
+                new, called = renamed[old], _called(function, values)
+                if new in arguments or len(values) > positions[new]:
+                    raise InputTypeError(f"{called}: {old} is the old spelling of {new}: give one of them")
+                arguments[new] = arguments.pop(old)
             if not known.issuperset(arguments):
                 unknown = [name for name in arguments if name not in known]
                 raise unknown_argument(_called(function, values), unknown, names)

@@ -63,7 +63,7 @@ CALLS = {
         ("SparseCalibrationWeights.predict", "X", "M"),
         ("SparseL0Linear", "intercept", "fit_intercept"),
         ("SparseL0Linear.fit", "Lambda_L0", "lambda_l0"),
-        ("SparseL0Linear.fit", "X_sparse", "X"),
+        ("SparseL0Linear.fit", "x_sparse", "X"),
         ("SparseL0Linear.refit", "ridge", "lambda_l2"),
         ("SparseL0Linear.predict", "x", "X"),
     ],
@@ -153,3 +153,14 @@ def test_decorated_functions_look_as_they_are_written():
     assert function(1, factor=2, extra=3) == (1, 2, {"extra": 3})
     with pytest.raises(InputTypeError, match="did you mean extra"):
         function(1, extras=3)
+
+
+def test_old_names_are_accepted():
+    X, y = np.eye(3), [1.0, 2.0, 3.0]
+    model = SparseL0Linear(3, seed=0).fit(X_sparse=X, y=y, epochs=5)
+    same = SparseL0Linear(3, seed=0).fit(X, y, epochs=5)
+    assert np.array_equal(model.weight, same.weight)
+    assert np.array_equal(model.predict(X_sparse=X), same.predict(X))
+    for call in (lambda: model.predict(X, X_sparse=X), lambda: model.fit(y=y, X=X, X_sparse=X)):
+        with pytest.raises(InputTypeError, match="X_sparse is the old spelling of X: give one of them"):
+            call()

@@ -222,7 +222,7 @@ def test_layers_need_the_standard_only(make):
         (
             lambda: L0Conv2d(1, 1, 3)(np.ones((1, 1, 3, 2))),
             InputError,
-            "width of x with padding must be at least",
+            "width of x with padding must be",
         ),
         (lambda: L0Conv2d(2, 1, 3)(np.ones((1, 1, 3, 3))), InputError, r"\(any, 2, any, any\)"),
         (lambda: L0DepthwiseConv2d(2, 3)(np.ones((1, 1, 3, 3))), InputError, r"\(any, 2, any, any\)"),

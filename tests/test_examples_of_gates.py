@@ -37,13 +37,15 @@ def test_a_sparse_network_on_digits():
     assert float(re.search(r"Weights pruned: ([\d.]+)%", printed)[1]) >= 80
 
 
+@pytest.mark.slow  # loads PyTorch, and trains for 1,000 epochs
 def test_gates_in_pytorch():
     pytest.importorskip("torch", reason="torch is not installed")
     assert "Inputs with open gates: [1, 4]\n" in example("gates_in_pytorch.py")
 
 
 def test_the_example_of_pytorch_does_not_need_it():
-    code = f"import sys; sys.modules['torch'] = None; exec(open({str(EXAMPLES / 'gates_in_pytorch.py')!r}).read())"
+    file = str(EXAMPLES / "gates_in_pytorch.py")
+    code = f"import runpy, sys; sys.modules['torch'] = None; runpy.run_path({file!r}, run_name='__main__')"
     printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )

@@ -13,27 +13,11 @@ ROOT = Path(__file__).parent.parent
 TABLE = (ROOT / "docs" / "names.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \| `([\w.]+)` \| `(.+?)` \| .+ \|$", TABLE, flags=re.MULTILINE)
 ORIGINAL = [
-    "HardConcrete",
-    "L0Linear",
-    "L0Conv2d",
-    "L0DepthwiseConv2d",
-    "SparseMLP",
-    "prune_model",
-    "SparseL0Linear",
-    "SparseCalibrationWeights",
-    "L0Gate",
-    "SampleGate",
-    "FeatureGate",
-    "HybridGate",
-    "compute_l0_penalty",
-    "compute_l2_penalty",
-    "compute_l0l2_penalty",
-    "get_sparsity_stats",
-    "get_active_parameter_count",
-    "TemperatureScheduler",
-    "update_temperatures",
-    "PenaltyTracker",
-]
+    "HardConcrete", "L0Linear", "L0Conv2d", "L0DepthwiseConv2d", "SparseMLP", "prune_model",
+    "SparseL0Linear", "SparseCalibrationWeights", "L0Gate", "SampleGate", "FeatureGate", "HybridGate",
+    "compute_l0_penalty", "compute_l2_penalty", "compute_l0l2_penalty", "get_sparsity_stats",
+    "get_active_parameter_count", "TemperatureScheduler", "update_temperatures", "PenaltyTracker",
+]  # fmt: skip
 
 
 def test_the_table_is_complete():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from l0np.maths import philox
 from l0np.maths.exponential import exp_float32
-from l0np.maths.hard_concrete import HardConcrete
+from l0np.maths.hard_concrete import HardConcrete, log_alpha_of
 
 gates = st.builds(
     HardConcrete, st.floats(0.1, 2), st.floats(-0.5, -0.01), st.floats(1.01, 1.5), st.booleans()
@@ -127,3 +127,23 @@ def test_gates_that_cannot_be_active_are_0(dtype, beta, gamma, zeta, temperature
 def test_the_penalty_without_its_gradient():
     gates, log_alpha = HardConcrete(0.4), np.linspace(-30, 30, 1001).astype(np.float32)
     assert gates.expected_open(log_alpha) == np.sum(gates.prob_open(log_alpha)[0], dtype=np.float64)
+
+
+@given(gates, log_alphas)
+def test_derivative_of_the_test_time_gate(gate, log_alpha):
+    constants = gate.beta, gate.gamma, gate.zeta, gate.test_time_temperature
+
+    def value(a):
+        return oracles.test_time_gate(a[0], *constants)
+
+    assume(abs(abs(log_alpha) - 20) > 1e-3)
+    around = [value([log_alpha + step]) for step in (-1e-3, 0, 1e-3)]
+    assume(len({z in (0, 1) for z in around}) == 1)  # away from where it is clipped
+    numeric = oracles.slope(value, [log_alpha], 0)
+    assert gate.test_time_slope(column(log_alpha))[0] == pytest.approx(numeric, rel=1e-5, abs=1e-9)
+
+
+def test_log_alpha_of_keep_probabilities():
+    keep = np.array([0.0, 1e-6, 0.2, 0.5, 1.0])
+    expected = [math.log(p / (1 - p)) for p in (1e-6, 1e-6, 0.2, 0.5, 1 - 1e-6)]
+    assert log_alpha_of(keep) == pytest.approx(expected)

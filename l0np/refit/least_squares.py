@@ -40,11 +40,16 @@ class Design:
         design from a `ColumnMatrix`.
     intercept : bool
         Whether columns are centred.
+    weights : array of shape (n,), optional
+        How many rows each row counts as, above 0: means are weighted, and so is every inner product over the
+        rows, so that a weight of 2 is that row twice. None means 1 each.
 
     Attributes
     ----------
     n, p : int
         Rows and columns.
+    count : int or float
+        The number of rows or, with weights, their sum.
     means, norms, scales : arrays of shape (p,)
         What is subtracted from each column (0 without an intercept), the length of what remains, and its
         inverse, which is 0 for a constant column.
@@ -63,24 +68,37 @@ class Design:
            [ 0.707,  0.   ]])
     """
 
-    def __init__(self, csc: Any, *, intercept: bool) -> None:
+    def __init__(self, csc: Any, *, intercept: bool, weights: NDArray[np.float64] | None = None) -> None:
         self.n: int = csc.shape[0]
         self.p: int = csc.shape[1]
-        self.intercept = intercept
-        self.means = np.asarray(csc.sum(axis=0)).ravel() / self.n if intercept else np.zeros(self.p)
+        self.intercept, self.weights = intercept, weights
+        self.count: int | float = self.n if weights is None else float(weights.sum())
+        sums, counts, owner = csc.sum(axis=0), np.diff(csc.indptr), csc.tocoo().col
+        if weights is not None:
+            of_entries = weights[csc.indices]
+            sums, counts = weights @ csc, np.bincount(owner, of_entries, self.p)
+        self.means = np.asarray(sums).ravel() / self.count if intercept else np.zeros(self.p)
         # The sum over the stored entries plus the sum over the zeros: both are positive, so nothing cancels
-        counts, owner = np.diff(csc.indptr), csc.tocoo().col
         deviations = (csc.data - self.means[owner]) ** 2
-        squares = np.bincount(owner, deviations, self.p) + (self.n - counts) * self.means**2
+        if weights is not None:
+            deviations *= of_entries
+        squares = np.bincount(owner, deviations, self.p) + np.maximum(self.count - counts, 0) * self.means**2
         self.norms = np.sqrt(squares)
-        self.usable = self.norms > CONSTANT * np.sqrt(self.n) * np.abs(self.means)
+        self.usable = self.norms > CONSTANT * np.sqrt(self.count) * np.abs(self.means)
         self.scales = np.divide(1.0, self.norms, out=np.zeros(self.p), where=self.usable)
         self.is_dense = csc.nnz >= DENSE_FRACTION * self.n * self.p
         self._csc = csc
         self._dense = (csc.toarray(order="F") - self.means) * self.scales if self.is_dense else None
 
     @classmethod
-    def of(cls, matrix: ColumnMatrix, columns: NDArray[Any] | None = None, *, intercept: bool) -> Design:
+    def of(
+        cls,
+        matrix: ColumnMatrix,
+        columns: NDArray[Any] | None = None,
+        *,
+        intercept: bool,
+        weights: NDArray[np.float64] | None = None,
+    ) -> Design:
         """Return the design of a matrix called X, or of some of its columns only.
 
         Raises
@@ -92,19 +110,31 @@ class Design:
         sizes = np.zeros(matrix.shape[1])
         sizes[slice(None) if columns is None else columns] = np.asarray(abs(csc).sum(axis=0)).ravel()
         validation.check_squarable("X", sizes)
-        return cls(csc, intercept=intercept)
+        return cls(csc, intercept=intercept, weights=weights)
 
     def rows(self, selected: NDArray[Any]) -> Design:
         """Return the design of some of the rows, ascending, with means and scales of its own."""
-        return Design(self.unscaled(selected), intercept=self.intercept)
+        weights = None if self.weights is None else self.weights[selected]
+        return Design(self.unscaled(selected), intercept=self.intercept, weights=weights)
 
     def take(self, selected: NDArray[Any]) -> Design:
         """Return the design of some of the columns."""
-        return Design(self._csc[:, selected], intercept=self.intercept)
+        return Design(self._csc[:, selected], intercept=self.intercept, weights=self.weights)
 
     def unscaled(self, rows: NDArray[Any]) -> Any:
         """Return some rows of the matrix itself, sparse."""
         return self._csc[rows]
+
+    def mean(self, values: NDArray[np.float64]) -> float:
+        """Return the mean of one value for each row, weighted if rows have weights."""
+        return float(values.mean() if self.weights is None else self.weights @ values / self.count)
+
+    def weighted(self, values: NDArray[np.float64], rows: NDArray[Any] | None = None) -> NDArray[np.float64]:
+        """Return values of all rows, or of some, shape (rows,) or (rows, k), times the weights of the rows."""
+        if self.weights is None:
+            return values
+        weights = self.weights if rows is None else self.weights[rows]
+        return values * (weights if values.ndim == 1 else weights[:, None])
 
     def columns(self, selected: NDArray[Any]) -> NDArray[np.float64]:
         """Return selected columns of Z, dense, shape (n, number of columns)."""
@@ -121,7 +151,8 @@ class Design:
         return np.asarray(self._csc @ scaled - self.means @ scaled)
 
     def correlations(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return Z.T @ rows for one vector, shape (p,), or for each column of `rows`."""
+        """Return Z.T @ rows, weighted, for one vector, shape (p,), or for each column of `rows`."""
+        rows = self.weighted(rows)
         if self._dense is not None:
             return np.asarray(self._dense.T @ rows)
         shift = self.means if rows.ndim == 1 else self.means[:, None]
@@ -149,16 +180,20 @@ class Design:
     ) -> LeastSquares:
         """Minimise ``|y - a - X b|^2 / n + lambda_l2 sum_j (sd_j b_j)^2`` over the selected columns.
 
+        With weights, the first term is the weighted mean of the squares, and sd_j is weighted too.
         With dependent columns and no penalty the answer has minimal norm (of the standardised coefficients).
         If the selected columns have more than `dense_entries` elements, an iterative solver is used.
         """
-        mean = float(y.mean()) if self.intercept else 0.0
+        mean = self.mean(y) if self.intercept else 0.0
         if not len(selected):
             return LeastSquares(np.zeros(0), mean, 0, True)
         if self.n * len(selected) > dense_entries or len(selected) > DENSE_COLUMNS:
             found, converged = self._solve_iteratively(y - mean, selected, lambda_l2)
             return LeastSquares(*self.in_units(selected, found, mean), None, converged)
         Z, r = self.columns(selected), y - mean
+        if self.weights is not None:
+            roots = np.sqrt(self.weights)
+            Z, r = Z * roots[:, None], r * roots
         if lambda_l2:
             Z = np.vstack((Z, np.sqrt(lambda_l2) * np.eye(len(selected))))
             r = np.concatenate((r, np.zeros(len(selected))))
@@ -177,16 +212,17 @@ class Design:
         part: Any = (self._dense if self._dense is not None else self._csc)[:, selected]
         means = np.zeros(len(selected)) if self._dense is not None else self.means[selected]
         scales = np.ones(len(selected)) if self._dense is not None else self.scales[selected]
+        roots = 1.0 if self.weights is None else np.sqrt(self.weights)
 
         def forward(b: NDArray[np.float64]) -> NDArray[np.float64]:
             scaled = b.ravel() * scales
-            return np.asarray(part @ scaled - means @ scaled)
+            return np.asarray(roots * (part @ scaled - means @ scaled))
 
         def backward(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-            rows = rows.ravel()
+            rows = rows.ravel() * roots
             return np.asarray((part.T @ rows - means * rows.sum()) * scales)
 
         operator = LinearOperator((self.n, len(selected)), matvec=forward, rmatvec=backward, dtype=np.float64)
         damp = float(np.sqrt(lambda_l2))
-        answer = lsmr(operator, r, damp=damp, atol=TOLERANCE, btol=TOLERANCE, conlim=0, maxiter=10_000)
+        answer = lsmr(operator, r * roots, damp=damp, atol=TOLERANCE, btol=TOLERANCE, conlim=0, maxiter=10_000)
         return answer[0], answer[1] != 7  # 7: the limit of iterations was reached

@@ -22,8 +22,10 @@ class Candidates:
     ----------
     n_active : int array of shape (sizes,)
         Features in each model.
-    n, p : int
-        Observations, and features to select from.
+    n : int or float
+        Observations; the sum of their weights, if they have any.
+    p : int
+        Features to select from.
     error : callable
         Returns the mean squared error of least squares on each support, shape (sizes,), but at least the
         rounding error, so that exact fits are equal. It is a function because it costs one fit per size.
@@ -32,7 +34,7 @@ class Candidates:
     """
 
     n_active: NDArray[np.int64]
-    n: int
+    n: int | float
     p: int
     error: Callable[[], NDArray[np.float64]]
     expected_f1: Any = None

@@ -78,21 +78,22 @@ class Products:
     gram : Gram
         Inner products of the standardised columns Z.
     response : array of shape (p,)
-        Z.T @ y, for the centred response y.
+        Z.T @ y, for the centred response y; weighted by row, as is `gram`, if rows have weights.
     total : float
-        y @ y.
-    degrees : int
-        Degrees of freedom of the response: its length, minus 1 for an intercept.
+        y @ y, likewise.
+    degrees : int or float
+        Degrees of freedom of the response: its length (the sum of the weights, if rows have any), minus 1 for
+        an intercept.
     """
 
     gram: Gram
     response: NDArray[np.float64]
     total: float
-    degrees: int
+    degrees: int | float
 
     @classmethod
     def of(cls, design: Design, y: NDArray[np.float64], limits: GramLimits = DEFAULT_LIMITS) -> "Products":
         """Return the inner products of a design and a response, centred if there is an intercept."""
-        centred = y - y.mean() if design.intercept else y
-        gram = Gram(design, limits)
-        return cls(gram, design.correlations(centred), float(centred @ centred), design.n - design.intercept)
+        centred = y - design.mean(y) if design.intercept else y
+        gram, degrees = Gram(design, limits), max(design.count - design.intercept, 1)
+        return cls(gram, design.correlations(centred), float(design.weighted(centred) @ centred), degrees)

@@ -58,7 +58,7 @@ class Task:
     @property
     def response(self) -> NDArray[np.float64]:
         """The response, centred if there is an intercept."""
-        return self.y - self.y.mean() if self.design.intercept else self.y
+        return self.y - self.design.mean(self.y) if self.design.intercept else self.y
 
     def products(self) -> Products:
         """Return the inner products of the features and the response."""
@@ -67,15 +67,15 @@ class Task:
     @property
     def largest(self) -> int:
         """The largest number of features that the data can distinguish."""
-        degrees = self.design.n - self.design.intercept
-        return max(min(int(np.count_nonzero(self.design.usable)), degrees - 1), 0)
+        degrees = self.design.count - self.design.intercept
+        return max(min(int(np.count_nonzero(self.design.usable)), int(degrees - 1)), 0)
 
     def usual_sizes(self, at_least: int = 0) -> NDArray[np.int64]:
         """Return 0, 1, ... up to 100 or n / (log p log log n).
 
         Up to that size splicing is consistent (Zhu et al., PNAS 117, 2020).
         """
-        n, p = max(self.design.n, 16), max(self.candidates, 3)
+        n, p = max(self.design.count, 16), max(self.candidates, 3)
         consistent = round(n / (math.log(p) * math.log(math.log(n))))
         most = max(min(consistent, MOST_FEATURES), at_least, 1)
         return np.arange(min(most, self.largest) + 1)
@@ -116,11 +116,11 @@ def by_gates(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Train gates on standardised features, from the largest size to the smallest, each warm-started."""
     sizes = task.usual_sizes() if sizes is None else sizes
     design, response = task.design, task.response
-    scale = float(np.sqrt(np.mean(response**2))) or 1.0
-    standardised = design.columns(np.arange(design.p)) * math.sqrt(design.n)
+    scale = math.sqrt(design.mean(response**2)) or 1.0
+    standardised = design.columns(np.arange(design.p)) * math.sqrt(design.count)
     matrix = ColumnMatrix.build(standardised, np.float32, name="X")
     values = (response / scale).astype(np.float32).astype(np.float64)
-    targets = Targets.plain(values, weights=np.full(design.n, 1.0 / design.n))
+    targets = Targets.plain(values, weights=design.weighted(np.full(design.n, 1.0 / design.count)))
     model = SparseL0Linear(design.p, fit_intercept=False, seed=task.seed, device=task.device)
     features, multipliers = {0: np.zeros(0, np.int64)}, {0: math.nan}
     for k in task.stages.each([int(k) for k in sizes[::-1] if k]):

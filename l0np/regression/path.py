@@ -16,7 +16,7 @@ from l0np.inputs import column_names, known_arguments, validation
 from l0np.refit import Design
 from l0np.regression.criteria import CRITERIA, Candidates, Criterion
 from l0np.regression.methods import METHODS, Method, Supports, Task, select
-from l0np.regression.result import RegressionPath, feature_matrix, response_vector
+from l0np.regression.result import RegressionPath, feature_matrix, response_vector, row_weights
 
 # Errors this small count as 0: relative to the response's standard deviation, and to its largest value
 EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps
@@ -35,6 +35,7 @@ def l0_regression_path(
     coefficients: str | None = None,
     lambda_l2: float = 0.0,
     fit_intercept: bool = True,
+    sample_weight: ArrayLike | None = None,
     seed: int = 0,
     device: str = "cpu",
     callbacks: Sequence[Callable[[Any], bool | None]] = (),
@@ -80,6 +81,12 @@ def l0_regression_path(
         error.
     fit_intercept : bool
         Whether there is an intercept.
+    sample_weight : array of shape (n,) or float, optional
+        How many observations each row counts as, 0 or more; by default 1 each. An integer weight is that row
+        repeated so many times, and a row of weight 0 takes no part: means, standard deviations and errors
+        are weighted, and the sum of the weights is the number of observations in the criteria and in the
+        prior. Weights that only say how much rows matter should therefore be scaled to a mean of 1. In
+        cross-validation a row is in one fold, whatever its weight.
     seed : int
         Seed of all random numbers, which determines the answer up to the last digits: these may depend on
         the number of threads of NumPy's BLAS (``OPENBLAS_NUM_THREADS``).
@@ -127,8 +134,12 @@ def l0_regression_path(
     validation.check_squarable("y", np.abs(target).max())
     sizes = None if n_active is None else _sizes(n_active, p)
     options = Options.checked(method, criterion, cv, coefficients, lambda_l2, n)
-    design = Design.of(matrix, intercept=validation.flag("fit_intercept", fit_intercept))
+    intercept, weights = validation.flag("fit_intercept", fit_intercept), row_weights(sample_weight, n, X)
     seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
+    design = Design.of(matrix, intercept=intercept, weights=weights)
+    if weights is not None and not weights.all():
+        rows = np.flatnonzero(weights)
+        design, target = design.rows(rows), target[rows]
     with Stages.checked(callbacks, verbose) as stages:
         task = Task(design, target, seed, device, p, stages)
         supports = select(options.method, task, sizes)
@@ -209,13 +220,13 @@ def _values(task: Task, supports: Supports, path: RegressionPath, options: Optio
         return np.maximum(plain.error, _no_error(task))
 
     f1 = None if supports.expected_f1 is None else supports.expected_f1[path.n_active]
-    models = Candidates(path.n_active, task.design.n, task.design.p, error, f1)
+    models = Candidates(path.n_active, task.design.count, task.design.p, error, f1)
     return np.asarray(options.criterion.value(models), dtype=np.float64)
 
 
 def _no_error(task: Task) -> float:
     """Return the mean squared error below which there is only rounding: a smaller one is no better."""
-    spread = float(np.std(task.y)) if task.design.intercept else float(np.sqrt(np.mean(task.y**2)))
+    spread = math.sqrt(task.design.mean(task.response**2))
     least = max(EXACT * spread, ROUNDING * float(np.abs(task.y).max()))
     return max(least**2, np.finfo(float).tiny)
 
@@ -235,7 +246,7 @@ def _fitted(task: Task, supports: Supports, options: Options) -> RegressionPath:
     multipliers = supports.lambda_l0 or dict.fromkeys(sizes.tolist(), math.nan)
     return RegressionPath(
         n_active=sizes,
-        error=np.array([np.mean(residual**2) for residual in residuals]),
+        error=np.array([design.mean(residual**2) for residual in residuals]),
         criterion=np.full(len(sizes), np.nan),
         coefficients=coefficients,
         intercepts=np.array([answer.intercept for answer in answers]),
@@ -248,20 +259,19 @@ def _fitted(task: Task, supports: Supports, options: Options) -> RegressionPath:
 def _cross_validated(
     task: Task, sizes: NDArray[np.int64], options: Options, folds: int
 ) -> NDArray[np.float64]:
-    """Return each size's mean squared error on rows left out of selection and fitting."""
+    """Return each size's mean squared error on rows left out of selection and fitting, weighted."""
     n = task.design.n
     fold = np.random.Generator(np.random.Philox(key=task.seed)).permutation(np.arange(n) % folds)
-    squares, n_left_out = np.zeros(len(sizes)), 0
+    squares, n_left_out = np.zeros(len(sizes)), 0.0
     task.stages.begin("cross-validation")
     for left_out in range(folds):
         inside = fold != left_out
-        rows = np.flatnonzero(inside)
+        rows, others = np.flatnonzero(inside), np.flatnonzero(~inside)
         part = replace(task, design=task.design.rows(rows), y=task.y[inside], stages=Stages())
         path = _fitted(part, select(options.method, part, sizes), options)
-        outside = task.design.unscaled(np.flatnonzero(~inside))
-        predictions = outside @ path.coefficients.T.toarray() + path.intercepts
-        squares += np.sum((task.y[~inside, None] - predictions) ** 2, axis=0)
-        n_left_out += n - len(rows)
+        predictions = task.design.unscaled(others) @ path.coefficients.T.toarray() + path.intercepts
+        squares += task.design.weighted((task.y[~inside, None] - predictions) ** 2, others).sum(axis=0)
+        n_left_out += task.design.count - part.design.count
         if task.stages.report((left_out + 1) / folds):
             break
     return np.asarray(squares / n_left_out)

@@ -102,7 +102,7 @@ class Prior:
     rate: float
 
     @classmethod
-    def of(cls, degrees: int, candidates: int) -> "Prior":
+    def of(cls, degrees: float, candidates: int) -> "Prior":
         """Return the prior for a response of so many degrees of freedom and so many columns."""
         return cls(candidates, candidates / math.sqrt(min(candidates, degrees)), 0.5 * SPREAD * degrees)
 

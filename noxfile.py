@@ -75,6 +75,20 @@ def gpu(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("version", ["oldest", "newest"])
+def sklearn(session: nox.Session, version: str) -> None:
+    """Run scikit-learn's checks of estimators, with the oldest version that is supported and the newest."""
+    session.install(".[test]")
+    if version == "oldest":
+        extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
+        session.install(extras["sklearn"][0].replace(">=", "~=") + ".0")
+    # without the variable the checks of the array API are skipped, and old versions refuse to be checked
+    session.run(
+        "pytest", "tests/sklearn_estimators", *PARALLEL, *session.posargs, env={"SCIPY_ARRAY_API": "1"}
+    )
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("ruff")

@@ -24,6 +24,7 @@ ROOMS = (  # from the top floor down
     "layers",
     "penalties",
     "gates",
+    "sklearn",
     "selection",
     "regression",
     "calibration",
@@ -65,12 +66,12 @@ OPTIONAL = {  # package: the only modules that may import it
     "duckdb": set(),
     "typer": {"cli.app"},
     "rich": {"cli.steps"},
-    "sklearn": set(),
+    "sklearn": {"sklearn.base"},
     "tqdm": {"callbacks.bars"},
     "torch": set(),
 }
 # The files that are loaded only where the package is used
-LOADED_WITH = {**{name: {"numba"} for name in OPTIONAL["numba"]}, "cli.app": {"typer"}}
+LOADED_WITH = {**{name: {"numba"} for name in OPTIONAL["numba"]}, "cli.app": {"typer"}, "sklearn.base": {"sklearn"}}
 
 
 def modules():
@@ -223,7 +224,7 @@ def test_import_is_light():
     loaded = loaded_by("import l0np")
     assert "l0np.calibration" in loaded
     packages = {"numba", "scipy", "array_api_compat", "cupy", "pandas", "torch", "matplotlib"}
-    packages |= {"narwhals", "polars", "pyarrow", "duckdb"}
+    packages |= {"narwhals", "polars", "pyarrow", "duckdb", "sklearn"}
     assert not {name.split(".")[0] for name in loaded} & packages
     assert not loaded & {"numpy.f2py", "numpy.testing"}
 

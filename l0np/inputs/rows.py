@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.errors import InputError, InputTypeError
-from l0np.inputs.arrays import check_elements, check_length
+from l0np.inputs.arrays import DIVISIBLE, check_elements, check_length, check_squarable, scalar_or_vector
 from l0np.inputs.device import on_host
-from l0np.inputs.frames import is_pandas
+from l0np.inputs.frames import check_order, is_pandas, row_labels
 from l0np.inputs.messages import and_more, listed_names, wrong_kind
 from l0np.inputs.scalars import real_number
 from l0np.inputs.suggestions import did_you_mean
+
+FEWEST_OBSERVATIONS = 2.0  # that weights must add up to
 
 
 def labels(name: str, value: Any, length: int, *, per: str) -> NDArray[Any]:
@@ -41,6 +43,25 @@ def multipliers(name: str, value: Any) -> dict[Any, float] | None:
     if not isinstance(value, Mapping) and not is_pandas(value):
         raise wrong_kind(name, "a mapping from group to number", value)
     return {label: real_number(f"{name}[{label!r}]", number, at_least=0.0) for label, number in value.items()}
+
+
+def sample_weights(
+    name: str, value: Any, length: int, matrix_name: str, matrix: Any
+) -> NDArray[np.float64] | None:
+    """Return how many observations each row of a matrix counts as; None if that is one each."""
+    if value is None:
+        return None
+    check_order(name, value, matrix_name, matrix)
+    names, kind = row_labels(matrix, value), np.dtype(np.float64)
+    per = f"row of {matrix_name}"
+    weights = scalar_or_vector(name, value, length, kind, per=per, labels=names, at_least=0.0)
+    check_squarable(name, weights, DIVISIBLE, "[{}]", names)
+    if not weights.any():
+        raise InputError(f"{name} is zero for every {per}: at least two observations are needed")
+    if weights.sum() < FEWEST_OBSERVATIONS:
+        rule = "a row counts as that many observations; scale weights that only say how much rows matter to"
+        raise InputError(f"{name} must sum to at least 2, got {weights.sum():g}: {rule} a mean of 1")
+    return None if (weights == 1.0).all() else np.asarray(weights)
 
 
 def partial_labels(name: str, value: Any, length: int, *, per: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -24,7 +24,7 @@ from l0np.inputs.device import is_on_a_device, on_host
 from l0np.inputs.frames import check_order, has_labels, is_pandas, row_labels
 from l0np.inputs.messages import and_more, axes, wrong_kind
 from l0np.inputs.places import entry
-from l0np.inputs.rows import labels, multipliers
+from l0np.inputs.rows import labels, multipliers, sample_weights
 from l0np.inputs.scalars import Bounds, callables, flag, integer, one_of, pair, real_number, schedule
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "pair",
     "real_number",
     "row_labels",
+    "sample_weights",
     "scalar_or_vector",
     "schedule",
     "unknown_argument",

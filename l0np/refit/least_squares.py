@@ -41,7 +41,7 @@ class Design:
     intercept : bool
         Whether columns are centred.
     weights : array of shape (n,), optional
-        How many rows each row counts as, above 0: means are weighted, and so is every inner product over the
+        How many rows each row counts as, 0 or more: means are weighted, and so is every inner product over the
         rows, so that a weight of 2 is that row twice. None means 1 each.
 
     Attributes
@@ -142,6 +142,12 @@ class Design:
             return np.asarray(self._dense[:, selected])
         centred = self._csc[:, selected].toarray() - self.means[selected]
         return np.asarray(centred * self.scales[selected])
+
+    def scaled(self) -> Any:
+        """Return the matrix with columns divided by their standard deviations, sparse and not centred."""
+        from scipy import sparse
+
+        return self._csc @ sparse.diags_array(self.scales * np.sqrt(self.count))
 
     def products(self, b: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Z @ b, shape (n,)."""

@@ -6,5 +6,6 @@ or cross-validation chooses the size. `methods` and `criteria` hold the tables.
 
 from l0np.regression.path import l0_regression_path
 from l0np.regression.result import RegressionPath
+from l0np.regression.standardised import standardised
 
-__all__ = ["RegressionPath", "l0_regression_path"]
+__all__ = ["RegressionPath", "l0_regression_path", "standardised"]

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from l0np.backends import get_backend, uses_compiled_kernels
 from l0np.callbacks import Stages
-from l0np.matrix import ColumnMatrix
 from l0np.models import TrainingSettings
 from l0np.refit import Design
 from l0np.regression.gram import DEFAULT_LIMITS, GramLimits, Products
 from l0np.regression.spike_slab import expected_f1, sample
+from l0np.regression.standardised import standardised
 from l0np.regression.subset_search import Subsets
 from l0np.sparse import SparseL0Linear
-from l0np.targets import Targets
 
 MOST_COLUMNS, MOST_ROUNDS = 2000, 5  # if there are more columns, methods see only those that may matter
 MOST_FEATURES = 100  # largest size of a model, if the user names no sizes
@@ -115,13 +114,8 @@ def by_exchange(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
 def by_gates(task: Task, sizes: NDArray[np.int64] | None) -> Supports:
     """Train gates on standardised features, from the largest size to the smallest, each warm-started."""
     sizes = task.usual_sizes() if sizes is None else sizes
-    design, response = task.design, task.response
-    scale = math.sqrt(design.mean(response**2)) or 1.0
-    standardised = design.columns(np.arange(design.p)) * math.sqrt(design.count)
-    matrix = ColumnMatrix.build(standardised, np.float32, name="X")
-    values = (response / scale).astype(np.float32).astype(np.float64)
-    targets = Targets.plain(values, weights=design.weighted(np.full(design.n, 1.0 / design.count)))
-    model = SparseL0Linear(design.p, fit_intercept=False, seed=task.seed, device=task.device)
+    matrix, targets, _ = standardised(task.design, task.response)
+    model = SparseL0Linear(task.design.p, fit_intercept=False, seed=task.seed, device=task.device)
     features, multipliers = {0: np.zeros(0, np.int64)}, {0: math.nan}
     for k in task.stages.each([int(k) for k in sizes[::-1] if k]):
         epochs = NEXT_EPOCHS if model.epoch_ else FIRST_EPOCHS

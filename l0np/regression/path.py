@@ -15,8 +15,9 @@ from l0np.errors import InputError
 from l0np.inputs import column_names, known_arguments, validation
 from l0np.refit import Design
 from l0np.regression.criteria import CRITERIA, Candidates, Criterion
+from l0np.regression.folds import Fold, among, checked_folds, draw_folds
 from l0np.regression.methods import METHODS, Method, Supports, Task, select
-from l0np.regression.result import RegressionPath, feature_matrix, response_vector, row_weights
+from l0np.regression.result import RegressionPath, feature_matrix, response_vector
 
 # Errors this small count as 0: relative to the response's standard deviation, and to its largest value
 EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps
@@ -31,7 +32,7 @@ def l0_regression_path(
     *,
     method: str = "inclusion",
     criterion: str | None = None,
-    cv: int | None = None,
+    cv: int | Iterable[Any] | None = None,
     coefficients: str | None = None,
     lambda_l2: float = 0.0,
     fit_intercept: bool = True,
@@ -67,9 +68,10 @@ def l0_regression_path(
         expected F1 measure of the support. Information criteria are ``n log(error)`` plus a penalty for each
         feature: "bic" log n, "gic" ``log p log log n`` (Fan and Tang 2013), "ebic" log n and twice the
         logarithm of the number of subsets of the size (Chen and Chen 2008; the default otherwise).
-    cv : int, optional
+    cv : int or iterable of pairs, optional
         Choose the size by the squared error in cross-validation with this many folds instead; folds are drawn
-        with `seed`.
+        with `seed`. Or the folds themselves: pairs of arrays of row numbers, those to fit to and those to
+        predict.
     coefficients : {"posterior", "least squares"}, optional
         How the coefficients of the selected features are found. "posterior" (only with "inclusion", where it
         is the default unless `lambda_l2` is given) comes as near as these features can to the predictions of
@@ -134,12 +136,15 @@ def l0_regression_path(
     validation.check_squarable("y", np.abs(target).max())
     sizes = None if n_active is None else _sizes(n_active, p)
     options = Options.checked(method, criterion, cv, coefficients, lambda_l2, n)
-    intercept, weights = validation.flag("fit_intercept", fit_intercept), row_weights(sample_weight, n, X)
+    intercept = validation.flag("fit_intercept", fit_intercept)
+    weights = validation.sample_weights("sample_weight", sample_weight, n, "X", X)
     seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
     design = Design.of(matrix, intercept=intercept, weights=weights)
     if weights is not None and not weights.all():
         rows = np.flatnonzero(weights)
         design, target = design.rows(rows), target[rows]
+        if options.folds is not None:
+            options = replace(options, folds=among(options.folds, rows, n))
     with Stages.checked(callbacks, verbose) as stages:
         task = Task(design, target, seed, device, p, stages)
         supports = select(options.method, task, sizes)
@@ -160,7 +165,7 @@ class Options:
 
     method: Method
     criterion: Criterion
-    folds: int | None  # folds of the cross-validation that replaces the criterion, if any
+    folds: int | list[Fold] | None  # of the cross-validation that replaces the criterion, if any
     ridge: float
     shrunken: bool  # whether coefficients are those of the posterior
 
@@ -177,7 +182,7 @@ class Options:
         if values.posterior and not chosen.posterior and cv is None:
             needed = f"needs the probabilities of {_with_posterior()}"
             raise InputError(f'criterion="{criterion}" {needed}, got method={method!r}')
-        folds = None if cv is None else validation.integer("cv", cv, at_least=2, at_most=n)
+        folds = None if cv is None else checked_folds(cv, n)
         ridge = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
         return cls(chosen, values, folds, ridge, _shrunken(coefficients, method, ridge))
 
@@ -257,21 +262,19 @@ def _fitted(task: Task, supports: Supports, options: Options) -> RegressionPath:
 
 
 def _cross_validated(
-    task: Task, sizes: NDArray[np.int64], options: Options, folds: int
+    task: Task, sizes: NDArray[np.int64], options: Options, folds: int | list[Fold]
 ) -> NDArray[np.float64]:
     """Return each size's mean squared error on rows left out of selection and fitting, weighted."""
-    n = task.design.n
-    fold = np.random.Generator(np.random.Philox(key=task.seed)).permutation(np.arange(n) % folds)
-    squares, n_left_out = np.zeros(len(sizes)), 0.0
+    if isinstance(folds, int):
+        folds = draw_folds(task.design.n, folds, task.seed)
+    squares, left_out = np.zeros(len(sizes)), 0.0
     task.stages.begin("cross-validation")
-    for left_out in range(folds):
-        inside = fold != left_out
-        rows, others = np.flatnonzero(inside), np.flatnonzero(~inside)
-        part = replace(task, design=task.design.rows(rows), y=task.y[inside], stages=Stages())
+    for number, (rows, others) in enumerate(folds, 1):
+        part = replace(task, design=task.design.rows(rows), y=task.y[rows], stages=Stages())
         path = _fitted(part, select(options.method, part, sizes), options)
         predictions = task.design.unscaled(others) @ path.coefficients.T.toarray() + path.intercepts
-        squares += task.design.weighted((task.y[~inside, None] - predictions) ** 2, others).sum(axis=0)
-        n_left_out += task.design.count - part.design.count
-        if task.stages.report((left_out + 1) / folds):
+        squares += task.design.weighted((task.y[others, None] - predictions) ** 2, others).sum(axis=0)
+        left_out += task.design.weighted(np.ones(len(others)), others).sum()
+        if task.stages.report(number / len(folds)):
             break
-    return np.asarray(squares / n_left_out)
+    return np.asarray(squares / left_out)

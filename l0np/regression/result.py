@@ -13,8 +13,6 @@ from l0np.errors import InputError
 from l0np.inputs import in_order_of, known_arguments, validation
 from l0np.matrix import ColumnMatrix
 
-FEWEST = 2  # observations that weights must add up to
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RegressionPath:
@@ -182,21 +180,3 @@ def response_vector(y: Any, n: int, X: Any = None) -> NDArray[np.float64]:
     """
     labels = validation.row_labels(X, y)
     return np.asarray(validation.vector("y", y, n, np.dtype(np.float64), per="row of X", labels=labels))
-
-
-def row_weights(sample_weight: Any, n: int, X: Any = None) -> NDArray[np.float64] | None:
-    """Return how many observations each of n rows counts as; None if that is one each."""
-    if sample_weight is None:
-        return None
-    validation.check_order("sample_weight", sample_weight, "X", X)
-    labels, kind = validation.row_labels(X, sample_weight), np.dtype(np.float64)
-    weights = validation.scalar_or_vector(
-        "sample_weight", sample_weight, n, kind, per="row of X", labels=labels, at_least=0.0
-    )
-    validation.check_squarable("sample_weight", weights, validation.DIVISIBLE, "[{}]", labels)
-    if not weights.any():
-        raise InputError("sample_weight is zero for every row: at least two observations are needed")
-    if weights.sum() < FEWEST:
-        rule = "a row counts as that many observations; scale weights that only say how much rows matter to"
-        raise InputError(f"sample_weight must sum to at least 2, got {weights.sum():g}: {rule} a mean of 1")
-    return None if (weights == 1.0).all() else np.asarray(weights)

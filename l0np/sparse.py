@@ -17,11 +17,12 @@ from l0np.errors import InputError
 from l0np.inputs import known_arguments, validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
 from l0np.models import Changes, Fault, FitEnd, GatedModel, TrainingSettings, faults_of_regression, resume
-from l0np.refit import Design
+from l0np.refit import Design, r_squared
 from l0np.targets import Targets
 
 WEIGHT_START_SD = 0.1
 LOG_ALPHA_JITTER_SD = 0.01
+OLD_NAMES = {"X_sparse": "X"}  # of arguments, in l0-python
 
 
 class SparseL0Linear(GatedModel):
@@ -99,7 +100,7 @@ class SparseL0Linear(GatedModel):
         intercept = self._state.intercept
         return None if intercept is None else np.float64(intercept.value[0])
 
-    @known_arguments(old_names={"X_sparse": "X"})
+    @known_arguments(old_names=OLD_NAMES)
     def fit(
         self,
         X: Any,
@@ -119,13 +120,17 @@ class SparseL0Linear(GatedModel):
         At the first fit the coefficients start at 0.1 times standard normal draws and the bias at the mean
         of y.
 
+        A second fit goes on, so that a model that is fitted to one fold of a cross-validation after another
+        has seen all of them: in pipelines use `l0np.sklearn.L0GatedRegressor`, which starts afresh.
+
         Parameters
         ----------
         X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
             The features. They are converted at every call, except a `ColumnMatrix`. The first frame with
             names of columns gives them to the model: columns of later frames are used by name, in any order,
             and all else by position (see `column_names_`). Rows count by position: a Series y must have the
-            labels of the frame's rows in its order, or a default index. ``X_sparse=`` is the old spelling.
+            labels of the frame's rows in its order, or a default index. ``X_sparse=``, its name in l0-python,
+            is accepted too.
         y : array of shape (n,)
             The response.
         lambda_l0 : float, optional
@@ -249,7 +254,7 @@ class SparseL0Linear(GatedModel):
         """
         return resume(cls, "X", folder, (X, y), Changes(epochs, lr, beta, callbacks))
 
-    @known_arguments()
+    @known_arguments(old_names=OLD_NAMES)
     def refit(self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0) -> Self:
         """Replace the coefficients of the selected features, and the bias, by least squares.
 
@@ -338,7 +343,7 @@ class SparseL0Linear(GatedModel):
             intercept = Parameter.start(np.full(1, target.mean(), self.dtype))
         return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
 
-    @known_arguments(old_names={"X_sparse": "X"})
+    @known_arguments(old_names=OLD_NAMES)
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predictions at test time, shape (rows of X,), in float64.
 
@@ -347,6 +352,40 @@ class SparseL0Linear(GatedModel):
         state = self._state
         bias = 0.0 if state.intercept is None else np.float64(state.intercept.value[0])
         return self._predict("X", X, state) + bias
+
+    @known_arguments(old_names=OLD_NAMES)
+    def score(self, X: Any, y: ArrayLike) -> float:
+        """Return R squared of the predictions: 1 minus the squared error over that of the mean of y.
+
+        If y is constant, it is 1 if every prediction is exact, else 0, as in scikit-learn.
+
+        Parameters
+        ----------
+        X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
+            The features, as in `predict`.
+        y : array of shape (n,)
+            The response.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For unusable arguments.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from l0np import SparseL0Linear
+        >>> X = np.random.default_rng(0).normal(size=(100, 4))
+        >>> y = 3.0 + X @ np.array([1.0, 0.0, -2.0, 0.0])
+        >>> model = SparseL0Linear(n_features=4, seed=0).fit(X, y, n_active=2, lr=0.1).refit(X, y)
+        >>> round(model.score(X, y), 6)
+        1.0
+        """
+        prediction = validation.on_host(self.predict(X))
+        validation.check_order("y", y, "X", X)
+        n, labels = len(prediction), validation.row_labels(X, y)
+        target = validation.vector("y", y, n, np.dtype(np.float64), per="row of X", labels=labels)
+        return r_squared(target, prediction)
 
     @known_arguments()
     def get_coefficients(self, threshold: float = 0.01) -> NDArray[Any]:

@@ -71,7 +71,11 @@ OPTIONAL = {  # package: the only modules that may import it
     "torch": set(),
 }
 # The files that are loaded only where the package is used
-LOADED_WITH = {**{name: {"numba"} for name in OPTIONAL["numba"]}, "cli.app": {"typer"}, "sklearn.base": {"sklearn"}}
+LOADED_WITH = {
+    **{name: {"numba"} for name in OPTIONAL["numba"]},
+    "cli.app": {"typer"},
+    "sklearn.base": {"sklearn"},
+}
 
 
 def modules():

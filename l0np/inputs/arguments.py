@@ -40,7 +40,7 @@ def known_arguments(
     Traceback (most recent call last):
     l0np.errors.InputTypeError: fit has no argument "learning_rate": did you mean lr?
     """
-    more = tuple(options)
+    more, renamed = tuple(options), dict(old_names or {})
 
     def decorate(function: Function) -> Function:
         kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -48,14 +48,14 @@ def known_arguments(
         own = (p.name for p in parameters if p.kind in kinds and p.name not in ("self", "cls"))
         names = (*own, *more)
         positions = {name: i for i, name in enumerate(inspect.signature(function).parameters)}
-        known, renamed = frozenset(names), dict(old_names or {})
+        known = frozenset(names)
 
         @wraps(function)
         def checked(*values: Any, **arguments: Any) -> Any:
             for old in renamed.keys() & arguments.keys():
                 new, called = renamed[old], _called(function, values)
                 if new in arguments or len(values) > positions[new]:
-                    raise InputTypeError(f"{called}: {old} is the old spelling of {new}: give one of them")
+                    raise InputTypeError(f"{called}: {old} is the old name of {new}: give one of them")
                 arguments[new] = arguments.pop(old)
             if not known.issuperset(arguments):
                 unknown = [name for name in arguments if name not in known]

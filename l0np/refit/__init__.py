@@ -6,7 +6,7 @@ of a regression.
 """
 
 from l0np.refit.distances import DISTANCES, Distance, distance_of
-from l0np.refit.least_squares import Design, LeastSquares
+from l0np.refit.least_squares import Design, LeastSquares, r_squared
 from l0np.refit.refit import (
     DEFAULT_BOUNDS,
     Refit,
@@ -25,5 +25,6 @@ __all__ = [
     "RefitProblem",
     "checked_total",
     "distance_of",
+    "r_squared",
     "refit_to_targets",
 ]

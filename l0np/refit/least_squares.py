@@ -230,5 +230,16 @@ class Design:
 
         operator = LinearOperator((self.n, len(selected)), matvec=forward, rmatvec=backward, dtype=np.float64)
         damp = float(np.sqrt(lambda_l2))
-        answer = lsmr(operator, r * roots, damp=damp, atol=TOLERANCE, btol=TOLERANCE, conlim=0, maxiter=10_000)
+        answer = lsmr(
+            operator, r * roots, damp=damp, atol=TOLERANCE, btol=TOLERANCE, conlim=0, maxiter=10_000
+        )
         return answer[0], answer[1] != 7  # 7: the limit of iterations was reached
+
+
+def r_squared(y: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
+    """Return 1 minus the squared error over that of the mean of y.
+
+    If y is constant, it is 1 if every prediction is exact, else 0.
+    """
+    error, spread = np.sum((y - prediction) ** 2), np.sum((y - y.mean()) ** 2)
+    return 1.0 - float(error) / float(spread) if spread else float(not error)

@@ -12,6 +12,7 @@ from l0np._text import SHOWN, columns, counted, number
 from l0np.errors import InputError
 from l0np.inputs import in_order_of, known_arguments, validation
 from l0np.matrix import ColumnMatrix
+from l0np.refit import r_squared
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -152,8 +153,7 @@ class RegressionPath:
         prediction = self.predict(X, n_active)
         validation.check_order("y", y, "X", X)
         target = response_vector(y, len(prediction), X)
-        error, spread = np.sum((target - prediction) ** 2), np.sum((target - target.mean()) ** 2)
-        return 1.0 - float(error) / float(spread) if spread else float(not error)
+        return r_squared(target, prediction)
 
     def _coefficients(self, position: int) -> NDArray[np.float64]:
         row: NDArray[np.float64] = self.coefficients[[position]].toarray()[0]

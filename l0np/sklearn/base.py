@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from l0np.errors import MissingPackageError
 
@@ -58,7 +58,7 @@ class LinearEstimator(RegressorMixin, Estimator):  # type: ignore[misc]
         else:
             self.coef_, self.intercept_ = np.array(coefficients), np.array(intercepts)
 
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predictions.
 
         Parameters

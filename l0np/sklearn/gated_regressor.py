@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,7 +121,7 @@ class L0GatedRegressor(LinearEstimator):
         self.device = device
 
     @known_arguments()
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train gates from the start, and refit.
 
         Parameters
@@ -147,7 +147,7 @@ class L0GatedRegressor(LinearEstimator):
         ValueError, TypeError
             From scikit-learn, for data that it does not accept.
         """
-        X, y = self._checked(X, y)
+        X, response = self._checked(X, y)
         settings = TrainingSettings.checked(
             lambda_l0=self.lambda_l0, n_active=self.n_active, lr=self.lr, epochs=self.epochs
         )
@@ -155,12 +155,12 @@ class L0GatedRegressor(LinearEstimator):
         validation.flag("refit", self.refit)
         intercept = validation.flag("fit_intercept", self.fit_intercept)
         weights = validation.sample_weights("sample_weight", sample_weight, X.shape[0], "X", X)
-        validation.check_squarable("y", np.abs(y).max())
+        validation.check_squarable("y", np.abs(response).max())
         design = Design.of(ColumnMatrix.of(X, name="X"), intercept=intercept, weights=weights)
-        models = [self._model(design, one, settings) for one in responses(y)]
-        self._keep(y, [model.coefficients for model in models], [model.intercept for model in models])
+        models = [self._model(design, one, settings) for one in responses(response)]
+        self._keep(response, [model.coefficients for model in models], [model.intercept for model in models])
         multipliers = [model.lambda_l0 for model in models]
-        self.lambda_l0_ = multipliers[0] if y.ndim == 1 else np.array(multipliers)
+        self.lambda_l0_ = multipliers[0] if response.ndim == 1 else np.array(multipliers)
         return self
 
     def _model(self, design: Design, y: NDArray[np.float64], settings: TrainingSettings) -> Model:

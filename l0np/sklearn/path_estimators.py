@@ -104,7 +104,7 @@ class L0Regressor(LinearEstimator, PathEstimator):
     """
 
     @known_arguments()
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a path and take the model that the criterion, or cross-validation, chooses.
 
         Parameters
@@ -128,8 +128,8 @@ class L0Regressor(LinearEstimator, PathEstimator):
         ValueError, TypeError
             From scikit-learn, for data that it does not accept.
         """
-        y, paths = self._paths(X, y, sample_weight)
-        self._keep(y, [path.coef_ for path in paths], [path.intercept_ for path in paths])
+        response, paths = self._paths(X, y, sample_weight)
+        self._keep(response, [path.coef_ for path in paths], [path.intercept_ for path in paths])
         return self
 
 
@@ -176,7 +176,7 @@ class L0Selector(Selector, PathEstimator):
     """
 
     @known_arguments()
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a path and take the features of the model that the criterion, or cross-validation, chooses.
 
         Parameters

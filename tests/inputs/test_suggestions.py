@@ -162,5 +162,5 @@ def test_old_names_are_accepted():
     assert np.array_equal(model.weight, same.weight)
     assert np.array_equal(model.predict(X_sparse=X), same.predict(X))
     for call in (lambda: model.predict(X, X_sparse=X), lambda: model.fit(y=y, X=X, X_sparse=X)):
-        with pytest.raises(InputTypeError, match="X_sparse is the old spelling of X: give one of them"):
+        with pytest.raises(InputTypeError, match="X_sparse is the old name of X: give one of them"):
             call()

@@ -49,14 +49,14 @@ def run(code, names):
     return output.getvalue()
 
 
-def example(name):
+def example(name, folder=ROOT / "tests"):
     return subprocess.run(
         [sys.executable, ROOT / "examples" / name],
         capture_output=True,
         text=True,
         check=True,
         env=os.environ,
-        cwd=ROOT / "tests",
+        cwd=folder,
     ).stdout
 
 
@@ -64,7 +64,8 @@ def example(name):
 @trains
 def test_the_readme_prints_what_it_shows(in_copy):
     names = {}
-    tables, exactly_k, gated_model, long_runs, regression = (
+    pytest.importorskip("sklearn")
+    tables, exactly_k, gated_model, long_runs, regression, pipeline = (
         text for language, text in BLOCKS if language == "python"
     )
     compare(OUTPUTS[1], run(tables, names), relative=0.01, absolute=0.1)
@@ -72,6 +73,7 @@ def test_the_readme_prints_what_it_shows(in_copy):
     compare(OUTPUTS[3], run(gated_model, names), relative=0.05, absolute=0.4)  # NumPy and Numba differ by 0.3
     compare(OUTPUTS[4], run(long_runs, names), relative=0, absolute=0)
     compare(OUTPUTS[5], run(regression, names), relative=0.01, absolute=0.01)
+    compare(OUTPUTS[6], run(pipeline, names), relative=0, absolute=0)
 
 
 @pytest.fixture
@@ -119,8 +121,16 @@ def test_schools_example():
 @trains
 def test_regression_demo_recovers_the_support():
     printed = example("sparse_regression_demo.py")
-    compare(OUTPUTS[6], printed, relative=0.01, absolute=0.01)
+    compare(OUTPUTS[7], printed, relative=0.01, absolute=0.01)
     assert "Selected variables:         1, 3\n" in printed
+
+
+def test_pipeline_example(in_copy):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("pandas")
+    printed = example("sklearn_pipeline.py", in_copy)
+    (shown,) = re.findall(r"```\n(.*?)```", (ROOT / "examples" / "README.md").read_text(), flags=re.DOTALL)
+    compare(shown, printed, relative=0.001, absolute=0.02)
 
 
 def test_the_commands_are_two_and_ci_runs_the_second():

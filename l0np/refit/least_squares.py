@@ -41,8 +41,8 @@ class Design:
     intercept : bool
         Whether columns are centred.
     weights : array of shape (n,), optional
-        How many rows each row counts as, 0 or more: means are weighted, and so is every inner product over the
-        rows, so that a weight of 2 is that row twice. None means 1 each.
+        How many rows each row counts as, 0 or more: means are weighted, and so is every inner product over
+        the rows, so that a weight of 2 is that row twice. None means 1 each.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Design:
         return float(values.mean() if self.weights is None else self.weights @ values / self.count)
 
     def weighted(self, values: NDArray[np.float64], rows: NDArray[Any] | None = None) -> NDArray[np.float64]:
-        """Return values of all rows, or of some, shape (rows,) or (rows, k), times the weights of the rows."""
+        """Return values of all rows, or of some, shape (rows,) or (rows, k), times the rows' weights."""
         if self.weights is None:
             return values
         weights = self.weights if rows is None else self.weights[rows]

@@ -31,6 +31,11 @@ def test_page_of_a_benchmark(load, name):
     assert load(name).page(found["rows"], found["machine"]) == (RESULTS / f"{name}.md").read_text()
 
 
+def test_page_of_regressions_on_real_data(load):
+    found = json.loads((RESULTS / "sklearn.json").read_text())
+    assert load("sklearn_data").page(found["rows"], found["machine"]) == (RESULTS / "sklearn.md").read_text()
+
+
 def test_page_of_the_epoch_on_the_cpu(load):
     found = json.loads((RESULTS / "cpu.json").read_text())
     assert load("cpu_report").page(found) == (RESULTS / "cpu.md").read_text()

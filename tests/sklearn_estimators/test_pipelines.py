@@ -14,6 +14,7 @@ sklearn = pytest.importorskip("sklearn")
 from sklearn.base import clone  # noqa: E402
 from sklearn.datasets import load_diabetes  # noqa: E402
 from sklearn.linear_model import LinearRegression  # noqa: E402
+from sklearn.metrics import get_scorer  # noqa: E402
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
@@ -68,6 +69,8 @@ def test_names_go_from_a_frame_to_the_answer(library):
     module = pytest.importorskip(library)
     X, y, _ = problem()
     frame = module.DataFrame({name: X[:, j] for j, name in enumerate(NAMES)})
+    if not hasattr(StandardScaler().fit(frame), "feature_names_in_"):
+        pytest.skip(f"this version of scikit-learn reads no names of this version of {library}")
     pipeline = make_pipeline(StandardScaler(), L0Selector(), L0Regressor()).set_output(transform=library)
     pipeline.fit(frame, y)
     assert pipeline[:-1].get_feature_names_out().tolist() == ["b", "e", "g"]
@@ -119,12 +122,11 @@ def test_weights_are_routed_through_a_search():
     X, y, _ = problem(n=40, noise=3.0)
     weights = np.random.default_rng(1).uniform(0.2, 3.0, 40)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = L0Regressor().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
-        scaler, grid = (
-            StandardScaler().set_fit_request(sample_weight=False),
-            {"l0regressor__n_active": [2, 3]},
-        )
-        search = GridSearchCV(make_pipeline(scaler, model), grid, cv=3)
+        model = L0Regressor().set_fit_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        grid = {"l0regressor__n_active": [2, 3]}
+        scorer = get_scorer("r2").set_score_request(sample_weight=True)
+        search = GridSearchCV(make_pipeline(scaler, model), grid, scoring=scorer, cv=3)
         with_weights = clone(search).fit(X, y, sample_weight=weights)
         without = clone(search).fit(X, y)
         chosen = with_weights.best_estimator_[-1]

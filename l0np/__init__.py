@@ -22,7 +22,7 @@ from l0np.penalties import (
     update_temperatures,
 )
 from l0np.regression import RegressionPath, l0_regression_path
-from l0np.selection import Calibration, CalibrationPath, calibrate, l0_path
+from l0np.selection import Calibration, CalibrationPath, calibrate, evenness_bound, l0_path
 from l0np.sparse import SparseL0Linear
 from l0np.targets import Aggregate, TargetOptions, TargetTable
 
@@ -60,6 +60,7 @@ __all__ = [
     "compute_l2_penalty",
     "diagnose",
     "errors",
+    "evenness_bound",
     "get_active_parameter_count",
     "get_sparsity_stats",
     "l0_path",

@@ -39,7 +39,7 @@ def test_public_names():
         "PenaltyTracker", "RegressionPath", "SampleGate", "SparseCalibrationWeights", "SparseL0Linear",
         "SparseMLP", "TargetChecks", "TargetOptions", "TargetTable", "TemperatureScheduler", "calibrate",
         "callbacks", "check_targets", "compute_l0_penalty", "compute_l0l2_penalty", "compute_l2_penalty",
-        "diagnose", "errors", "get_active_parameter_count", "get_sparsity_stats", "l0_path",
+        "diagnose", "errors", "evenness_bound", "get_active_parameter_count", "get_sparsity_stats", "l0_path",
         "l0_regression_path", "margins", "prune_model", "schedules", "target_table", "update_temperatures",
     ]  # fmt: skip
     shared = (

@@ -130,7 +130,12 @@ class CalibrationPath:
 
     @known_arguments()
     def smallest_adequate(
-        self, max_error: float | None = None, share_within: tuple[float, float] | None = None
+        self,
+        max_error: float | None = None,
+        share_within: tuple[float, float] | None = None,
+        *,
+        all_met: bool = False,
+        effective_sample_size: float | None = None,
     ) -> Calibration | None:
         """Return the answer with the fewest records that suffices; None if no answer does.
 
@@ -141,14 +146,23 @@ class CalibrationPath:
         share_within : (float, float), optional
             The fraction of these targets that must be within a relative error, and that error: (0.95, 0.1)
             for 95 % within 10 %.
+        all_met : bool
+            Whether no target may be missed, with its tolerance (`Calibration.missed`).
+        effective_sample_size : float, optional
+            Kish's effective sample size must be at least this.
 
         Raises
         ------
         InputError, InputTypeError
-            If neither is given, or something unusable.
+            If nothing is asked for, or something unusable.
         """
-        if max_error is None and share_within is None:
-            raise InputError("smallest_adequate needs max_error, share_within or both")
+        met_only = validation.flag("all_met", all_met)
+        if max_error is None and share_within is None and effective_sample_size is None and not met_only:
+            wanted = "max_error, share_within, all_met=True or effective_sample_size"
+            raise InputError(f"smallest_adequate needs at least one of {wanted}")
+        least_size = 0.0
+        if effective_sample_size is not None:
+            least_size = validation.real_number("effective_sample_size", effective_sample_size, at_least=0.0)
         most = np.inf if max_error is None else validation.real_number("max_error", max_error, at_least=0.0)
         least_fraction, limit = 0.0, np.inf
         if share_within is not None:
@@ -158,6 +172,8 @@ class CalibrationPath:
             least_fraction = validation.real_number("share_within[0]", given[0], at_least=0.0, at_most=1.0)
             limit = validation.real_number("share_within[1]", given[1], at_least=0.0)
         for answer in self.answers:
+            if answer.diagnostics.effective_sample_size < least_size or (met_only and answer.missed):
+                continue
             errors = np.abs(answer.targets.relative_error[answer.targets.asked])
             if not errors.size or (errors.max() <= most and (errors <= limit).mean() >= least_fraction):
                 return answer

@@ -44,7 +44,8 @@ class SelectionLimits(NamedTuple):
     gates_cost : float
         Epochs times non-zeros, up to which "auto" trains gates.
     samples : int
-        Largest number of balanced samples that are drawn until one meets the targets.
+        Largest number of balanced samples that are drawn until one meets the targets, and of thinned
+        selections that are compared.
     samples_size : float
         Non-zeros above which only one sample is drawn.
     """

@@ -29,8 +29,9 @@ from l0np.backends import uses_compiled_kernels
 from l0np.errors import L0npWarning
 from l0np.matrix import ColumnMatrix, weighted_totals
 from l0np.refit import DISTANCES, Refit, RefitProblem
-from l0np.sampling import balanced_flight, thin_out
+from l0np.sampling import CubeLimits, balanced_flight, thin_out
 from l0np.selection.all_records import AllRecords, Inclusion
+from l0np.selection.ranking import best_of
 from l0np.selection.selections import Selection
 from l0np.targets import Targets
 
@@ -65,6 +66,8 @@ class ThinningPlan(NamedTuple):
         Records that leave together at least, and as a fraction of k.
     fraction : float
         Fraction of the surplus that leaves before the next refit.
+    near : float
+        Records for each target below which several selections of a small problem are compared.
     """
 
     surplus: float = 0.1
@@ -76,9 +79,11 @@ class ThinningPlan(NamedTuple):
     at_once: int = 30
     at_once_of_k: float = 0.005
     fraction: float = 0.5
+    near: float = 1.1
 
 
 PLAN = ThinningPlan()
+CUBE = CubeLimits(compiled_from=4000)  # several walks of a few thousand records pay for loading the kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +107,14 @@ class Thinning:
         How many are wanted.
     plan : ThinningPlan
         How many are drawn.
+    attempt : int
+        Number of the selection, from 0: each gives another one for the same seed.
     """
 
     all_records: AllRecords
     k: int
     plan: ThinningPlan = PLAN
+    attempt: int = 0
 
     def select(self) -> Selection:
         """Return the selection."""
@@ -115,6 +123,13 @@ class Thinning:
         least = np.minimum(self._least_fraction * reference, OF_WALKED * walked)
         kept = self._refitted(records, np.maximum(least, SMALLEST * reference), self._reached)
         return self._final(self._thinned(kept))
+
+    @property
+    def n_attempts(self) -> int:
+        """How many selections are to be compared."""
+        limits = self.all_records.problem.limits
+        is_small = self._rows.nnz <= limits.samples_size
+        return limits.samples if is_small and self.k < self.plan.near * self._n_totals else 1
 
     def _drawn(self) -> tuple[Integers, Floats]:
         """Return at least k records and their weights after the walk, which keep the totals."""
@@ -136,8 +151,9 @@ class Thinning:
                 size.sizes,
                 p,
                 problem.seed,
-                walk,
+                self.attempt * self.plan.walks + walk,
                 compiled=uses_compiled_kernels(problem.training.device),
+                limits=CUBE,
             )
             weights, count = before * after, int(np.count_nonzero(after))
             n_undecided = int(np.count_nonzero(after < 1.0)) - int(np.count_nonzero(after == 0.0))
@@ -318,11 +334,17 @@ class Thinning:
 
 
 def by_thinning(all_records: AllRecords, k: int) -> Selection:
-    """Draw more than k records by a flight without landing, and thin them out."""
+    """Draw more than k records by a flight without landing, and thin them out.
+
+    Near the number of targets and below it, chance decides how much is lost; there a small problem is solved
+    several times, and the best answer is taken.
+    """
     with warnings.catch_warnings():
         # That refits minimise squares has been said, when the problem was checked
         warnings.simplefilter("ignore", L0npWarning)
-        return Thinning(all_records.from_zero, k).select()
+        first = Thinning(all_records.from_zero, k)
+        found = [replace(first, attempt=i).select() for i in range(first.n_attempts)]
+    return replace(best_of(all_records.problem, found), tried=())
 
 
 def _met_at(targets: Targets, totals: Floats) -> Targets:

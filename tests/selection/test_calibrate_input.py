@@ -153,7 +153,7 @@ def test_paths_refuse(options, text):
 def test_the_smallest_adequate_refuses():
     M, y, _ = problem()
     path = l0np.l0_path(M, y, n_active=[30], seed=0)
-    with pytest.raises(InputError, match="needs max_error"):
+    with pytest.raises(InputError, match="needs at least one of max_error"):
         path.smallest_adequate()
     with pytest.raises(InputTypeError, match="share_within"):
         path.smallest_adequate(share_within=0.9)

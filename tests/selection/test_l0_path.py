@@ -41,6 +41,21 @@ def test_the_smallest_adequate_is_the_first_that_suffices():
     assert len(found) > 2
 
 
+def test_the_smallest_adequate_by_met_targets_and_effective_size():
+    M, y, base = problem()
+    path = l0np.l0_path(M, y, n_active=[5, 12, 20, 60, 120], base_weights=base, seed=0)
+    sizes, missed = path.effective_sample_size, [len(answer.missed) for answer in path.answers]
+    assert missed[0]
+    assert not missed[1]
+    assert path.smallest_adequate(all_met=True) is path.answers[1]
+    for least in (sizes[0], sizes[2], sizes[1] + 1e-6, sizes[4]):
+        wanted = next(a for a, size in zip(path.answers, sizes, strict=True) if size >= least)
+        assert path.smallest_adequate(effective_sample_size=least) is wanted
+    assert path.smallest_adequate(all_met=True, effective_sample_size=sizes[0]) is path.answers[1]
+    assert path.smallest_adequate(1e-9, effective_sample_size=sizes[2]) is path.answers[2]
+    assert path.smallest_adequate(effective_sample_size=sizes[4] + 1) is None
+
+
 def test_paths_by_multipliers_and_by_gates():
     M, y, base = problem()
     path = l0np.l0_path(M, y, lambda_l0=[1e-3, 1e-6], base_weights=base, epochs=300, seed=0)

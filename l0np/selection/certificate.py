@@ -2,10 +2,10 @@
 
 The bound comes from the perspective relaxation (O. Gunluk, J. Linderoth: Perspective reformulations of mixed
 integer nonlinear programs with indicator variables, Mathematical Programming 124, 2010). With u = w / sum(w),
-k / (effective sample size) is at least k times the least of ``sum u^2 / z`` under ``M u = s y``, ``sum u = 1``,
+1 / (effective sample size) is at least the least of ``sum u^2 / z`` under ``M u = s y``, ``sum u = 1``,
 ``sum z = k``, ``0 <= z <= 1``, u >= 0 and s >= 0. Its dual function, with ``a = max(M' m + n, 0)``, is
-``n - (sum of the k largest a^2) / 4``: each n, and each m with m'y >= 0, gives a bound. So the bound holds even
-where the search for the best one has ended early.
+``n - (sum of the k largest a^2) / 4``: each n, and each m with m'y >= 0, gives a bound. So the bound holds
+even where the search for the best one has ended early.
 """
 
 from __future__ import annotations
@@ -106,7 +106,10 @@ class _Dual:
         self.start = np.append(np.zeros(len(value)), 1.0)
 
     def value_and_gradient(self, x: Floats) -> tuple[float, Floats]:
-        """Return minus the dual value, in units of 1 / k, and its gradient; x holds m and n in units of 2 / k."""
+        """Return minus the dual value, in units of 1 / k, and its gradient.
+
+        x holds m and n in units of 2 / k.
+        """
         feasible, shift = self._feasible(x[:-1])
         a = np.maximum(self.rows.T @ feasible + x[-1], 0.0)
         largest = np.argpartition(-a, self.k - 1)[: self.k]

@@ -1,4 +1,4 @@
-"""The bound of the effective sample size holds for every selection, and is near the best in small problems."""
+"""The bound of the effective sample size holds for every selection, and is exact where all are selected."""
 
 from itertools import combinations
 
@@ -17,7 +17,7 @@ def small(n=9, q=2, seed=0):
 
 
 def best_size(M, y):
-    """The largest effective sample size of weights of 0 or more that meet the targets exactly; 0 if none do."""
+    """The largest effective sample size of weights of 0 or more that meet the targets; 0 if none do."""
     start = linprog(np.ones(M.shape[1]), A_eq=M, b_eq=y)
     if not start.success:
         return 0.0

@@ -2,11 +2,11 @@
 
     python benchmarks/selection.py [PROBLEM ...] [--rival-python PYTHON]
 
-PROBLEM is nhanes, schools, stress or national; all by default. Problems that are not named keep their
-earlier results. PYTHON is that of an environment with l0-python and PyTorch: l0-python then takes part, its
-lambda found by bisection so that about k records are left. All selections get the same refit; a record
-whose weight the refit puts at its lower bound is counted as such. Writes benchmarks/results/selection.json
-and selection.md.
+PROBLEM is nhanes, schools, stress, national, persons or districts; all by default. Problems that are not
+named keep their earlier results, as do those of l0-python where it does not take part. PYTHON is that of an
+environment with l0-python and PyTorch: l0-python then takes part, its lambda found by bisection so that about
+k records are left. All selections get the same refit; a record whose weight the refit puts at its lower bound
+is counted as such. Writes benchmarks/results/selection.json and selection.md.
 """
 
 import argparse
@@ -122,12 +122,62 @@ def nhanes() -> Problem:
     return Problem(l0np.ColumnMatrix.build(M, "float64"), y, base)
 
 
+def persons() -> Problem:
+    """Return 100,000 persons in 200 cells, 1,800 targets, base weights that vary more than tenfold.
+
+    Nine measures in each cell, some negative, some of two records or none: their targets are 0.
+    """
+    rng, n, n_cells = np.random.default_rng(0), 100_000, 200
+    cell = np.sort(rng.integers(0, n_cells, n))
+    base = np.round(rng.lognormal(2.6, 0.8, n)).clip(1)
+    rich = rng.normal(size=n_cells)[cell]
+    rare = 0.004 * np.exp(rich)
+    measures = [
+        np.ones(n),
+        np.exp(rng.normal(10 + 0.5 * rich, 0.6)).round(),
+        np.where(rng.random(n) < 0.6, np.exp(rng.normal(10, 0.9, n)).round(), 0.0),
+        np.where(rng.random(n) < 0.02 + 0.1 * (rich < -1), rng.normal(2000, 6000, n).round(), 0.0),
+        np.where(rng.random(n) < rare, np.exp(rng.normal(9, 1, n)).round(), 0.0),
+        *((rng.random(n) < share).astype(float) for share in (rare, 0.25, 0.4, 0.02)),
+    ]
+    entries = [(x[on], cell[on] * 9 + i, on) for i, x in enumerate(measures) for on in [np.flatnonzero(x)]]
+    values, rows, columns = (np.concatenate(part) for part in zip(*entries, strict=True))
+    M = sparse.coo_array((values, (rows, columns)), shape=(9 * n_cells, n)).tocsc()
+    return Problem(l0np.ColumnMatrix.of(M), M @ base, base)
+
+
+def districts() -> Problem:
+    """Return 100,000 records of 436 districts in 51 states, 18 variables at each level, 8,784 targets.
+
+    The targets are totals under weights that differ from the lognormal base weights at random.
+    """
+    rng, n, n_districts, n_states, n_variables = np.random.default_rng(0), 100_000, 436, 51, 18
+    district = rng.integers(0, n_districts, n)
+    state = district * n_states // n_districts
+    first_state, nation = n_districts * n_variables, (n_districts + n_states) * n_variables
+    entries = []
+    for v in range(n_variables):
+        on = np.flatnonzero(rng.random(n) < rng.uniform(0.02, 0.6))
+        x = rng.integers(1, 5, on.size).astype(float) if v % 2 == 0 else rng.lognormal(9, 1, on.size)
+        places = district[on] * n_variables, first_state + state[on] * n_variables, np.full(on.size, nation)
+        entries += [(x, place + v, on) for place in places]
+    values, rows, columns = (np.concatenate(part) for part in zip(*entries, strict=True))
+    M = sparse.coo_array((values, (rows, columns)), shape=(nation + n_variables, n)).tocsc()
+    base = rng.lognormal(5, 0.7, n)
+    return Problem(l0np.ColumnMatrix.of(M), M @ (base * rng.lognormal(0, 0.2, n)), base)
+
+
 PROBLEMS = {
     "nhanes": (nhanes, (40, 150, 500), range(3)),
-    "schools": (schools, (10, 20, 40, 60, 65, 100, 231, 771), SEEDS),
+    "schools": (schools, (10, 20, 40, 60, 65, 66, 70, 80, 100, 231, 771), SEEDS),
     "stress": (stress, (1000, 3000, 6000), range(3)),
     "national": (national, (1500, 4000, 10000), range(3)),
+    "persons": (persons, (2000, 6000, 16000, 46000), range(1)),
+    "districts": (districts, (12000, 16000, 30000), range(1)),
 }
+
+
+LARGE = ("persons", "districts")  # l0np's default method alone
 
 
 def at_random(problem: Problem, k: int, seed: int) -> Any:
@@ -191,7 +241,8 @@ def measure(answer: Any, method: str, seconds: float, k: int) -> dict[str, Any]:
     return {
         "method": method, "count": len(answer.indices), "mean": errors.mean(), "worst": errors.max(),
         "mean_y_plus_1": plus_one.mean(), "ess": answer.diagnostics.effective_sample_size / k,
-        "lost": int(at_bound.sum()), "seconds": seconds,
+        "lost": int(at_bound.sum()), "seconds": seconds, "missed": len(answer.missed),
+        "sum": float((errors**2).mean() + 1 / answer.diagnostics.effective_sample_size),
     }  # fmt: skip
 
 
@@ -200,10 +251,12 @@ def run(name: str, rival: str | None) -> Iterator[tuple[int, str, dict[str, Any]
     make, sizes, seeds = PROBLEMS[name]
     problem = make()
     M, y, base = problem
-    methods = ("auto", "balanced", "gates") if M.nnz < 10**6 else ("auto", "balanced")
+    methods = ("auto", "thinned", "balanced", "gates") if M.nnz < 10**6 else ("auto", "thinned", "balanced")
+    if name in LARGE:
+        methods = ("auto",)
     if name == "schools":
         l0np.calibrate(M, y, sizes[-1], base, seed=0)  # loads what is loaded once
-    rivals = {"random": at_random, "stratified": stratified}
+    rivals = {} if name in LARGE else {"random": at_random, "stratified": stratified}
     for k in sizes:
         for seed in seeds:
             for method in methods:
@@ -223,7 +276,7 @@ def run(name: str, rival: str | None) -> Iterator[tuple[int, str, dict[str, Any]
                 indices = pursuit(problem, k)
                 answer = problem.refit(indices, by_inclusion(problem, indices))
                 yield k, "pursuit", measure(answer, "pursuit", time.process_time() - start, k)
-        if rival and (name != "schools" or k in (100, 231, 771)):
+        if rival and name not in LARGE and (name != "schools" or k in (100, 231, 771)):
             yield k, "original, tuned", original(rival, problem, k)
 
 
@@ -250,8 +303,10 @@ ROUNDING = 1e-12  # errors below it are rounding errors
 ABOUT = (
     "Schools: 6,194 Californian schools, 68 targets, base weights 1. Nhanes: 10,337 persons of NHANES II "
     "with their final weights, 75 targets. Stress: 20,000 records, 2,000 targets, 10 % dense, base weights "
-    "1. National: 100,000 records, 40 districts in 9 states, 2,000 targets, lognormal base weights. The "
-    "default method has ten seeds for the schools and three elsewhere; the others have three, but "
+    "1. National: 100,000 records, 40 districts in 9 states, 2,000 targets, lognormal base weights. Persons: "
+    "100,000 records in 200 cells, 1,800 targets, some of them 0. Districts: 100,000 records, 436 districts "
+    "in 51 states, 8,784 targets, lognormal base weights; these two have the default method and one seed. "
+    "The default method has ten seeds for the schools and three elsewhere; the others have three, but "
     "l0-python, gates and pursuit one.",
     'l0np: `calibrate` with its default method, "auto", and with `method=` (the first row of gates includes '
     "compilation). Random: with probabilities in proportion to the base weights. Stratified: "
@@ -270,8 +325,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     """Return the Markdown table: means over seeds."""
     lines = [
         "| problem | k | method | selected by | records | mean error | worst error | ESS / k "
-        "| at bound | seconds |",
-        "|---|" + "--:|---" + "|---" + "|--:" * 6 + "|",
+        "| missed | sum | at bound | seconds |",
+        "|---|" + "--:|---" + "|---" + "|--:" * 8 + "|",
     ]
     keys = list(dict.fromkeys((row["problem"], row["k"], row["way"]) for row in rows))
     for problem, k, way in keys:
@@ -281,10 +336,15 @@ def table(rows: list[dict[str, Any]]) -> str:
             for name in ("count", "mean", "ess", "lost", "seconds")
         }
         worst = max(row["worst"] for row in group)
+        missed, total = (  # not in figures of before
+            f"{np.mean([row[name] for row in group]):{form}}" if all(name in row for row in group) else "-"
+            for name, form in (("missed", ".1f"), ("sum", ".3g"))
+        )
         by = ", ".join(sorted({named(row["method"]) for row in group}))
         lines.append(
             f"| {problem} | {k} | {named(way)} | {by} | {mean['count']:.0f} | {mean['mean']:.4g} | "
-            f"{worst:.2g} | {mean['ess']:.3f} | {mean['lost']:.1f} | {mean['seconds']:.2g} |"
+            f"{worst:.2g} | {mean['ess']:.3f} | {missed} | {total} | {mean['lost']:.1f} | "
+            f"{mean['seconds']:.2g} |"
         )
     return "\n".join(lines)
 
@@ -313,6 +373,8 @@ def verdicts(rows: list[dict[str, Any]]) -> str:
         found = means(rows, problem, k)
         ours = found.pop("ours, auto")
         rivals = {way: figures for way, figures in found.items() if not way.startswith("ours")}
+        if not rivals:
+            continue
         closest = min(rivals, key=lambda way: rivals[way]["mean"])
         evenest = max(rivals, key=lambda way: rivals[way]["ess"])
         error, least = ours["mean"], rivals[closest]["mean"]
@@ -383,8 +445,9 @@ def page(rows: list[dict[str, Any]], measured_on: str) -> str:
     """Return the whole of selection.md."""
     note = (
         f"{measured_on}. `python benchmarks/selection.py --rival-python PYTHON`. Means over the seeds; the "
-        "worst error is that of all runs. ESS: effective sample size (Kish). At bound: weights that the "
-        "refit put at 0.05 of their reference. Seconds are processor time, all cores together. Those of "
+        "worst error is that of all runs. ESS: effective sample size (Kish). Sum: mean squared relative "
+        "error + 1 / ESS. At bound: weights that the refit put at 0.05 of their reference. Seconds are "
+        "processor time, all cores together. Those of "
         "l0-python are the time of all its runs until lambda leaves about k records: at most 12 of 1,500 "
         "epochs, for stress and national 6 of 300."
     )
@@ -421,11 +484,15 @@ def main() -> None:
     names = options.problems or list(PROBLEMS)
     path = HERE / "results" / "selection.json"
     earlier = json.loads(path.read_text())["rows"] if path.exists() else []
-    rows = [row for row in earlier if row["problem"] not in names]
+    rows = earlier
     for name in names:
+        measured = []
         for k, way, row in run(name, options.rival_python):
-            rows.append({"problem": name, "k": k, "way": way} | row)
-            print(rows[-1], file=sys.stderr, flush=True)
+            measured.append({"problem": name, "k": k, "way": way} | row)
+            print(measured[-1], file=sys.stderr, flush=True)
+        if not options.rival_python:
+            measured += [row for row in earlier if (row["problem"], row["way"]) == (name, "original, tuned")]
+        rows = [row for row in rows if row["problem"] != name] + measured
         path.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, default=float) + "\n")
         (HERE / "results" / "selection.md").write_text(page(rows, machine()))
 

@@ -22,7 +22,15 @@ from l0np.penalties import (
     update_temperatures,
 )
 from l0np.regression import RegressionPath, l0_regression_path
-from l0np.selection import Calibration, CalibrationPath, calibrate, evenness_bound, l0_path
+from l0np.selection import (
+    Calibration,
+    CalibrationPath,
+    Holdout,
+    calibrate,
+    evenness_bound,
+    holdout,
+    l0_path,
+)
 from l0np.sparse import SparseL0Linear
 from l0np.targets import Aggregate, TargetOptions, TargetTable
 
@@ -36,6 +44,7 @@ __all__ = [
     "Diagnostics",
     "FeatureGate",
     "HardConcrete",
+    "Holdout",
     "HybridGate",
     "L0Conv2d",
     "L0DepthwiseConv2d",
@@ -63,6 +72,7 @@ __all__ = [
     "evenness_bound",
     "get_active_parameter_count",
     "get_sparsity_stats",
+    "holdout",
     "l0_path",
     "l0_regression_path",
     "margins",

@@ -51,10 +51,11 @@ class ThinningPlan(NamedTuple):
 
     Attributes
     ----------
-    surplus : float
-        Fraction of k by which more records are drawn than are wanted, if there are few targets.
-    surplus_of_many, surplus_of_totals : float
-        The same for more than `many` targets, and as a fraction of the number of targets: the larger counts.
+    least_surplus, most_surplus : float
+        Fractions of k between which lies the number of records that are drawn beside the k wanted. Estimates
+        of totals that are no targets become biased as it grows, for thinning is not at random.
+    of_totals, of_many_totals : float
+        The same as a fraction of the number of targets, and for more than `many` targets.
     many : int
         A large number of targets.
     most_of_k : float
@@ -70,9 +71,10 @@ class ThinningPlan(NamedTuple):
         Records for each target below which several selections of a small problem are compared.
     """
 
-    surplus: float = 0.1
-    surplus_of_many: float = 0.02
-    surplus_of_totals: float = 0.05
+    least_surplus: float = 0.02
+    most_surplus: float = 0.1
+    of_totals: float = 0.25
+    of_many_totals: float = 0.05
     many: int = 1000
     most_of_k: float = 0.06
     walks: int = 3
@@ -164,10 +166,9 @@ class Thinning:
 
     def _surplus(self) -> float:
         """Return how many records more than k are drawn."""
-        if self._n_totals <= self.plan.many:
-            return self.plan.surplus * self.k
-        of_totals = self.plan.surplus_of_totals * float(np.minimum(self._n_totals, self.k))
-        return max(self.plan.surplus_of_many * self.k, of_totals)
+        plan, is_many = self.plan, self._n_totals > self.plan.many
+        of_totals = (plan.of_many_totals if is_many else plan.of_totals) * self._n_totals
+        return float(np.clip(of_totals, plan.least_surplus * self.k, plan.most_surplus * self.k))
 
     @cached_property
     def _n_totals(self) -> int:

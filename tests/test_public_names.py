@@ -36,11 +36,13 @@ def test_help_reads_well(name):
 def test_public_names():
     assert l0np.__all__ == [
         "Aggregate", "Calibration", "CalibrationPath", "ColumnMatrix", "Diagnostics", "FeatureGate",
-        "HardConcrete", "Holdout", "HybridGate", "L0Conv2d", "L0DepthwiseConv2d", "L0Gate", "L0Linear", "MarginProblem",
+        "HardConcrete", "Holdout", "HybridGate", "L0Conv2d", "L0DepthwiseConv2d", "L0Gate", "L0Linear",
+        "MarginProblem",
         "PenaltyTracker", "RegressionPath", "SampleGate", "SparseCalibrationWeights", "SparseL0Linear",
         "SparseMLP", "TargetChecks", "TargetOptions", "TargetTable", "TemperatureScheduler", "calibrate",
         "callbacks", "check_targets", "compute_l0_penalty", "compute_l0l2_penalty", "compute_l2_penalty",
-        "diagnose", "errors", "evenness_bound", "get_active_parameter_count", "get_sparsity_stats", "holdout", "l0_path",
+        "diagnose", "errors", "evenness_bound", "get_active_parameter_count",
+        "get_sparsity_stats", "holdout", "l0_path",
         "l0_regression_path", "margins", "prune_model", "schedules", "target_table", "update_temperatures",
     ]  # fmt: skip
     shared = (

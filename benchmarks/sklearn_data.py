@@ -36,7 +36,7 @@ def problems() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
     diabetes, y = load_diabetes(return_X_y=True)
-    n, p = diabetes.shape
+    p = diabetes.shape[1]
     products = [diabetes[:, i] * diabetes[:, j] for i in range(p) for j in range(i, p) if (i, j) != (1, 1)]
     wine, cancer = load_wine().data, load_breast_cancer().data
     return {
@@ -168,9 +168,10 @@ def page(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
     about = (
         f"Mean R squared on the rows left out in 5-fold cross-validation, {machine['repeats']} times over "
         "(higher is better), mean number of features with a coefficient other than 0, median processor time "
-        f"of one fit. Difference: R squared minus that of {OURS}, paired by fold, and the standard deviation of "
-        "the folds' differences. Each method standardises first and runs with its defaults; the multipliers "
-        "of skglm's penalties are found by 5-fold cross-validation over 20 values, each warm-started from the smaller one."
+        f"of one fit. Difference: R squared minus that of {OURS}, paired by fold, and the standard deviation "
+        "of the folds' differences. Each method standardises first and runs with its defaults; the multipliers "
+        "of skglm's penalties are found by 5-fold cross-validation over 20 values, each warm-started from the "
+        "smaller one."
     )
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     measured = (

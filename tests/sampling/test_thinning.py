@@ -32,9 +32,11 @@ def shortest_move(rows, reference, j, ridge=0.0):
     return freedom[:, j] / freedom[j, j], 1.0 / freedom[j, j]
 
 
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
-def test_the_cheapest_record_walks_to_0_by_the_shortest_move(ridge):
-    rows, weights, reference = sample()
+def test_the_cheapest_record_walks_to_0_by_the_shortest_move(ridge, seed):
+    rows, weights, reference = sample(seed=seed)
+    weights[3], reference[3] = 0.3 * weights.min(), 0.01 * reference.min()  # little weight, but no freedom
     costs = [w**2 * shortest_move(rows, reference, j, ridge)[1] for j, w in enumerate(weights)]
     cheapest = int(np.argmin(costs))
     expected = weights - weights[cheapest] * shortest_move(rows, reference, cheapest, ridge)[0]

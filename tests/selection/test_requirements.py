@@ -29,6 +29,15 @@ def test_records_of_certainty_are_always_selected(method, k):
         assert k < 12 or not answer.missed
 
 
+def test_a_record_of_certainty_that_calibration_leaves_no_weight_is_selected():
+    M, y, base = problem()
+    y[3] = 0.0
+    certain = int(np.flatnonzero(M[3])[0])
+    answer = l0np.calibrate(M, y, 40, base, seed=0, certainty=[certain])
+    assert certain in answer.indices
+    assert len(answer.indices) == np.count_nonzero(answer.weights) == 40
+
+
 def test_a_mask_and_names_stand_for_the_same_records():
     M, y, base = problem()
     mask, names = np.zeros(300, bool), [f"h{j}" for j in range(300)]

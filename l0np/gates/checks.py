@@ -9,6 +9,7 @@ import numpy as np
 
 from l0np._namespace import array_namespace
 from l0np.errors import InputError
+from l0np.gates.items import asarray_like
 from l0np.inputs import validation
 
 LARGEST = {"seed": 2**64 - 1, "epoch": 2**32 - 1}  # of the counters in a state_dict
@@ -47,4 +48,4 @@ def checked_state(state_dict: Any, like: Any) -> tuple[Any, dict[str, int]]:
         name: validation.integer(name, state_dict[name], at_least=0, at_most=most)
         for name, most in LARGEST.items()
     }
-    return xp.asarray(given, device=getattr(like, "device", None)), counters
+    return asarray_like(given, like), counters

@@ -15,6 +15,7 @@ from l0np._namespace import array_namespace
 from l0np.backends import get_backend
 from l0np.errors import InputError
 from l0np.gates.checks import LARGEST, checked_shape, checked_state
+from l0np.gates.items import asarray_like
 from l0np.gates.module import Module, ParameterReference
 from l0np.inputs import is_on_a_device, known_arguments, validation
 from l0np.maths import philox
@@ -254,7 +255,7 @@ class HardConcrete(Module):
         # NumPy makes them except on CUDA: JAX and PyTorch lack arithmetic of 64-bit unsigned integers
         made_by = xp if is_on_a_device(self.log_alpha) else np
         numbers = philox.uniform(made_by, self.seed_, philox.GATES, epoch, 0, math.prod(self.gate_size))
-        return xp.asarray(numbers, device=getattr(self.log_alpha, "device", None))
+        return asarray_like(numbers, self.log_alpha)
 
     # --- what is reported: these leave alone what `backward` refers to
 

@@ -9,9 +9,20 @@ from numpy.typing import NDArray
 
 from l0np._namespace import array_namespace
 from l0np.errors import InputError
-from l0np.inputs import validation
+from l0np.inputs import is_on_a_device, validation
 
 MOST_ITEMS = 2**32
+
+
+def asarray_like(values: Any, like: Any) -> Any:
+    """Return an array in the library, and on the device, of the array `like`."""
+    xp = array_namespace(like)
+    if xp is np:
+        return np.asarray(values)
+    if is_on_a_device(like):  # CuPy allocates on the device that is in use
+        with like.device:
+            return xp.asarray(values)
+    return xp.asarray(values, device=like.device)
 
 
 def on_host(array: Any) -> NDArray[Any]:
@@ -34,7 +45,4 @@ def of_items(name: str, value: Any, size: int, axis: int) -> tuple[Any, int]:
 
 def taken(array: Any, indices: NDArray[np.int64], axis: int) -> Any:
     """Return the elements of an array at NumPy's `indices` along an axis, in the array's own library."""
-    xp = array_namespace(array)
-    device = getattr(array, "device", None)
-    own = indices if xp is np else xp.asarray(indices, device=device)
-    return xp.take(array, own, axis=axis)
+    return array_namespace(array).take(array, asarray_like(indices, array), axis=axis)

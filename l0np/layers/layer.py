@@ -26,7 +26,7 @@ class GatedLayer(Module):
     weight: Any
     bias: Any
     grad_weight: Any
-    grad_bias: Any
+    grad_bias: Any = None
 
     def _start(
         self,

@@ -7,10 +7,12 @@ import oracles
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from support import needs_cuda
 
 from l0np import SparseCalibrationWeights, maths
 from l0np.distributions import HardConcrete
 from l0np.errors import InputError, InputTypeError
+from l0np.inputs import is_on_a_device
 from l0np.maths import philox
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
@@ -218,12 +220,19 @@ def test_arrays_of_any_library(library, kind):
     assert type(gates.log_alpha) is type(value) or kind == "penalty"
 
 
-def test_the_device_of_cupy(request):
-    cupy = pytest.importorskip("cupy", reason="cupy: not installed")
-    if not cupy.cuda.runtime.getDeviceCount():
-        pytest.skip("cupy: no CUDA device")
+@pytest.mark.cuda
+@needs_cuda
+def test_gates_on_a_device():
     gates, ours = HardConcrete(100, seed=2, device="cuda"), HardConcrete(100, seed=2)
-    np.testing.assert_allclose(gates().get(), ours(), rtol=1e-5)
-    gates.backward(cupy.ones(100))
-    assert isinstance(gates.grad_log_alpha, cupy.ndarray)
+    assert is_on_a_device(gates.log_alpha)
+    drawn = gates()
+    assert is_on_a_device(drawn)
+    np.testing.assert_allclose(drawn.get(), ours(), rtol=1e-5)
+    gates.backward(gates.log_alpha + 1.0)
+    ours.backward(np.ones(100))
+    assert is_on_a_device(gates.grad_log_alpha)
+    np.testing.assert_allclose(gates.grad_log_alpha.get(), ours.grad_log_alpha, rtol=1e-4, atol=1e-6)
     assert gates.get_num_active() == ours.get_num_active()
+    gates.load_state_dict(ours.state_dict())
+    assert is_on_a_device(gates.log_alpha)
+    assert gates.epoch == 1

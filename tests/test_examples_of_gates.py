@@ -18,6 +18,7 @@ def example(name):
     return printed.stdout
 
 
+@pytest.mark.slow  # trains gates for 2,000 epochs, as the example shows it
 def test_samples_and_features():
     printed = example("select_samples_and_features.py")
     assert "Selected 100 of 1000 persons with a total weight of 100%\n" in printed

@@ -63,8 +63,8 @@ class Module:
 
     @property
     def xp(self) -> Any:
-        """The array API namespace of the module's parameters."""
-        return array_namespace(self.parameters()[0].value)
+        """The array API namespace of the module's own parameters."""
+        return array_namespace(getattr(self, self.PARAMETERS[0]))
 
     def named_modules(self, name: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module, as `name`, and all its parts, each once, by names such as "fc1.weight_gates"."""

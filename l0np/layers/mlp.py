@@ -95,9 +95,9 @@ class SparseMLP(Module):
         """
         x = x if hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
         self._shape = tuple(x.shape)
-        flat = self.xp.reshape(x, (x.shape[0], -1)) if x.ndim > 2 else x
-        self._hidden1 = _relu(self.xp, self.fc1(flat))
-        self._hidden2 = _relu(self.xp, self.fc2(self._hidden1))
+        flat = self.fc1.xp.reshape(x, (x.shape[0], -1)) if x.ndim > 2 else x
+        self._hidden1 = _relu(self.fc1.xp, self.fc1(flat))
+        self._hidden2 = _relu(self.fc1.xp, self.fc2(self._hidden1))
         return self.fc3(self._hidden2)
 
     def backward(self, upstream: Any) -> Any:
@@ -108,10 +108,10 @@ class SparseMLP(Module):
         upstream : array of shape (batch, output_dim)
             The derivative of the loss by the outputs of the last `forward`.
         """
-        by_hidden2 = _relu_backward(self.xp, self.fc3.backward(upstream), self._hidden2)
-        by_hidden1 = _relu_backward(self.xp, self.fc2.backward(by_hidden2), self._hidden1)
+        by_hidden2 = _relu_backward(self.fc1.xp, self.fc3.backward(upstream), self._hidden2)
+        by_hidden1 = _relu_backward(self.fc1.xp, self.fc2.backward(by_hidden2), self._hidden1)
         by_input = self.fc1.backward(by_hidden1)
-        return self.xp.reshape(by_input, self._shape)
+        return self.fc1.xp.reshape(by_input, self._shape)
 
     def __call__(self, x: Any) -> Any:
         """Return the outputs, as `forward` does."""

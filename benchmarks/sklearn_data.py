@@ -169,9 +169,9 @@ def page(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         f"Mean R squared on the rows left out in 5-fold cross-validation, {machine['repeats']} times over "
         "(higher is better), mean number of features with a coefficient other than 0, median processor time "
         f"of one fit. Difference: R squared minus that of {OURS}, paired by fold, and the standard deviation "
-        "of the folds' differences. Each method standardises first and runs with its defaults; the multipliers "
-        "of skglm's penalties are found by 5-fold cross-validation over 20 values, each warm-started from the "
-        "smaller one."
+        "of the folds' differences. Each method standardises first and runs with its defaults; the "
+        "multipliers of skglm's penalties are found by 5-fold cross-validation over 20 values, each "
+        "warm-started from the smaller one."
     )
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     measured = (

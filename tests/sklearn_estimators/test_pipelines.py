@@ -183,6 +183,7 @@ class TestGatedRegressor:
             assert np.flatnonzero(trained.coef_).tolist() == [2, 7] == np.flatnonzero(refitted.coef_).tolist()
             np.testing.assert_allclose(refitted.coef_[[2, 7]], [3.0, -2.0], atol=0.1)
             np.testing.assert_allclose(trained.coef_, refitted.coef_, atol=0.15)
+            assert trained.predict(X).mean() == pytest.approx(y.mean(), abs=0.03)
             assert 0.99 < trained.score(X, y) <= refitted.score(X, y)
 
     def test_exactly_k_features(self):

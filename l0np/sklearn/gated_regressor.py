@@ -182,8 +182,9 @@ class L0GatedRegressor(LinearEstimator):
             found, intercept = answer.coefficients, answer.intercept
         else:
             trained = gated.get_coefficients(threshold=0.0)[selected].astype(np.float64)
-            found, shifted = design.in_units(selected, scale * math.sqrt(design.count) * trained, mean)
-            intercept = shifted if centred else mean + scale * float(gated.bias or 0.0)
+            b = scale * math.sqrt(design.count) * trained
+            # the best intercept for these coefficients, to which a trained one only converges
+            found, intercept = design.in_units(selected, b, mean)
         coefficients = np.zeros(design.p)
         coefficients[selected] = found
         return Model(coefficients, intercept, float(gated.lambda_l0_ or 0.0))

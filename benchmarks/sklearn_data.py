@@ -1,7 +1,7 @@
 """Compare sparse regressions on real data: R squared in cross-validation, features, time.
 
     pip install ".[sklearn]" abess skglm
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/sklearn_data.py [--repeats 3]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/sklearn_data.py [--repeats 4]
 
 Four problems come with scikit-learn, the fifth is examples/apipop.csv. Each method is the last step of a
 pipeline that standardises, and runs with its defaults; the penalties of skglm have none for their multiplier,
@@ -218,7 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=3, help="times that folds are drawn (default: 3)")
+    parser.add_argument("--repeats", type=int, default=4, help="times that folds are drawn (default: 4)")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # LassoCV warns where it has not converged
     rows = run(options.repeats)

@@ -80,7 +80,7 @@ class HardConcrete(Module):
     Examples
     --------
     >>> import numpy as np
-    >>> from l0np.gates.hard_concrete import HardConcrete
+    >>> from l0np.gates import HardConcrete
     >>> gates = HardConcrete((2, 3), seed=0)
     >>> gates.sample(0).round(2)
     array([[0.27, 1.  , 0.96],

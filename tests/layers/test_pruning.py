@@ -62,6 +62,7 @@ def test_removed_gates_stay_closed_in_further_training():
     prune_model(layer)
     assert not layer.weight[:, :2].any()
     adam = Adam(layer.train(), lr=0.1)
+    locations = layer.weight_gates.log_alpha.copy()
     for _ in range(20):
         adam.zero_grad()
         output = layer(np.ones((5, 4), np.float32))
@@ -69,6 +70,8 @@ def test_removed_gates_stay_closed_in_further_training():
         layer.weight_gates.penalty_backward(-10.0)  # which opens all gates that move
         adam.step()
     assert not layer.weight[:, :2].any()
+    assert np.array_equal(layer.weight_gates.log_alpha[:, :2], locations[:, :2])
+    assert not (layer.weight_gates.log_alpha[:, 2:] == locations[:, 2:]).any()
     assert layer.count_weights() == (6, 12)
 
 

@@ -20,6 +20,9 @@ class GramLimits:
 
 
 DEFAULT_LIMITS = GramLimits()
+# Decimals that are kept of products of columns of length 1: what differs only by rounding, such as rows with
+# weights and the same rows repeated, gives the same products, hence the same draws and the same selection
+DECIMALS = 12
 
 
 class Gram:
@@ -42,7 +45,7 @@ class Gram:
             # In parts: all at once, a long sparse matrix would be dense a second time
             for first in range(0, p, together):
                 columns = np.arange(first, min(first + together, p))
-                self.rows[:, columns] = design.correlations(design.columns(columns))
+                self.rows[:, columns] = np.round(design.correlations(design.columns(columns)), DECIMALS)
             self.slots[:] = np.arange(p)
         else:
             self.rows = np.empty((min(p, max(64, limits.memory // (8 * p))), p))
@@ -64,7 +67,7 @@ class Gram:
             self.slots[:] = -1
             self.rows[: len(known)], self.slots[known], self._count = rows, np.arange(len(known)), len(known)
         vector = self._design.columns(np.array([column]))[:, 0]
-        self.rows[self._count] = self._design.correlations(vector)
+        self.rows[self._count] = np.round(self._design.correlations(vector), DECIMALS)
         self.slots[column] = self._count
         self._count += 1
 
@@ -96,4 +99,6 @@ class Products:
         """Return the inner products of a design and a response, centred if there is an intercept."""
         centred = y - design.mean(y) if design.intercept else y
         gram, degrees = Gram(design, limits), max(design.count - design.intercept, 1)
-        return cls(gram, design.correlations(centred), float(design.weighted(centred) @ centred), degrees)
+        length = float(f"{np.sqrt(design.weighted(centred) @ centred):.{DECIMALS}g}")
+        correlations = design.correlations(centred) / (length or 1.0)
+        return cls(gram, np.round(correlations, DECIMALS) * length, length**2, degrees)

@@ -153,7 +153,7 @@ def l0_regression_path(
     return replace(
         path,
         criterion=values,
-        best=int(np.argmin(values)),
+        best=_smallest_best(values),
         feature_names=column_names(X),
         stopped=stages.stopped,
     )
@@ -227,6 +227,12 @@ def _values(task: Task, supports: Supports, path: RegressionPath, options: Optio
     f1 = None if supports.expected_f1 is None else supports.expected_f1[path.n_active]
     models = Candidates(path.n_active, task.design.count, task.design.p, error, f1)
     return np.asarray(options.criterion.value(models), dtype=np.float64)
+
+
+def _smallest_best(values: NDArray[np.float64]) -> int:
+    """Return the position of the smallest value; of values that differ only by rounding, the first."""
+    least = float(values.min())
+    return int(np.argmax(values <= least + EXACT * abs(least)))
 
 
 def _no_error(task: Task) -> float:

@@ -14,7 +14,7 @@ try:
     from sklearn.feature_selection import SelectorMixin
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as reason:
-    raise MissingPackageError("l0np.sklearn", "scikit-learn 1.6 or later", "sklearn") from reason
+    raise MissingPackageError("l0np.sklearn", '"scikit-learn>=1.6"', "sklearn") from reason
 
 FEWEST_ROWS = 2  # one observation says nothing of any feature
 

@@ -125,6 +125,7 @@ def test_regression_demo_recovers_the_support():
     assert "Selected variables:         1, 3\n" in printed
 
 
+@pytest.mark.slow  # runs the example as a user does
 def test_pipeline_example(in_copy):
     pytest.importorskip("sklearn")
     pytest.importorskip("pandas")

@@ -106,6 +106,7 @@ def test_depthwise_convolution(batch, channels, tall, wide, bias, seed):
     check_gradients(layer, x, rng)
 
 
+@pytest.mark.slow  # differentiates a whole network numerically
 @settings(max_examples=15)
 @given(st.integers(1, 4), st.integers(1, 4), seeds)
 def test_network(batch, hidden, seed):

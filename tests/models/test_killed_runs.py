@@ -113,6 +113,7 @@ def run_and_kill(tmp_path, times, seed):
     return writing
 
 
+@pytest.mark.slow  # starts processes, and kills them
 def test_a_killed_run_goes_on(tmp_path):
     run_and_kill(tmp_path, times=2, seed=0)
 

@@ -136,6 +136,7 @@ def check(seeds, with_scipy):
     assert converged >= 0.97 * len(seeds)
 
 
+@pytest.mark.slow  # solves a hundred problems twice
 def test_what_is_called_converged_is_stationary():
     check(range(100), lambda seed: seed % 10 == 0)
 

@@ -51,6 +51,7 @@ def test_strata_with_too_many_rows_do_not_fly():
     assert np.count_nonzero((flown > 0) & (flown < 1 - 1e-9)) <= 5
 
 
+@pytest.mark.slow  # draws many samples
 @pytest.mark.parametrize("limits", [CubeLimits(), IN_LEVELS])
 def test_means_are_the_probabilities(limits):
     matrix, weights, probabilities = nation(120, 3, 2)

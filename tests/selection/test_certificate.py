@@ -31,6 +31,7 @@ def best_size(M, y):
     return found.x.sum() ** 2 / (found.x**2).sum() if np.abs(M @ found.x / y - 1).max() < 1e-6 else 0.0
 
 
+@pytest.mark.slow  # enumerates all selections
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("k", [3, 4, 6])
 def test_the_bound_holds_for_every_selection(seed, k):

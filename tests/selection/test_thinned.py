@@ -60,6 +60,7 @@ def test_a_target_of_0_whose_records_must_leave():
     assert (M[3, answer.indices] == 0).all()
 
 
+@pytest.mark.slow  # selects many times
 @given(k=st.integers(1, 299), seed=st.integers(0, 2**63 - 1), n_zero=st.integers(0, 50))
 @settings(max_examples=25, deadline=None)
 def test_exactly_k_records_whatever_k_and_seed(k, seed, n_zero):
@@ -151,6 +152,7 @@ def test_units_of_a_row_do_not_matter(factor, k):
     np.testing.assert_allclose(other.weights, plain.weights, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow  # starts processes
 @needs_numba
 def test_the_number_of_threads_does_not_matter():
     import numba

@@ -24,6 +24,7 @@ def checks_of(*estimators):
     return pytest.mark.parametrize(("estimator", "check"), pairs, ids=ids)
 
 
+@pytest.mark.slow  # runs all checks of scikit-learn
 @checks_of(L0Regressor(), L0Selector(), L0GatedRegressor(epochs=200))
 def test_estimator(estimator, check):
     check(estimator)

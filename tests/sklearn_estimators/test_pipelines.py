@@ -97,6 +97,7 @@ def test_a_search_over_a_pipeline(estimator):
     assert search.score(X, y) > 0.9
 
 
+@pytest.mark.slow  # starts processes
 @every_regressor
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_folds_in_processes_and_threads(estimator, backend):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l0np.callbacks import Stages
 from l0np.errors import InputError
 from l0np.margin_tables import problem_parts
 from l0np.maths import LOSSES
@@ -45,6 +47,8 @@ class CalibratedModel(ResumableModel):
         distance: str = "chi-square",
         bounds: tuple[float | None, float | None] = DEFAULT_BOUNDS,
         total: float | None = None,
+        callbacks: Sequence[Callable[[Any], bool | None]] = (),
+        verbose: bool = False,
         **options: Unpack[TargetOptions],
     ) -> Refit:
         """Fix the selection and give it the weights that meet the targets as closely as the bounds allow.
@@ -70,6 +74,11 @@ class CalibratedModel(ResumableModel):
             above 0. For "raking" and "logit", a smallest of None means 1e-4.
         total : float, optional
             A sum that the weights must have.
+        callbacks : sequence of callables
+            Each gets a `StageProgress` after each step (see `l0np.callbacks`); one that returns True ends the
+            refit with the weights of that step.
+        verbose : bool
+            Print how the refit proceeds.
         **options
             Options on targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
             ``|y|``; that matters only for targets that cannot all be met.
@@ -113,7 +122,10 @@ class CalibratedModel(ResumableModel):
             base = self._column_values("reference", reference, "M", M, above=0.0)
         targets = targets.sized(matrix, base)
         targets.check_sizes(matrix, "init_weights" if reference is None else "reference", base)
-        refit = refit_to_targets(matrix, selected, targets, base[selected], found, total)
+        with Stages.checked(callbacks, verbose, targets) as stages:
+            report = partial(stages.report, None) if stages.callbacks else None
+            stages.begin("refit")
+            refit = refit_to_targets(matrix, selected, targets, base[selected], found, total, report)
         log_weight = np.array(self._state.theta.value)
         log_weight[selected] = np.log(refit.weights)
         with self._named_after(M):

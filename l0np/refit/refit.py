@@ -65,6 +65,8 @@ class Refit:
         Sum of the weights over the total that it was to have, minus 1; 0 where no total was fixed.
     n_missed : int
         Number of the targets, and of the totals of targets, that are missed.
+    stopped : bool
+        Whether a callback ended the refit before it had converged.
     """
 
     weights: Floats
@@ -77,6 +79,7 @@ class Refit:
     at_upper: int
     total_error: float = 0.0
     n_missed: int = 0
+    stopped: bool = False
 
     def __repr__(self) -> str:
         """Summarise in one line."""
@@ -89,7 +92,7 @@ class Refit:
     def state(self) -> str:
         """Whether the weights have converged, and so come as near to targets that are missed as any can."""
         if not self.converged:
-            return "not converged"
+            return "stopped by a callback" if self.stopped else "not converged"
         return "nearest weights found" if self.n_missed else "converged"
 
     @property
@@ -178,16 +181,29 @@ def refit_weights(
         system = replace(problem.system, report=lambda weights: report(matrix @ weights))
         problem = replace(problem, system=system)
     with np.errstate(all="ignore"):  # steps that leave the range of floats are shortened
+        stopped = False
         try:
             ratios, converged, steps = _ratios(problem, limits)
-        except Stopped as stopped:
-            ratios, converged, steps = stopped.weights / reference, False, 0
+        except Stopped as reached:
+            ratios, converged, steps, stopped = reached.weights / reference, False, 0, True
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - targets.value)
     total_error = 0.0 if total is None else float(weights.sum() / total - 1.0)
     missed = targets.missed(errors, np.asarray(abs(matrix) @ np.abs(weights)))
-    at_bounds = distance.at_bounds(ratios)
-    return Refit(weights, ratios, errors, missed, converged, steps, *at_bounds, total_error, len(missed))
+    at_lower, at_upper = distance.at_bounds(ratios)
+    return Refit(
+        weights,
+        ratios,
+        errors,
+        missed,
+        converged,
+        steps,
+        at_lower,
+        at_upper,
+        total_error,
+        len(missed),
+        stopped,
+    )
 
 
 def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
@@ -336,9 +352,10 @@ def refit_to_targets(
     reference: Floats,
     distance: Distance,
     total: float | None = None,
+    report: Report | None = None,
 ) -> Refit:
     """Refit one selection: see `RefitProblem`, whose warning this gives too."""
-    return RefitProblem(matrix, targets, distance, total).refit(records, reference)
+    return RefitProblem(matrix, targets, distance, total).refit(records, reference, report)
 
 
 def checked_total(total: Any) -> float | None:

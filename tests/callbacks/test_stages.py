@@ -240,3 +240,23 @@ def test_a_refit_reports_its_steps_and_may_be_stopped_at_each():
         assert (stopped.weights >= 0.5 - 1e-9).all()
         assert (stopped.weights <= 1.5 + 1e-9).all()
     assert answer.converged
+
+
+@pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")
+def test_the_refit_of_a_model_reports_and_may_be_stopped(capsys):
+    M, y = survey()
+    model = l0np.SparseCalibrationWeights(400, seed=0).fit(
+        M, y, n_active=60, epochs=100, loss_type="relative"
+    )
+    state, recorder = model.state_dict(), Recorder()
+    refit = model.refit(M, y, distance="raking", callbacks=[recorder], verbose=True)
+    assert refit.converged
+    assert not refit.stopped
+    assert recorder.stages == ["refit"]
+    assert capsys.readouterr().out.startswith("refit")
+    assert len(recorder.reports) > 2
+    model.load_state_dict(state)
+    stopped = model.refit(M, y, distance="raking", callbacks=[Recorder(stop_at=2)])
+    assert stopped.stopped
+    assert "stopped by a callback" in repr(stopped)
+    np.testing.assert_allclose(model.predict(M) - y, stopped.errors, rtol=1e-4, atol=1e-3 * np.abs(y).max())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np.callbacks import Progress, regression_report
 from l0np.engine import State
-from l0np.errors import InputError
+from l0np.errors import InputError, warn
 from l0np.inputs import known_arguments, validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
 from l0np.models import Changes, Fault, FitEnd, GatedModel, TrainingSettings, faults_of_regression, resume
@@ -312,11 +311,11 @@ class SparseL0Linear(GatedModel):
         answer = design.solve(target, np.arange(len(chosen)), penalty)
         if not answer.converged:
             message = "refit: least squares did not converge; the coefficients are the best found"
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
+            warn(message, RuntimeWarning)
         if answer.rank is not None and answer.rank < len(chosen):
             rank = f"the {len(chosen)} selected features have rank {answer.rank}"
             message = f"refit: {rank}; coefficients of least norm are taken"
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
+            warn(message, RuntimeWarning)
         weight = np.array(state.theta.value)
         with np.errstate(over="ignore"):
             weight[chosen] = answer.coefficients

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from l0np.callbacks.dispatch import FitCallback
 from l0np.callbacks.progress import Progress, RunningFit, StageProgress
 from l0np.engine import Checkpoint, has_checkpoint, write_checkpoint
-from l0np.errors import CheckpointWarning, InputError
+from l0np.errors import CheckpointWarning, InputError, warn
 from l0np.inputs import validation
 
 DEFAULT_EVERY = 50
@@ -129,6 +128,6 @@ class CheckpointWriter(FitCallback):
             if not self._has_warned:
                 self._has_warned = True
                 message = f"no checkpoint was written to {str(self._folder)!r}: {error}. Training goes on"
-                warnings.warn(message, CheckpointWarning, stacklevel=2)
+                warn(message, CheckpointWarning)
         else:
             self._has_warned = False

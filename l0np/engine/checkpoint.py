@@ -12,7 +12,6 @@ import math
 import os
 import re
 import shutil
-import warnings
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.errors import CheckpointError, CheckpointWarning
+from l0np.errors import CheckpointError, CheckpointWarning, warn
 
 FORMAT = 1  # version of the files; a change that this version cannot read counts it up
 KEPT = 2
@@ -129,11 +128,8 @@ def read_checkpoint(folder: Path) -> tuple[Path, Checkpoint]:
             damages.append(f"{path.name} {damage}")
             continue
         if damages:
-            warnings.warn(
-                f"in {str(folder)!r} {'; '.join(damages)}: going on from {path.name}",
-                CheckpointWarning,
-                stacklevel=2,
-            )
+            found = f"in {str(folder)!r} {'; '.join(damages)}"
+            warn(f"{found}: going on from {path.name}", CheckpointWarning)
         return path, checkpoint
     raise CheckpointError(f"no checkpoint in {str(folder)!r} is whole: {'; '.join(damages)}")
 

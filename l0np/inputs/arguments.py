@@ -17,8 +17,7 @@ def known_arguments(
 ) -> Callable[[Function], Function]:
     """Return a decorator that refuses unknown keyword arguments before Python does, with a suggestion.
 
-    The decorated function has the signature, the documentation and the type of the function. It adds a frame
-    to the stack: a warning that is to point to the caller counts one more level.
+    The decorated function has the signature, the documentation and the type of the function.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from l0np.refit.refit import (
     RefitProblem,
     checked_total,
     refit_to_targets,
+    warn_if_not_squares,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "distance_of",
     "r_squared",
     "refit_to_targets",
+    "warn_if_not_squares",
 ]

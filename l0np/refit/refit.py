@@ -6,7 +6,6 @@ J.-C. Deville, C.-E. Sarndal: Calibration estimators in survey sampling (JASA 87
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np._text import counted
-from l0np.errors import L0npWarning
+from l0np.errors import L0npWarning, warn
 from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix
 from l0np.refit.descent import descend
@@ -284,11 +283,6 @@ class RefitProblem:
     limits : RefitLimits
         What a refit may cost; weights that are not found within these limits have not converged.
 
-    Warns
-    -----
-    L0npWarning
-        Once, where the loss of the targets is not a sum of squares, which is what refits minimise.
-
     Examples
     --------
     >>> import numpy as np
@@ -308,9 +302,6 @@ class RefitProblem:
         total: float | None = None,
         limits: RefitLimits = LIMITS,
     ) -> None:
-        if not targets.minimises_squares:
-            # stacklevel 5 is the caller of `calibrate`, `l0_path` or `SparseCalibrationWeights.refit`
-            warnings.warn(NO_SQUARES, L0npWarning, stacklevel=5)
         self.matrix, self.targets, self.distance, self.total = matrix, targets, distance, total
         self._limits = limits
         self._adding = [a.matrix.to_scipy().astype(np.float64) for a in targets.aggregates]
@@ -345,6 +336,15 @@ class RefitProblem:
         return sparse.vstack(rows, format="csr")
 
 
+def warn_if_not_squares(targets: Targets) -> None:
+    """Warn where the loss of the targets is not a sum of squares, which is what refits minimise.
+
+    Whoever checks what a user gave calls this, once; the refits of a run are silent.
+    """
+    if not targets.minimises_squares:
+        warn(NO_SQUARES, L0npWarning)
+
+
 def refit_to_targets(
     matrix: ColumnMatrix,
     records: NDArray[np.int64],
@@ -354,7 +354,8 @@ def refit_to_targets(
     total: float | None = None,
     report: Report | None = None,
 ) -> Refit:
-    """Refit one selection: see `RefitProblem`, whose warning this gives too."""
+    """Refit one selection: see `RefitProblem`; warn as `warn_if_not_squares` does."""
+    warn_if_not_squares(targets)
     return RefitProblem(matrix, targets, distance, total).refit(records, reference, report)
 
 

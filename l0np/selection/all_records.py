@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.callbacks import Progress
-from l0np.errors import L0npWarning
 from l0np.matrix import weighted_totals
 from l0np.models import TrainingSettings
 from l0np.refit import DISTANCES, RefitProblem
@@ -116,9 +114,7 @@ class AllRecords:
         if found is not None and not (found.refit.at_lower or found.refit.n_missed):
             return self
         distance = DISTANCES["chi-square"](0.0, problem.refits.distance.upper)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", L0npWarning)  # it was given when the problem was checked
-            refits = RefitProblem(problem.matrix, problem.targets, distance, problem.refits.total)
+        refits = RefitProblem(problem.matrix, problem.targets, distance, problem.refits.total)
         selection = Selection.of_all(replace(problem, refits=refits))
         weights = problem.base_weights.copy()
         kept = selection.refit.weights.copy()

@@ -19,7 +19,7 @@ from l0np.margin_tables import Keys, problem_parts
 from l0np.maths import Loss
 from l0np.matrix import ColumnMatrix
 from l0np.models import LARGEST_SEED
-from l0np.refit import Distance, RefitProblem
+from l0np.refit import Distance, RefitProblem, warn_if_not_squares
 from l0np.selection.requirements import NOTHING, Requirements
 from l0np.tables import kind_of
 from l0np.targets import TargetOptions, Targets
@@ -152,7 +152,7 @@ class SelectionProblem:
         if seed is None:
             seed = secrets.randbits(63)
         seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
-        # RefitProblem's warning points to the caller of `calibrate` or `l0_path`, three levels above this one
+        warn_if_not_squares(targets)
         refits = RefitProblem(matrix, targets, distance, total)
         keys = Keys(kind_of(M)) if keys is None else keys
         names = column_names(M) if keys.values is None else tuple(map(str, keys.values))

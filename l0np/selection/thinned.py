@@ -17,7 +17,6 @@ asked for wherever a weight of that kind is known to exist, and otherwise those 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.backends import uses_compiled_kernels
-from l0np.errors import L0npWarning
 from l0np.matrix import ColumnMatrix, weighted_totals
 from l0np.refit import DISTANCES, Refit, RefitProblem
 from l0np.sampling import CubeLimits, balanced_flight, thin_out
@@ -340,11 +338,8 @@ def by_thinning(all_records: AllRecords, k: int) -> Selection:
     Near the number of targets and below it, chance decides how much is lost; there a small problem is solved
     several times, and the best answer is taken.
     """
-    with warnings.catch_warnings():
-        # That refits minimise squares has been said, when the problem was checked
-        warnings.simplefilter("ignore", L0npWarning)
-        first = Thinning(all_records.from_zero, k)
-        found = [replace(first, attempt=i).select() for i in range(first.n_attempts)]
+    first = Thinning(all_records.from_zero, k)
+    found = [replace(first, attempt=i).select() for i in range(first.n_attempts)]
     return replace(best_of(all_records.problem, found), tried=())
 
 

@@ -1,6 +1,5 @@
 """CUDA through CuPy: the fused epoch of kernels.cu, replayed as a CUDA graph between two reports."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +14,7 @@ from l0np.backends.cuda.run import CudaRun
 from l0np.backends.cuda.source import Clock, Mode, Switch
 from l0np.backends.numpy import NumpyBackend
 from l0np.engine import Problem, Slopes, State
-from l0np.errors import BackendUnavailableError, PerformanceWarning
+from l0np.errors import BackendUnavailableError, PerformanceWarning, warn
 from l0np.inputs import is_on_a_device
 from l0np.matrix import ColumnMatrix
 
@@ -136,7 +135,7 @@ class CupyBackend(NumpyBackend):
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of the state's epoch and write M @ (w z) into `out`."""
         if not _is_fused(problem):
-            warnings.warn(NOT_FUSED, PerformanceWarning, stacklevel=2)
+            warn(NOT_FUSED, PerformanceWarning)
         theta = state.theta.value
         state.slopes = Slopes(self._cupy.empty_like(theta), self._cupy.empty_like(theta))
         state.run = run = CudaRun.on(problem.matrix, state.epoch, self._most_scheduled)

@@ -138,35 +138,46 @@ def calibrate(
     >>> bool(answer.diagnostics.effective_sample_size > 45)
     True
     """
-    select = validation.one_of("method", method, METHODS)
-    training = GateTraining.checked(epochs, lr, device, dtype)
-    measure = distance_of(distance, bounds, no_zero="" if n_active is None else NO_ZERO)
-    spread = validation.real_number("spread", spread, at_least=0.0)
-    problem = SelectionProblem.checked(
-        M, y, base_weights, measure, checked_total(total), training, seed, options
-    ).watched(callbacks, verbose)
-    settings = settings_of(
-        {
-            "n_active": n_active,
-            "base_weights": base_weights,
-            "method": method,
-            "spread": spread,
-            "certainty": certainty,
-            "at_least": at_least,
-            "groups_of_records": groups_of_records,
-            "distance": distance,
-            "bounds": bounds,
-            "total": total,
-            "epochs": epochs,
-            "lr": lr,
-            "device": device,
-            "dtype": dtype,
-            "seed": problem.seed,
-            **options,
-        }
-    )
-    problem = replace(problem, spread=spread).requiring(certainty, at_least, groups_of_records, method)
+    given: dict[str, Any] = {
+        "method": method,
+        "spread": spread,
+        "certainty": certainty,
+        "at_least": at_least,
+        "groups_of_records": groups_of_records,
+        "distance": distance,
+        "bounds": bounds,
+        "total": total,
+        "epochs": epochs,
+        "lr": lr,
+        "device": device,
+        "dtype": dtype,
+        "seed": seed,
+    }
+    no_zero = "" if n_active is None else NO_ZERO
+    problem = checked_problem(M, y, base_weights, given, options, no_zero).watched(callbacks, verbose)
     k = None if n_active is None else problem.checked_count("n_active", n_active)
+    settings = {"n_active": n_active, "base_weights": base_weights, **given, "seed": problem.seed, **options}
     with problem.stages:
-        selection = Selection.of_all(problem) if k is None else select(AllRecords.calibrated(problem), k)
-    return calibration_of(problem, selection, settings)
+        if k is None:
+            selection = Selection.of_all(problem)
+        else:
+            selection = METHODS[method](AllRecords.calibrated(problem), k)
+    return calibration_of(problem, selection, settings_of(settings))
+
+
+def checked_problem(
+    M: Any, y: Any, base_weights: Any, given: Mapping[str, Any], options: TargetOptions, no_zero: str
+) -> SelectionProblem:
+    """Check what `calibrate` and `l0_path` have in common; `given` holds their arguments by name.
+
+    `no_zero` says why no g-weight may be 0, if none may.
+    """
+    method = given["method"]
+    validation.one_of("method", method, METHODS)
+    training = GateTraining.checked(*(given[name] for name in ("epochs", "lr", "device", "dtype")))
+    measure = distance_of(given["distance"], given["bounds"], no_zero=no_zero)
+    spread = validation.real_number("spread", given["spread"], at_least=0.0)
+    total, seed = checked_total(given["total"]), given["seed"]
+    problem = SelectionProblem.checked(M, y, base_weights, measure, total, training, seed, options)
+    certainty, at_least, groups = (given[n] for n in ("certainty", "at_least", "groups_of_records"))
+    return replace(problem, spread=spread).requiring(certainty, at_least, groups, method)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import numpy as np
@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np._text import columns, percentage
 from l0np.errors import InputError
 from l0np.inputs import known_arguments, validation
-from l0np.refit import DEFAULT_BOUNDS, checked_total, distance_of
+from l0np.refit import DEFAULT_BOUNDS
 from l0np.selection.all_records import AllRecords
-from l0np.selection.api import NO_ZERO
+from l0np.selection.api import NO_ZERO, checked_problem
 from l0np.selection.gates import GateRun
 from l0np.selection.methods import METHODS
-from l0np.selection.problem import GateTraining, SelectionProblem
+from l0np.selection.problem import SelectionProblem
 from l0np.selection.result import Calibration, calibration_of
 from l0np.selection.selections import Selection
 from l0np.selection.settings import settings_of
@@ -250,43 +250,32 @@ def l0_path(
     20
     """
     if (n_active is None) == (lambda_l0 is None):
-        given = "neither" if n_active is None else "both"
-        raise InputError(f"l0_path needs exactly one of n_active and lambda_l0, got {given}")
-    select = validation.one_of("method", method, METHODS)
-    training = GateTraining.checked(epochs, lr, device, dtype)
-    measure = distance_of(distance, bounds, no_zero=NO_ZERO)
-    spread = validation.real_number("spread", spread, at_least=0.0)
-    problem = SelectionProblem.checked(
-        M, y, base_weights, measure, checked_total(total), training, seed, options
-    ).watched(callbacks, verbose)
-    problem = replace(problem, spread=spread).requiring(certainty, at_least, groups_of_records, method)
+        found = "neither" if n_active is None else "both"
+        raise InputError(f"l0_path needs exactly one of n_active and lambda_l0, got {found}")
+    given: dict[str, Any] = {
+        "method": method,
+        "spread": spread,
+        "certainty": certainty,
+        "at_least": at_least,
+        "groups_of_records": groups_of_records,
+        "distance": distance,
+        "bounds": bounds,
+        "total": total,
+        "epochs": epochs,
+        "lr": lr,
+        "device": device,
+        "dtype": dtype,
+        "seed": seed,
+    }
+    problem = checked_problem(M, y, base_weights, given, options, NO_ZERO).watched(callbacks, verbose)
     multipliers = [
         validation.real_number(name, value, at_least=0.0) for name, value in _named("lambda_l0", lambda_l0)
     ]
     sizes = {problem.checked_count(name, k) for name, k in _named("n_active", n_active)}
     if not multipliers and not sizes:
         raise InputError("l0_path needs at least one size")
-    settings = settings_of(
-        {
-            "n_active": None if multipliers else sorted(sizes),
-            "lambda_l0": sorted(multipliers) or None,
-            "base_weights": base_weights,
-            "method": method,
-            "spread": spread,
-            "certainty": certainty,
-            "at_least": at_least,
-            "groups_of_records": groups_of_records,
-            "distance": distance,
-            "bounds": bounds,
-            "total": total,
-            "epochs": epochs,
-            "lr": lr,
-            "device": device,
-            "dtype": dtype,
-            "seed": problem.seed,
-            **options,
-        }
-    )
+    wanted = {"n_active": None if multipliers else sorted(sizes), "lambda_l0": sorted(multipliers) or None}
+    settings = settings_of({**wanted, "base_weights": base_weights, **given, "seed": problem.seed, **options})
     with problem.stages as stages:
         all_records = AllRecords.calibrated(problem)
         if multipliers:
@@ -296,7 +285,7 @@ def l0_path(
             run = GateRun(all_records)
             selections = (run.select(k) for k in stages.each(sorted(sizes, reverse=True)))
         else:
-            selections = (select(all_records, k) for k in stages.each(sorted(sizes)))
+            selections = (METHODS[method](all_records, k) for k in stages.each(sorted(sizes)))
         return _path(problem, settings, selections)
 
 

@@ -53,7 +53,7 @@ ROOMS = (  # from the top floor down
 )
 MOST_ROOMS, MOST_ARROWS = 40, 165  # 14 of them from the list of public names; a new face adds five or so
 MOST_PARAMETERS = 8  # of functions that are not public; more become a record
-NUMBA_FILES = ("backend", "kernels", "elementary_kernels", "vector_instructions")
+NUMBA_FILES = ("threads", "kernels", "elementary_kernels", "vector_instructions")
 OPTIONAL = {  # package: the only modules that may import it
     "numba": {"_jit", *(f"backends.numba.{name}" for name in NUMBA_FILES)},
     "cupy": {"backends.cuda.availability", "backends.cuda.backend"},

@@ -4,16 +4,11 @@ Columns are cut into a fixed number of chunks, chosen from the matrix alone, eac
 prediction; these are added in fixed order. So no result depends on the number of threads.
 """
 
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numba
-import numba.np.ufunc.parallel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,26 +16,12 @@ from l0np.backends.numba import kernels
 from l0np.backends.numba.kernels import Columns, Noise, Switches, WorkSpace
 from l0np.backends.numba.matrix import CHUNK_COST, NumbaMatrix
 from l0np.backends.numba.pace import Pace
+from l0np.backends.numba.threads import run_on_threads, usable_threads
 from l0np.backends.numpy import EpochConstants, NumpyBackend, epoch_constants
 from l0np.engine import NEVER, Problem, Slopes, State
 from l0np.matrix import ColumnMatrix
 
 ENTRY_SECONDS = 1e-9  # rough time per entry on one thread; only a first guess
-
-# Numba's workqueue layer aborts the process if two threads enter it. The lock is reentrant, because a signal
-# handler that interrupts an epoch may call fit.
-_PARALLEL = threading.RLock()
-# A forked child must not enter a threading layer that its parent has started: neither if it inherited this
-# module in the fork, nor if it imports the module itself but its parent had used Numba's threads before.
-_PROCESS = os.getpid()
-_INHERITED = multiprocessing.parent_process() is not None and getattr(
-    numba.np.ufunc.parallel, "_is_initialized", False
-)
-
-
-def usable_threads() -> int:
-    """Return how many threads this process may use."""
-    return 1 if _INHERITED or os.getpid() != _PROCESS else int(numba.get_num_threads())
 
 
 @dataclass(frozen=True)
@@ -58,8 +39,7 @@ class NumbaBackend(NumpyBackend):
     Parameters
     ----------
     n_threads : callable, optional
-        Returns the number of threads for a run that starts; by default `numba.get_num_threads`, if threads
-        may be used.
+        Returns the number of threads for a run that starts; by default as many as Numba may use.
     chunk_cost : int, optional
         See `chunk_bounds`.
     """
@@ -138,8 +118,7 @@ class NumbaBackend(NumpyBackend):
             state.first_bad[0] = min(state.first_bad[0], state.epoch)
 
     def _on_threads(self, n_threads: int, arguments: tuple[Any, ...]) -> None:
-        with _PARALLEL:
-            kernels.epoch_parallel(n_threads, *arguments)
+        run_on_threads(n_threads, kernels.epoch, *arguments)
 
 
 def _constants(problem: Problem, state: State) -> EpochConstants:

@@ -9,7 +9,6 @@ with NUMBA_DISABLE_JIT=1.
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from l0np._jit import helper, jit
@@ -411,20 +410,6 @@ def epoch(
         counts[chunk, 2] += closed
         if bad:
             first_bad[chunk] = min(first_bad[chunk], np.int64(noise.epoch))
-
-
-def _epoch_on_threads(
-    n_threads, entries, columns, rows, sums, work, constants, switches, noise, first_bad, counts
-):  # fmt: skip
-    for thread in numba.prange(n_threads):
-        number = np.int64(thread)  # prange counts in uint64, for which `epoch` would be compiled again
-        epoch(
-            number, n_threads, entries, columns, rows, sums, work, constants, switches, noise, first_bad,
-            counts,
-        )  # fmt: skip
-
-
-epoch_parallel = jit(_epoch_on_threads, parallel=True)
 
 
 @jit

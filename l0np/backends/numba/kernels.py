@@ -75,14 +75,14 @@ class Noise(NamedTuple):
 class WorkSpace(NamedTuple):
     """What blocks of columns need between their stages, for each thread."""
 
-    numbers: Any  # (threads, 8, BLOCK + 8), of the run's dtype; `epoch` names the eight rows
+    numbers: Any  # (threads, 14, BLOCK + 8), of the run's dtype; `epoch` names the rows
     lists: Any  # (threads, 2, BLOCK + 1): the open columns of this block, and of the next
     taken: Any  # (chunks,): whether a thread has the chunk; 0 before an epoch
 
 
 def work_space(n_threads: int, n_chunks: int, dtype: Any) -> WorkSpace:
     """Return work space. Draws come in fours, the first of which may belong to another block."""
-    numbers = np.empty((n_threads, 8, BLOCK + 8), dtype)
+    numbers = np.empty((n_threads, 14, BLOCK + 8), dtype)
     lists = np.empty((n_threads, 2, BLOCK + 1), np.uint64)
     return WorkSpace(numbers, lists, np.zeros(n_chunks, np.int64))
 
@@ -278,41 +278,55 @@ def adam(value, first_moment, second_moment, first, n, gradient, constants):
 
 
 @helper
-def gates(log_alpha, first, n, uniform, position, constants, gate, gate_slope, is_open):
-    """Draw gates and their slopes (`HardConcrete.sample`); return how many are closed.
+def decide_open(log_alpha, n, uniform, constants, is_open):
+    """Mark the gates that open by 1 (`HardConcrete.is_closed`, in float32); return how many do."""
+    shift, bound = constants.shift, constants.bound
+    one, zero = constants.one, constants.zero
+    n_open = ZERO
+    for i in range(n):
+        a = min(max(log_alpha[i], -bound), bound)
+        grown = exp(F32(a + shift), LOWEST_F32, HIGHEST_F32)
+        opens = uniform[i] > ONE_F32 / (ONE_F32 + grown)
+        is_open[i] = one if opens else zero
+        n_open += ONE if opens else ZERO
+    return n_open
 
-    Column `first` has the draw ``uniform[position]``. There are three loops of few operations each, because
-    LLVM vectorises the three loops but not one combined loop.
+
+@helper
+def has_small_weights(theta, n, exponential, constants):
+    """Whether all weights are far from the largest number."""
+    largest = constants.largest_exponent if exponential else constants.largest_number
+    n_small = ZERO
+    for i in range(n):
+        n_small += ONE if (theta[i] <= largest) & (exponential | (theta[i] >= -largest)) else ZERO
+    return n_small == n
+
+
+@helper
+def gates(log_alpha, n, uniform, is_open, constants, gate, gate_slope):
+    """Write gates and their slopes (`HardConcrete.sample`), 0 where `is_open` is 0.
+
+    There are two loops of few operations each, because LLVM vectorises them but not one combined loop.
     """
-    shift, beta, gamma = constants.shift, constants.beta, constants.gamma
+    beta, gamma = constants.beta, constants.gamma
     stretch, slope, bound = constants.stretch, constants.slope, constants.bound
     one, zero = constants.one, constants.zero
     lowest, highest = constants.smallest_exponent, constants.largest_exponent
     for i in range(n):
-        a = min(max(log_alpha[first + i], -bound), bound)
-        u = uniform[position + i]
+        a = min(max(log_alpha[i], -bound), bound)
+        u = uniform[i]
         gate[i] = one / (one + exp(-(log(u / (one - u)) + a) / beta, lowest, highest))  # s, not yet stretched
-    closed = 0
-    for i in range(n):
-        a = min(max(log_alpha[first + i], -bound), bound)
-        grown = exp(F32(a + shift), LOWEST_F32, HIGHEST_F32)
-        opens = uniform[position + i] > ONE_F32 / (ONE_F32 + grown)  # in float32, as `HardConcrete.is_closed`
-        is_open[i] = one if opens else zero
-        closed += 0 if opens else 1
     for i in range(n):
         s = gate[i]
         stretched = s * stretch + gamma
         opens = is_open[i] > zero
-        moves = opens and stretched < one and abs(log_alpha[first + i]) <= bound
+        moves = opens and stretched < one and abs(log_alpha[i]) <= bound
         gate[i] = min(max(stretched, zero), one) if opens else zero
         gate_slope[i] = s * (one - s) * slope if moves else zero
-    return closed
 
 
 @helper
-def slopes(
-    theta, gate, gate_slope, first, n, exponential, constants, weight, product, theta_slope, log_alpha_slope
-):
+def slopes(theta, gate, gate_slope, n, exponential, constants, weight, product, theta_slope, log_alpha_slope):
     """Write the weights w, the products w z and their two slopes; return how many weights are not finite.
 
     Where a gate is closed, all of these except the weight are 0, whatever the weight is.
@@ -321,15 +335,15 @@ def slopes(
     lowest, highest = constants.smallest_exponent, constants.largest_log_weight
     bad = 0
     for i in range(n):
-        w = theta[first + i]
+        w = theta[i]
         w = exp(w, lowest, highest) if exponential else w
         weight[i] = w
         bad += 0 if abs(w) <= largest else 1
     for i in range(n):
         product[i] = weight[i] * gate[i] if gate[i] > 0 else zero
-        theta_slope[first + i] = product[i] if exponential else gate[i]
+        theta_slope[i] = product[i] if exponential else gate[i]
     for i in range(n):
-        log_alpha_slope[first + i] = weight[i] * gate_slope[i] if gate_slope[i] != 0 else zero
+        log_alpha_slope[i] = weight[i] * gate_slope[i] if gate_slope[i] != 0 else zero
     return bad
 
 
@@ -354,6 +368,9 @@ def epoch(
     numbers, lists = work.numbers[thread], work.lists[thread]
     gradient, change, weight, gate = numbers[0], numbers[1], numbers[2], numbers[3]
     gate_slope, uniform, is_open, product = numbers[4], numbers[5], numbers[6], numbers[7]
+    gathered_theta, gathered_log_alpha, gathered_draws = numbers[8], numbers[9], numbers[10]
+    gathered_theta_slope, gathered_log_alpha_slope = numbers[11], numbers[12]
+    gathered_products = numbers[13]
     listed, drawn = lists[0], lists[1]
     n_own = (len(sums) - thread + n_threads - 1) // n_threads
     for turn in range(n_own + len(sums)):
@@ -387,21 +404,52 @@ def epoch(
                 if gated:
                     chain_log_alpha(gradient, log_alpha_slope, log_alpha, first, n, constants, change)
                     bad += adam(log_alpha, log_alpha_first, log_alpha_second, first, n, change, constants)
+            # The gates of the block and what follows from them. Where few gates open, what belongs to these
+            # is brought together first, and logarithms and exponentials are computed for them alone
+            some_theta, some_log_alpha = theta[first : first + n], log_alpha[first : first + n]
+            some_theta_slope = theta_slope[first : first + n]
+            some_log_alpha_slope = log_alpha_slope[first : first + n]
+            some_draws, some_products, n_some, few = uniform, product, n, False
             if gated:
                 position = (noise.column_offset + first) % FOUR
                 n_quads = (position + n + THREE) // FOUR
                 uniforms((noise.column_offset + first) // FOUR, n_quads, noise.epoch, noise.seed, uniform)
-                closed += gates(log_alpha, first, n, uniform, position, constants, gate, gate_slope, is_open)
+                some_draws = uniform[position : position + n]
+                n_opening = decide_open(some_log_alpha, n, some_draws, constants, is_open)
+                closed += np.int64(n - n_opening)
+                few = TWO * n_opening < n and has_small_weights(some_theta, n, exponential, constants)
+                if few:
+                    n_some = list_open(is_open, first, n, drawn)
+                    for i in range(n_some):
+                        j = drawn[i]
+                        gathered_theta[i], gathered_log_alpha[i] = theta[j], log_alpha[j]
+                        gathered_draws[i], is_open[i] = uniform[position + j - first], 1
+                    some_theta, some_log_alpha = gathered_theta, gathered_log_alpha
+                    some_draws, some_products = gathered_draws, gathered_products
+                    some_theta_slope, some_log_alpha_slope = gathered_theta_slope, gathered_log_alpha_slope
+                gates(some_log_alpha, n_some, some_draws, is_open, constants, gate, gate_slope)
             else:
                 for i in range(n):
                     gate[i], gate_slope[i] = 1, 0
-            n_drawn = list_open(gate, first, n, drawn)
+            bad += slopes(
+                some_theta, gate, gate_slope, n_some, exponential, constants, weight, some_products,
+                some_theta_slope, some_log_alpha_slope,
+            )  # fmt: skip
+            if few:
+                for i in range(n):
+                    theta_slope[first + i] = log_alpha_slope[first + i] = 0
+                n_drawn = ZERO
+                for i in range(n_some):
+                    j = drawn[i]
+                    theta_slope[j], log_alpha_slope[j] = some_theta_slope[i], some_log_alpha_slope[i]
+                    product[j - first] = some_products[i]
+                    drawn[n_drawn] = j
+                    n_drawn += U64(gate[i] > 0)
+                drawn[n_drawn] = first
+            else:
+                n_drawn = list_open(gate, first, n, drawn)
             if n_gathered < n:
                 _prefetch_not_gathered(entries, first, drawn, n_drawn, gradient, n_lines)
-            bad += slopes(
-                theta, gate, gate_slope, first, n, exponential, constants, weight, product, theta_slope,
-                log_alpha_slope,
-            )  # fmt: skip
             scattered += scatter(entries, first, product, drawn, n_drawn, out)
             first += n
             n = n_next

@@ -23,12 +23,13 @@ from l0np.matrix.checks import (
     index_dtype,
 )
 from l0np.matrix.scipy_input import canonical_csc, check_sparse, is_sparse
+from l0np.matrix.stored import StoredColumns
 
 LARGE = 1 << 20  # number of entries above which a conversion without temporaries is worth compiling a kernel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ColumnMatrix:
+class ColumnMatrix(StoredColumns):
     """A sparse matrix stored by columns: 6 bytes for each entry if it has at most 65,535 rows.
 
     Canonical and immutable: within a column the rows ascend strictly; there are no explicit zeros and no

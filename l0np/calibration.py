@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np._text import counted
 from l0np.callbacks import Progress, calibration_report
-from l0np.engine import State
+from l0np.engine import Communicator, State
 from l0np.inputs import known_arguments, validation
 from l0np.margin_tables import problem_parts
 from l0np.maths import ExponentialLink, Link, Parameter, philox
@@ -20,6 +20,7 @@ from l0np.models import (
     CalibratedModel,
     TrainingSettings,
     check_finite_weights,
+    checked_communicator,
 )
 from l0np.targets import Targets
 
@@ -116,8 +117,11 @@ class SparseCalibrationWeights(CalibratedModel):
         )
         self.use_gates = validation.flag("use_gates", use_gates)
         self._start_from(1.0 if init_weights is None else init_weights)
-        log_alpha = self._start_log_alpha(init_keep_prob, self.log_alpha_jitter_sd)
+        log_alpha = self._jittered_log_alpha()
         self._start = self._state = replace(self._start, log_alpha=Parameter.start(log_alpha))
+
+    def _jittered_log_alpha(self) -> NDArray[Any]:
+        return self._start_log_alpha(self.init_keep_prob, self.log_alpha_jitter_sd)
 
     def _start_from(self, given: ArrayLike) -> None:
         n = self.n_features
@@ -158,6 +162,7 @@ class SparseCalibrationWeights(CalibratedModel):
         aggregates: Any = None,
         exclude: Any = None,
         l2_anchor: str | None = None,
+        communicator: Communicator | None = None,
     ) -> Self:
         """Train for more epochs: ten fits of 100 epochs equal one of 1,000, bit for bit.
 
@@ -209,6 +214,10 @@ class SparseCalibrationWeights(CalibratedModel):
             "initial" penalises squared relative distances of the weights from `init_weights` (0 counts as
             1e-8) in every fit, after any state. By default weights are penalised in absolute units, for
             which no one `lambda_l2` suits weights near 1 and in the thousands.
+        communicator : Communicator, optional
+            `l0np.mpi.World()`, if ranks share the columns: each has a model of its own columns, of the same
+            seed. What is trained does not depend on how many ranks there are; callbacks are called on every
+            rank, with figures of all columns, and the package's own print and write on the first.
 
         Returns
         -------
@@ -230,6 +239,7 @@ class SparseCalibrationWeights(CalibratedModel):
             the targets are missed by more than 50 % in the median, the loss still falls, or gates without
             noise change the totals; the message says what to try.
         """
+        ranks = checked_communicator(communicator)
         settings = TrainingSettings.checked(
             lambda_l0=lambda_l0,
             n_active=n_active,
@@ -260,28 +270,32 @@ class SparseCalibrationWeights(CalibratedModel):
             self._start_from(base_weights)
         if show:
             multipliers = validation.multipliers("group_multipliers", group_multipliers)
-            print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
+            if ranks.rank == 0:
+                print(_describe_groups(targets.groups, normalize_groups, multipliers), flush=True)  # noqa: T201
             settings = replace(settings, callbacks=(calibration_report(targets.groups), *settings.callbacks))
         with self._named_after(M):
-            return self.train_on(matrix, targets, settings, answer_like=(M, y), judged=True)
+            return self.train_on(
+                matrix, targets, settings, answer_like=(M, y), judged=True, communicator=communicator
+            )
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state with the jitter of the first fit."""
         if not self.log_weight_jitter_sd:
             return self._state
         jitter = self.log_weight_jitter_sd * philox.normal(
-            self.seed_, philox.LOG_WEIGHT_JITTER, self.n_features
+            self.seed_, philox.LOG_WEIGHT_JITTER, self.n_features, self._first_column
         )
         log_weight = (self._state.theta.value + jitter).astype(self.dtype)
         return replace(self._state, theta=Parameter.start(log_weight))
 
     @known_arguments()
-    def predict(self, M: Any) -> NDArray[np.float64]:
+    def predict(self, M: Any, *, communicator: Communicator | None = None) -> NDArray[np.float64]:
         """Return the totals ``M @ weights`` at test time, shape (rows of M,), in float64.
 
-        Columns of a frame are used by name if the model knows names (`column_names_`), else by position.
+        Columns of a frame are used by name if the model knows names (`column_names_`), else by position. With
+        a communicator, M has the rank's own columns, and the totals are those of all ranks.
         """
-        return self._predict("M", M, self._state)
+        return self._predict("M", M, self._state, communicator)
 
     @known_arguments()
     def get_weights(self, deterministic: bool = False) -> NDArray[Any]:
@@ -302,7 +316,8 @@ class SparseCalibrationWeights(CalibratedModel):
             weights, gates = np.asarray(np.exp(state.theta.value)), self._gates(state)
             if gates is None:
                 return self._answer(weights)
-            uniform = philox.uniform(np, state.seed, philox.GATES, state.epoch, 0, self.n_features)
+            draw = state.seed, philox.GATES, state.epoch, self._first_column
+            uniform = philox.uniform(np, *draw, self.n_features)
             return self._answer(np.asarray(weights * gates.sample(state.log_alpha.value, uniform)[0]))
 
     def get_active_weights(self) -> dict[str, Any]:

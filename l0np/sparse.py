@@ -11,11 +11,20 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np.callbacks import Progress, regression_report
-from l0np.engine import State
+from l0np.engine import Communicator, State
 from l0np.errors import InputError, warn
 from l0np.inputs import known_arguments, validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
-from l0np.models import Changes, Fault, FitEnd, GatedModel, TrainingSettings, faults_of_regression, resume
+from l0np.models import (
+    Changes,
+    Fault,
+    FitEnd,
+    GatedModel,
+    TrainingSettings,
+    checked_communicator,
+    faults_of_regression,
+    resume,
+)
 from l0np.refit import Design, r_squared
 from l0np.targets import Targets
 
@@ -83,10 +92,13 @@ class SparseL0Linear(GatedModel):
         super().__init__(n_features, beta, gamma, zeta, device, seed, dtype, test_time_temperature)
         self.fit_intercept = validation.flag("fit_intercept", fit_intercept)
         self.init_keep_prob = init_keep_prob
-        log_alpha = self._start_log_alpha(init_keep_prob, LOG_ALPHA_JITTER_SD)
+        log_alpha = self._jittered_log_alpha()
         intercept = Parameter.start(np.zeros(1, self.dtype)) if self.fit_intercept else None
         start = replace(self._start, log_alpha=Parameter.start(log_alpha), intercept=intercept)
         self._start = self._state = start
+
+    def _jittered_log_alpha(self) -> NDArray[Any]:
+        return self._start_log_alpha(self.init_keep_prob, LOG_ALPHA_JITTER_SD)
 
     @property
     def weight(self) -> NDArray[Any]:
@@ -113,6 +125,7 @@ class SparseL0Linear(GatedModel):
         n_active: int | None = None,
         lambda_reg: float | None = None,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+        communicator: Communicator | None = None,
     ) -> Self:
         """Train for more epochs, starting from the model's current state.
 
@@ -154,6 +167,8 @@ class SparseL0Linear(GatedModel):
             continues to train all gates.
         callbacks : sequence of callables
             Each gets a `Progress` at every report; one that returns True stops the fit.
+        communicator : Communicator, optional
+            As in `SparseCalibrationWeights.fit`.
 
         Returns
         -------
@@ -188,6 +203,7 @@ class SparseL0Linear(GatedModel):
         )
         if validation.flag("verbose", verbose):
             settings = replace(settings, callbacks=(regression_report, *settings.callbacks))
+        ranks = communicator and checked_communicator(communicator)
         matrix = self._trainable("X", X)
         n = matrix.shape[0]
         validation.check_order("y", y, "X", X)
@@ -195,7 +211,9 @@ class SparseL0Linear(GatedModel):
         target = validation.vector("y", y, n, self.dtype, per="row of X", labels=labels).astype(np.float64)
         targets = Targets.plain(target, weights=np.full(n, 1.0 / n))
         with self._named_after(X):
-            return self.train_on(matrix, targets, settings, answer_like=(X, y), judged=True)
+            return self.train_on(
+                matrix, targets, settings, answer_like=(X, y), judged=True, communicator=ranks
+            )
 
     def _faults(self, end: FitEnd) -> Iterator[Fault]:
         return faults_of_regression(end)
@@ -336,21 +354,24 @@ class SparseL0Linear(GatedModel):
         """Return the state in which the first fit starts: drawn, unless a state with weights was loaded."""
         if self._state.theta.value.any():
             return self._state
-        weight = WEIGHT_START_SD * philox.normal(self.seed_, philox.WEIGHT_START, self.n_features)
+        weight = WEIGHT_START_SD * philox.normal(
+            self.seed_, philox.WEIGHT_START, self.n_features, self._first_column
+        )
         intercept = None
         if self.fit_intercept:
             intercept = Parameter.start(np.full(1, target.mean(), self.dtype))
         return replace(self._state, theta=Parameter.start(weight.astype(self.dtype)), intercept=intercept)
 
     @known_arguments(old_names=OLD_NAMES)
-    def predict(self, X: Any) -> NDArray[np.float64]:
+    def predict(self, X: Any, *, communicator: Communicator | None = None) -> NDArray[np.float64]:
         """Return the predictions at test time, shape (rows of X,), in float64.
 
-        Columns of a frame are used by name if the model knows names (`column_names_`), else by position.
+        Columns of a frame are used by name if the model knows names (`column_names_`), else by position. With
+        a communicator, X has the rank's own columns, and the predictions are those of all ranks.
         """
         state = self._state
         bias = 0.0 if state.intercept is None else np.float64(state.intercept.value[0])
-        return self._predict("X", X, state) + bias
+        return self._predict("X", X, state, communicator) + bias
 
     @known_arguments(old_names=OLD_NAMES)
     def score(self, X: Any, y: ArrayLike) -> float:

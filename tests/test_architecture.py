@@ -19,6 +19,7 @@ import l0np
 PACKAGE = Path(l0np.__file__).parent
 ROOMS = (  # from the top floor down
     "cli",
+    "mpi",
     "__init__",
     "distributions",
     "layers",
@@ -58,7 +59,7 @@ OPTIONAL = {  # package: the only modules that may import it
     "numba": {"_jit", *(f"backends.numba.{name}" for name in NUMBA_FILES)},
     "cupy": {"backends.cuda.availability", "backends.cuda.backend"},
     "cupyx": {"backends.cuda.device_input"},
-    "mpi4py": set(),
+    "mpi4py": {"mpi.world"},
     "matplotlib": {"penalties.tracker"},
     "pandas": {"targets.table"},
     "polars": {"tables.files"},

@@ -65,6 +65,8 @@ def progress_bar(*, min_seconds: float = 0.1, file: Any = None) -> Callable[[Pro
 class ProgressBar(FitCallback):
     """The callback that `progress_bar` returns; `tqdm` is the class of its bars."""
 
+    first_rank_only = True
+
     def __init__(self, tqdm: Any, min_seconds: float, file: Any) -> None:
         self._tqdm, self._min_seconds, self._file = tqdm, min_seconds, file
         self._bar: Any = None

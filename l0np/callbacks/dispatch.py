@@ -31,6 +31,9 @@ class FitCallback:
         Epochs between calls; None means the `verbose_freq` of the fit. The last epoch is always reported.
     after_others : bool
         Whether it is called after all others, and only if none of them stops the fit.
+    first_rank_only : bool
+        Whether, where ranks share the columns, only the first one calls it, because it prints or writes. All
+        others are called on every rank.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class FitCallback:
 
     every: int | None = None
     after_others: bool = False
+    first_rank_only: bool = False
 
     def start(self, fit: RunningFit, memory: Mapping[str, Any] | None) -> None:
         """Prepare for a fit, before its first epoch; `memory` is that of the checkpoint if it is resumed."""
@@ -78,6 +82,8 @@ class Callbacks:
         What the user gave.
     verbose_freq : int
         Epochs between calls of those that have no period of their own.
+    is_first : bool
+        Whether this is the first of the ranks that share the columns, or the only one.
 
     Examples
     --------
@@ -88,16 +94,25 @@ class Callbacks:
     True
     """
 
-    def __init__(self, callbacks: Sequence[Callable[[Any], bool | None]], verbose_freq: int = 1) -> None:
+    def __init__(
+        self,
+        callbacks: Sequence[Callable[[Any], bool | None]],
+        verbose_freq: int = 1,
+        *,
+        is_first: bool = True,
+    ) -> None:
+        self._verbose_freq = verbose_freq
+        self._periods = {verbose_freq, *map(self._period, callbacks)}  # the same on all ranks
+        if not is_first:
+            callbacks = [one for one in callbacks if getattr(one, "first_rank_only", False) is not True]
         last = [callback for callback in callbacks if getattr(callback, "after_others", False) is True]
         self._first = [callback for callback in callbacks if not any(callback is other for other in last)]
         self._last = last
-        self._verbose_freq = verbose_freq
 
     @property
     def periods(self) -> tuple[int, ...]:
         """Epochs between reports: a report is due at each multiple of each of these."""
-        return tuple({self._verbose_freq, *(self._period(callback) for callback in self._first + self._last)})
+        return tuple(self._periods)
 
     def start(self, fit: RunningFit, memories: Mapping[str, Mapping[str, Any]]) -> None:
         """Announce a fit; `memories` are those of the checkpoint that it is resumed from, else empty."""

@@ -77,6 +77,8 @@ def csv_log(
 class CsvLog(FitCallback):
     """The callback that `csv_log` returns."""
 
+    first_rank_only = True
+
     def __init__(self, file: Path, n_rows: int | None, append: bool) -> None:
         self._file, self._n_rows = file, n_rows
         with file.open("ab"):  # creates it, and fails at once if it cannot be written

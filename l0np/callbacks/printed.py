@@ -21,7 +21,7 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
     """
 
     def report(progress: Progress) -> None:
-        fitted, n_columns, active = progress.fitted, len(progress.weights), progress.active_count
+        fitted, n_columns, active = progress.fitted, progress.n_columns, progress.active_count
         errors, held_out = progress.relative_errors[fitted], progress.relative_errors[~fitted]
         if groups is None:
             mean = f"mean_error={errors.mean():.4%}"
@@ -31,7 +31,7 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
             f"Epoch {progress.epoch:4d}: {mean}, max_error={errors.max():.1%}, "
             f"total_loss={progress.loss:.3f}, "
             f"active={active:4d}/{n_columns} ({1 - active / n_columns:.1%} sparse)\n"
-            f"         Weight dist: {_weight_distribution(progress.weights[progress.weights > 0])}",
+            f"         Weight dist{' of rank 0' if progress.n_ranks > 1 else ''}: {_weight_distribution(progress.weights[progress.weights > 0])}",
             flush=True,
         )
         if held_out.size:
@@ -41,6 +41,7 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
                 flush=True,
             )
 
+    report.first_rank_only = True  # type: ignore[attr-defined]
     return report
 
 
@@ -51,6 +52,9 @@ def regression_report(progress: Progress) -> None:
         f"l0={progress.l0_penalty:.2f}, active={progress.active_count}",
         flush=True,
     )
+
+
+regression_report.first_rank_only = True  # type: ignore[attr-defined]
 
 
 def stage_report(min_seconds: float = 1.0) -> Callable[[Progress | StageProgress], None]:
@@ -77,6 +81,7 @@ def stage_report(min_seconds: float = 1.0) -> Callable[[Progress | StageProgress
         print(f"{now}: {', '.join(parts)}" if parts else now, flush=True)  # noqa: T201
         label, printed = now, time.monotonic()
 
+    report.first_rank_only = True  # type: ignore[attr-defined]
     return report
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.engine import Backend, Checkpoint, Problem, State, TrainingProgress
+from l0np.engine import Backend, Checkpoint, Communicator, Problem, State, TrainingProgress
 from l0np.targets import Targets, TargetTable, metrics
 
 
@@ -74,9 +74,11 @@ class Progress(TrainingProgress):
     lambda_l0 : float
         The L0 multiplier, which moves during a fit with `n_active`.
     weights : array of shape (n_columns,)
-        Test-time weights.
-    active_count : int
-        Number of weights that are not 0.
+        Test-time weights; where ranks share the columns, those of the rank.
+    active_count, n_columns : int
+        Number of weights that are not 0, and of all columns.
+    n_ranks : int
+        Number of ranks that share the columns.
     estimates : array of shape (n_rows,)
         What the test-time weights predict for each row.
     targets : Targets
@@ -105,8 +107,9 @@ class Progress(TrainingProgress):
         fit: RunningFit,
         *,
         interrupted: Callable[[], bool] = lambda: False,
+        communicator: Communicator | None = None,
     ) -> None:
-        super().__init__(backend, problem, state, data_loss)
+        super().__init__(backend, problem, state, data_loss, communicator)
         self.targets = targets
         self.first_epoch, self.start_epoch, self.last_epoch = fit.first_epoch, fit.start_epoch, fit.last_epoch
         self.seconds = time.monotonic() - fit.began

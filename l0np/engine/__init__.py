@@ -8,6 +8,7 @@ Checkpoints are written and read here, as arrays and a document whose meaning th
 from l0np.engine.backend import Backend, first_bad_epoch, statistics, with_intercept
 from l0np.engine.checkpoint import Checkpoint, has_checkpoint, read_checkpoint, write_checkpoint
 from l0np.engine.communicator import Communicator, Serial
+from l0np.engine.exact_sums import column_total, exact_totals
 from l0np.engine.lambda_control import most_open
 from l0np.engine.loss_trend import LossTrend
 from l0np.engine.progress import TrainingProgress
@@ -18,6 +19,7 @@ from l0np.engine.state import (
     Slopes,
     State,
     Statistics,
+    SumReference,
     selected_weights,
     test_time_weights,
 )
@@ -35,7 +37,10 @@ __all__ = [
     "Slopes",
     "State",
     "Statistics",
+    "SumReference",
     "TrainingProgress",
+    "column_total",
+    "exact_totals",
     "first_bad_epoch",
     "has_checkpoint",
     "most_open",

@@ -33,6 +33,10 @@ class Backend(Protocol):
         The array API namespace of its arrays.
     on_device : bool
         Whether its arrays live in a memory of their own, so that answers may be given there.
+    exact : bool
+        Whether its sums may start at given numbers, so that they are exact: `exact_matvec`, `row_extents`,
+        and where the problem has `row_starts`, `start` and `step`. Required only for results that do not
+        depend on the number of ranks.
 
     Notes
     -----
@@ -51,6 +55,7 @@ class Backend(Protocol):
     name: str
     xp: Any
     on_device: bool
+    exact: bool
 
     def active(self) -> AbstractContextManager[Any]:
         """Return a context in which `xp` makes arrays on this backend's device; the rest is called within."""
@@ -78,6 +83,15 @@ class Backend(Protocol):
 
     def rmatvec(self, matrix: Any, rows: Any) -> Any:
         """Return M.T @ rows, a new float64 array of shape (N,), for `rows` of shape (Q,)."""
+
+    def exact_matvec(self, matrix: Any, columns: Any, starts: Any, *, absolute: bool = False) -> Any:
+        """Return M @ columns, with the sum of each row starting at `starts`, and less these at the end.
+
+        The last bit of each product is set. `absolute` means abs(M) @ abs(columns).
+        """
+
+    def row_extents(self, matrix: Any) -> tuple[Any, Any]:
+        """Return the number of entries of each row, as float64, and the size of its largest one."""
 
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of epoch ``state.epoch`` and write M @ (w z) into `out`: the forward half of `step`.

@@ -1,4 +1,7 @@
-"""How ranks that hold different columns add up their predictions: one sum of Q numbers in each epoch."""
+"""How ranks that hold different columns add up their predictions: one sum of about Q numbers in each epoch.
+
+Every call is made by all ranks, in the same order, with arrays of the same shape (`allreduce`) and dtype.
+"""
 
 from typing import Any, Protocol
 
@@ -8,9 +11,10 @@ class Communicator(Protocol):
 
     rank: int
     size: int
+    reproducible: bool  # whether what is trained must be the same for any number of ranks (`exact_sums`)
 
     def allreduce(self, array: Any) -> Any:
-        """Return the sum of `array` over all ranks, on every rank."""
+        """Return the sum of `array` over all ranks, on every rank; the next call may overwrite it."""
 
     def allgather(self, array: Any) -> Any:
         """Return the arrays of all ranks, joined in the order of ranks, on every rank."""
@@ -21,6 +25,7 @@ class Serial:
 
     rank = 0
     size = 1
+    reproducible = False
 
     def allreduce(self, array: Any) -> Any:
         """Return `array` itself."""

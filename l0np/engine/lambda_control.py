@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from l0np._namespace import array_namespace
 from l0np.engine.communicator import Communicator
+from l0np.engine.exact_sums import column_total
 from l0np.engine.state import ControllerState, Problem, State
 from l0np.maths import BETA2, l0_penalty
 
@@ -42,9 +43,14 @@ def control_lambda_l0(problem: Problem, state: State, n_active: int, communicato
     """
     if problem.gates is None:
         return
-    penalty, slopes = l0_penalty(state.log_alpha.value, problem.gates(state.epoch))
+    gates, log_alpha = problem.gates(state.epoch), state.log_alpha.value
+    penalty, slopes = l0_penalty(log_alpha, gates)
+    if communicator.reproducible:
+        penalty = column_total(communicator, gates.prob_open(log_alpha)[0])
+    else:
+        penalty = float(communicator.allreduce(penalty))
     # Above 0, for its logarithm: gates far closed may leave nothing of it
-    count = max(float(communicator.allreduce(penalty)), SMALLEST_COUNT)
+    count = max(penalty, SMALLEST_COUNT)
     before = state.controller or ControllerState(_unit(state, slopes, communicator), 0.0, math.log(count))
     time = problem.learning_rate(state.epoch - 1) * CONTROL_PERIOD
     furthest = REFERENCE_RATE * CONTROL_PERIOD
@@ -64,9 +70,11 @@ def _unit(state: State, slopes: Any, communicator: Communicator) -> float:
     xp = array_namespace(state.log_alpha.value)
     size = xp.sqrt(xp.astype(state.log_alpha.second_moment, xp.float64) / (1.0 - BETA2**state.adam_step))
     moves = size > 0
-    sums = [xp.sum(xp.log(xp.where(moves, size, 1.0))), xp.sum(xp.astype(moves, xp.float64))]
-    sums += [xp.sum(slopes, dtype=xp.float64), xp.sum(xp.ones_like(size))]
-    logarithms, moving, slope, columns = (float(communicator.allreduce(a)) for a in sums)
+    terms = [xp.log(xp.where(moves, size, 1.0)), xp.astype(moves, xp.float64)]
+    terms += [slopes, xp.ones_like(size)]
+    logarithms, moving, slope, columns = (
+        column_total(communicator, term, lambda term: xp.sum(term, dtype=xp.float64)) for term in terms
+    )
     data = math.exp(logarithms / moving) if moving else 1.0
     # Gates far beyond their bounds have no slope: the multiplier then moves nothing, whatever it is
     return SMALLEST_MULTIPLIER * data * columns / slope if slope else SMALLEST_MULTIPLIER * data

@@ -7,8 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.engine.backend import Backend
+from l0np.engine.communicator import Communicator, Serial
+from l0np.engine.exact_sums import column_total
 from l0np.engine.state import Problem, State, test_time_weights
 from l0np.maths import l2_penalty
+
+
+# What is of all columns, in an order in which each is computed from those before it
+TOGETHER = ("l0_penalty", "loss", "n_columns", "active_count", "estimates")
 
 
 class TrainingProgress:
@@ -24,6 +30,9 @@ class TrainingProgress:
         The state to report, in NumPy arrays.
     data_loss : float
         Its loss of the data.
+    communicator : Communicator
+        The ranks that share the columns. Then all values but the weights, which are the rank's own, are those
+        of all columns; they are computed at once, because all ranks must take part.
 
     Attributes
     ----------
@@ -33,11 +42,23 @@ class TrainingProgress:
         Loss of the data with the gates just drawn for the next epoch, without penalties.
     """
 
-    def __init__(self, backend: Backend, problem: Problem, state: State, data_loss: float) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        problem: Problem,
+        state: State,
+        data_loss: float,
+        communicator: Communicator | None = None,
+    ) -> None:
         self.epoch = state.epoch
         self.data_loss = data_loss
         self._backend, self._problem, self._state = backend, problem, state
         self._gates = problem.gates(state.epoch) if problem.gates else None
+        self._ranks = communicator or Serial()
+        self.n_ranks = self._ranks.size
+        if self._ranks.reproducible:
+            for name in TOGETHER:
+                self.__dict__[name] = getattr(type(self), name).func(self)
 
     def __repr__(self) -> str:
         """Show epoch, loss and active count."""
@@ -47,7 +68,12 @@ class TrainingProgress:
     @cached_property
     def l0_penalty(self) -> float:
         """Expected number of open gates; 0 without gates."""
-        return float(self._gates.expected_open(self._state.log_alpha.value)) if self._gates else 0.0
+        if self._gates is None:
+            return 0.0
+        log_alpha = self._state.log_alpha.value
+        if self._ranks.reproducible:
+            return column_total(self._ranks, self._gates.prob_open(log_alpha)[0])
+        return float(self._gates.expected_open(log_alpha))
 
     @property
     def lambda_l0(self) -> float:
@@ -67,7 +93,8 @@ class TrainingProgress:
             with backend.active():
                 anchor = backend.to_numpy(anchor)  # the state is on the host, the problem where it is trained
         with np.errstate(all="ignore"):  # the gradient may overflow; it is not used
-            return float(l2_penalty(self._state.theta.value, problem.link, anchor)[0])
+            penalty = l2_penalty(self._state.theta.value, problem.link, anchor)[0]
+        return float(self._ranks.allreduce(np.array([float(penalty)]))[0])
 
     @cached_property
     def weights(self) -> NDArray[Any]:
@@ -83,17 +110,26 @@ class TrainingProgress:
         return weights
 
     @cached_property
+    def n_columns(self) -> int:
+        """Number of columns."""
+        return int(self._ranks.allreduce(np.array([len(self._state.theta.value)]))[0])
+
+    @cached_property
     def active_count(self) -> int:
         """Number of weights that are not 0."""
-        return int(np.count_nonzero(self.weights))
+        return int(self._ranks.allreduce(np.array([np.count_nonzero(self.weights)]))[0])
 
     @cached_property
     def estimates(self) -> NDArray[np.float64]:
         """What the test-time weights predict for each row, shape (n_rows,)."""
         backend, intercept = self._backend, self._state.intercept
         with backend.active():
-            product = backend.matvec(self._problem.matrix, backend.asarray(self.weights))
-            estimates = backend.to_numpy(product)
+            weights, starts = backend.asarray(self.weights), self._problem.row_starts
+            if starts is None:
+                product = backend.matvec(self._problem.matrix, weights)
+            else:  # their sums stay within the bounds of the sums in training, where gates may all be 1
+                product = backend.exact_matvec(self._problem.matrix, weights, starts)
+            estimates = backend.to_numpy(self._ranks.allreduce(product))
         return estimates if intercept is None else estimates + intercept.value
 
     @cached_property

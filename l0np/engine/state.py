@@ -42,6 +42,14 @@ class ControllerState:
     log_reference: float  # logarithm of the count that is aimed at now, on its way to k
 
 
+@dataclass(frozen=True)
+class SumReference:
+    """Parameters from which bounds of the sums over columns follow, where ranks share the columns."""
+
+    theta: Any  # (N,), those of some epoch
+    room: float  # how far parameters may move from these before others are taken
+
+
 @dataclass
 class State:
     """Parameters, moments and counters: all that a checkpoint needs."""
@@ -56,6 +64,7 @@ class State:
     controller: ControllerState | None = None  # None if lambda_l0 is given
     # Selected columns (bool), whose gates are exactly 1; None while the gates decide. Always a NumPy array
     selection: Any = None
+    sum_reference: SumReference | None = None  # set by the loop where ranks share the columns (`exact_sums`)
     slopes: Any = None  # Slopes; set by Backend.start and Backend.step
     counts: Any = None  # int64, rows of (gathered, scattered, closed): see Statistics
     first_bad: Any = None  # int64: first epochs with a number that is not finite; NEVER if there is none
@@ -69,11 +78,13 @@ class State:
             return Parameter(*map(function, arrays))
 
         intercept = None if self.intercept is None else mapped(self.intercept)
+        sums = self.sum_reference
         return replace(
             self,
             theta=mapped(self.theta),
             log_alpha=mapped(self.log_alpha),
             intercept=intercept,
+            sum_reference=None if sums is None else SumReference(function(sums.theta), sums.room),
             slopes=None,
             counts=None,
             first_bad=None,
@@ -99,6 +110,9 @@ class Problem:
     ranks: int = 1  # number of ranks that share the columns, and add up their predictions in each epoch
     # (N,), an array of the backend of the run's dtype: log w0. Requires the exponential link; None: no anchor
     l2_anchor: Any = None
+    # (Q,), float64: what the sum of each row starts at, which the loop finds, where the number of ranks must
+    # not matter (`exact_sums`); else None
+    row_starts: Any = None
 
 
 def test_time_weights(theta: Any, log_alpha: Any, link: Link, gates: HardConcrete | None) -> Any:

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 
-from l0np.engine.backend import Backend, first_bad_epoch, with_intercept
+from l0np.engine.backend import Backend, with_intercept
 from l0np.engine.communicator import Communicator
+from l0np.engine.exchange import Exchange
 from l0np.engine.interrupts import DelayedInterrupt
 from l0np.engine.lambda_control import CONTROL_PERIOD, control_lambda_l0
 from l0np.engine.loss_trend import LossTrend
@@ -43,7 +43,8 @@ def train(
     stop : int
         The epoch count to reach; training starts at ``state.epoch``.
     communicator : Communicator
-        The ranks among which the columns are divided.
+        The ranks among which the columns are divided. All of them call `train` with the same arguments but
+        for the columns.
     report_every : sequence of int
         Epochs between reports: a report is due at the multiples of each of them. There, at the end, where
         lambda_l0 is updated and where `trend` notes the loss the host waits for the device, and nowhere else.
@@ -64,22 +65,23 @@ def train(
     KeyboardInterrupt
         After Ctrl-C: once the current epoch is complete and reported.
     """
-    problem = replace(problem, ranks=communicator.size)
-    xp, first_epoch = backend.xp, state.epoch + 1
-    prediction = xp.empty(problem.n_rows, dtype=xp.float64)
+    xp, first_epoch, interrupt = backend.xp, state.epoch + 1, DelayedInterrupt()
+    exchange = Exchange(backend, problem, state, communicator, lambda: interrupt.requested)
+    problem, prediction = exchange.problem, exchange.prediction
     row_space = xp.empty_like(prediction)
 
     def epoch() -> None:
-        if interrupt.requested and not backend.on_device:  # there the epochs of a graph cannot be divided
+        if exchange.interrupted and not backend.on_device:  # there the epochs of a graph cannot be divided
             raise _InterruptedError
-        gradient = backend.row_step(problem, state, communicator.allreduce(prediction), out=row_space)
+        gradient = backend.row_step(problem, state, exchange.total_before_step(), out=row_space)
+        exchange.prepare_step()
         backend.step(problem, state, gradient, out=prediction)
 
     def data_loss() -> float:
-        return float(problem.loss.value(with_intercept(communicator.allreduce(prediction), state)))
+        return float(problem.loss.value(with_intercept(exchange.total(), state)))
 
     def finite_data_loss() -> float:
-        bad, loss = first_bad_epoch(backend, state), data_loss()
+        bad, loss = exchange.first_bad_epoch(), data_loss()
         if bad != NEVER or not math.isfinite(loss):
             bad = max(min(bad, state.epoch), first_epoch)  # the loss was already infinite at the start
             raise DivergenceError(bad, problem.learning_rate(max(bad - 1, 0)), loss)
@@ -94,7 +96,7 @@ def train(
         return min(pauses)
 
     updated = reported = state.epoch  # an interrupted epoch comes after what was done at the last one
-    with DelayedInterrupt() as interrupt:
+    with interrupt:
         with np.errstate(all="ignore"):  # finite_data_loss reports what overflows, once
             backend.start(problem, state, out=prediction)
         while state.epoch < stop:
@@ -107,12 +109,12 @@ def train(
                 if trend and state.epoch in trend.epochs:
                     trend.note(state.epoch, data_loss(), problem.learning_rate(state.epoch - 1))
                 is_due = any(state.epoch % period == 0 for period in report_every)
-                if not is_due and state.epoch != stop and not interrupt.requested:
+                if not is_due and state.epoch != stop and not exchange.interrupted:
                     continue
                 loss = finite_data_loss()
-            stopped = state.epoch != reported and report(loss, lambda: interrupt.requested)
+            stopped = state.epoch != reported and report(loss, lambda: exchange.interrupted)
             reported = state.epoch
-            if interrupt.requested:
+            if exchange.interrupted:
                 rule = "the model keeps what was trained"
                 raise KeyboardInterrupt(f"training ended after epoch {state.epoch}; {rule}")
             if stopped:

@@ -58,7 +58,7 @@ def uniform(xp: Any, seed: int, stream: int, epoch: int, first_column: int, n_co
     return (xp.astype(word >> 9, xp.float32) + 0.5) * 2.0**-23
 
 
-def normal(seed: int, stream: int, n_columns: int) -> NDArray[np.float64]:
+def normal(seed: int, stream: int, n_columns: int, first_column: int = 0) -> NDArray[np.float64]:
     """Return one standard normal for each column, in float64: the quantiles of the epoch-0 uniforms.
 
     Examples
@@ -66,7 +66,7 @@ def normal(seed: int, stream: int, n_columns: int) -> NDArray[np.float64]:
     >>> normal(seed=0, stream=LOG_ALPHA_JITTER, n_columns=2).shape
     (2,)
     """
-    return normal_quantile(uniform(np, seed, stream, 0, 0, n_columns).astype(np.float64))
+    return normal_quantile(uniform(np, seed, stream, 0, first_column, n_columns).astype(np.float64))
 
 
 # Numerators and denominators of two of Wichura's ratios, highest power first: for the middle, as a function

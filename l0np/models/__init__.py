@@ -8,12 +8,13 @@ Each module has one job: `held_state` what a model reports and stores, `gated_mo
 `gate_schedule` the constants of the gates, `matrices` the forms of a matrix, `column_names` the names of its
 columns, `active_columns` gates and weights at test time, `fit_quality` what is wrong with the end of a fit,
 `state_dict` the file format of a state, `snapshots` what a checkpoint holds beside it, `records` how that is
-written as JSON, `resuming` how a fit goes on from there.
+written as JSON, `resuming` how a fit goes on from there, `ranks` what ranks that share the columns agree on.
 """
 
 from l0np.models.calibrated_model import SMALLEST_WEIGHT, CalibratedModel
 from l0np.models.fit_quality import Fault, FitEnd, faults_of_regression
 from l0np.models.gated_model import GatedModel
+from l0np.models.ranks import checked_communicator
 from l0np.models.resuming import Changes, ResumableModel, resume
 from l0np.models.settings import TrainingSettings
 from l0np.models.state_dict import LARGEST_SEED, check_finite_weights
@@ -29,6 +30,7 @@ __all__ = [
     "ResumableModel",
     "TrainingSettings",
     "check_finite_weights",
+    "checked_communicator",
     "faults_of_regression",
     "resume",
 ]

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np._text import percent
-from l0np.engine import Backend, LossTrend, Problem, State, with_intercept
+from l0np.engine import Backend, Communicator, LossTrend, Problem, State, exact_totals, with_intercept
 from l0np.errors import PoorFitWarning, warn
 from l0np.maths import philox
 from l0np.models.active_columns import weights_at_test_time
+from l0np.models.ranks import total
 from l0np.models.settings import TrainingSettings
 from l0np.targets import Targets
 
@@ -58,6 +59,9 @@ class FitEnd:
         Its end, in NumPy arrays.
     trend : LossTrend
         The loss of the data in the last fifth of the epochs.
+    ranks : Communicator
+        The ranks that share the columns, which look for faults together: whatever is not said to be the
+        rank's own is of all columns.
     """
 
     backend: Backend
@@ -66,12 +70,23 @@ class FitEnd:
     settings: TrainingSettings
     state: State
     trend: LossTrend
+    ranks: Communicator
 
     @cached_property
     def weights(self) -> NDArray[Any]:
-        """Test-time weights, shape (N,)."""
+        """The rank's own test-time weights, shape (N,)."""
         gates = self.problem.gates and self.problem.gates(self.state.epoch)
         return weights_at_test_time(self.state, gates, self.problem.link)
+
+    def __post_init__(self) -> None:
+        """Compute at once what all ranks compute together."""
+        if self.ranks.reproducible:
+            self.__dict__["estimates"] = self.totals(self.weights)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any weight is not 0."""
+        return total(self.ranks, np.count_nonzero(self.weights)) > 0
 
     @cached_property
     def estimates(self) -> Floats:
@@ -79,11 +94,12 @@ class FitEnd:
         return self.totals(self.weights)
 
     def totals(self, weights: NDArray[Any]) -> Floats:
-        """Return what weights give for each row."""
+        """Return what weights, the rank's own ones, give for each row."""
         columns = weights.astype(self.state.theta.value.dtype)
         with self.backend.active():
-            totals = self.backend.matvec(self.problem.matrix, self.backend.asarray(columns))
-            return np.asarray(with_intercept(self.backend.to_numpy(totals), self.state))
+            columns = self.backend.asarray(columns)
+            totals = exact_totals(self.backend, self.problem.matrix, columns, self.ranks)
+            return np.asarray(with_intercept(totals, self.state))
 
     @property
     def fall(self) -> float:
@@ -109,7 +125,8 @@ class FitEnd:
         gates, state, n_columns = self.problem.gates(self.state.epoch), self.state, len(self.weights)
         gate = np.zeros(n_columns)
         for epoch in range(state.epoch, state.epoch + DRAWS):
-            uniform = philox.uniform(np, state.seed, philox.GATES, epoch, 0, n_columns)
+            first = self.problem.column_offset
+            uniform = philox.uniform(np, state.seed, philox.GATES, epoch, first, n_columns)
             gate += gates.sample(state.log_alpha.value, uniform)[0] / DRAWS
         with np.errstate(all="ignore"):  # weights may underflow
             weights = self.problem.link.weight(state.theta.value)[0] * gate
@@ -117,14 +134,18 @@ class FitEnd:
         return float(np.median(difference[self.targets.fitted]))
 
 
-def warn_of_faults(faults: Iterable[Fault], known: set[str]) -> None:
-    """Give one warning of all faults whose kind is not known yet, and add their kinds to `known`."""
+def warn_of_faults(faults: Iterable[Fault], known: set[str], *, silent: bool = False) -> None:
+    """Give one warning of all faults whose kind is not known yet, and add their kinds to `known`.
+
+    If `silent`, only the kinds are added: another rank warns.
+    """
     new = [fault for fault in faults if fault.kind not in known]
     if new:
         known.update(fault.kind for fault in new)
         cures = list(dict.fromkeys(cure for fault in new for cure in fault.cures))
         lines = [*(f"- {fault.finding}" for fault in new), "What may help:", *(f"- {cure}" for cure in cures)]
-        warn("\n".join(["the result of this fit is poor:", *lines]), PoorFitWarning)
+        if not silent:
+            warn("\n".join(["the result of this fit is poor:", *lines]), PoorFitWarning)
 
 
 def faults_of_calibration(end: FitEnd, initial_weights: Floats) -> Iterator[Fault]:
@@ -142,14 +163,16 @@ def faults_of_calibration(end: FitEnd, initial_weights: Floats) -> Iterator[Faul
     if settings.lambda_l2 and settings.l2_anchor is None:
         why = "lambda_l2 penalises squared weights in their own units"
         cures.append(f'use l2_anchor="initial", or a smaller lambda_l2: {why}')
-    if not end.weights.any():
+    if not end.is_active:
         cures.append("use a smaller lambda_l0, or n_active=k to select exactly k records")
         yield Fault("none active", "no record is active", cures)
         return
-    total, asked = float(np.sum(end.weights, dtype=np.float64)), float(initial_weights.sum()) * wanted
-    factor = total / asked if asked else 1.0
+    sums = float(np.sum(end.weights, dtype=np.float64)), float(initial_weights.sum())
+    found, asked = (total(end.ranks, number) for number in sums)
+    asked *= wanted
+    factor = found / asked if asked else 1.0
     if not 1 / LARGE_FACTOR <= factor <= LARGE_FACTOR:
-        finding = f"the weights add up to {total:.4g}, {factor:.2g} times what the targets ask for"
+        finding = f"the weights add up to {found:.4g}, {factor:.2g} times what the targets ask for"
         yield Fault("sum of weights", finding, cures or ["train for more epochs"])
     error = float(np.median(np.abs(end.estimates[fitted] - value) / scale))
     if error > LARGE_ERROR:
@@ -164,7 +187,7 @@ def faults_of_calibration(end: FitEnd, initial_weights: Floats) -> Iterator[Faul
 
 def faults_of_regression(end: FitEnd) -> Iterator[Fault]:
     """Yield what is wrong with a regression."""
-    if not end.weights.any():
+    if not end.is_active:
         cures = ["use a smaller lambda_l0, or n_active=k to select exactly k features"]
         yield Fault("none active", "no feature is active", cures)
         return

@@ -8,16 +8,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
-from l0np.callbacks import Progress
-from l0np.engine import LossTrend, Problem, Serial, State, statistics, train
+import numpy as np
+
+from l0np.callbacks import Callbacks, Progress
+from l0np.engine import Communicator, LossTrend, Problem, Serial, State, statistics, train
 from l0np.errors import USUAL_CURE, DivergenceError, InputError, L0npError
 from l0np.inputs import is_on_a_device, validation
 from l0np.models import matrices
 from l0np.models.active_columns import with_selection
 from l0np.models.fit_quality import FEWEST_EPOCHS, Fault, FitEnd, warn_of_faults
 from l0np.models.held_state import HeldState
+from l0np.models.ranks import check_same, first_column, total
 from l0np.models.settings import TrainingSettings
-from l0np.models.snapshots import InterruptedFit, Snapshots, WatchedFit
+from l0np.models.snapshots import InterruptedFit, Snapshots, WatchedFit, settings_of
 from l0np.models.state_dict import LARGEST, state_dict_of
 from l0np.targets import Targets
 
@@ -34,6 +37,7 @@ class GatedModel(HeldState):
         answer_like: Sequence[Any] = (),
         interrupted: InterruptedFit | None = None,
         judged: bool = False,
+        communicator: Communicator | None = None,
     ) -> Self:
         """Train on checked input; `fit` and all other functions end up here.
 
@@ -53,6 +57,9 @@ class GatedModel(HeldState):
             The fit that this training resumes, whose state the model has loaded from a checkpoint.
         judged : bool
             Whether a poor result is warned of (`PoorFitWarning`), as `fit` does.
+        communicator : Communicator, optional
+            The ranks that share the columns, of which this model has its own. What is trained does not depend
+            on how many there are.
 
         Returns
         -------
@@ -87,7 +94,12 @@ class GatedModel(HeldState):
         _check_kinds(targets, settings)
         if len(targets) != matrix.shape[0]:
             raise InputError(f"there are {len(targets)} targets, and matrix has the shape {matrix.shape}")
-        settings.check_for(self.n_features, use_gates=self.use_gates, positive=self._link.exponential)
+        ranks, n_columns = communicator or Serial(), self.n_features
+        if communicator is not None:
+            check_same(ranks, self._same_on_all_ranks(targets, settings))
+            offset, n_columns = first_column(ranks, self.n_features)
+            self._place(offset)
+        settings.check_for(n_columns, use_gates=self.use_gates, positive=self._link.exponential)
         epoch, n_epochs = self.epoch_, settings.epochs
         if epoch + n_epochs > LARGEST["epoch"]:
             found = f"{epoch:,} epochs are trained already"
@@ -96,7 +108,7 @@ class GatedModel(HeldState):
         if self.use_gates:  # for one more epoch, because the last step draws the gates of the next one
             gates = self._gate_schedule.over(epoch, n_epochs + 1)
         self._answers_on_device = self._backend.on_device and any(map(is_on_a_device, answer_like))
-        with self._watched(matrix, targets, settings, interrupted) as watched:
+        with self._watched(matrix, targets, settings, interrupted, ranks) as watched:
             if n_epochs:
                 with self._backend.active():
                     anchor = None
@@ -112,17 +124,43 @@ class GatedModel(HeldState):
                         lambda_l2=settings.lambda_l2,
                         l2_anchor=anchor,
                         learning_rate=learning_rate,
+                        column_offset=self._first_column,
                     )
+                    if ranks.reproducible and self._backend.exact:
+                        problem = replace(problem, row_starts=np.ones(len(targets)))
                     fit = watched.fit
                     trend = LossTrend(fit.first_epoch, fit.last_epoch - fit.first_epoch) if judged else None
-                    self._train(problem, targets, settings, watched, trend)
+                    self._train(problem, targets, settings, watched, trend, ranks)
             if settings.n_active is not None:  # also if a callback has stopped the training
                 gates_now = self._gates(self._state)
-                self._state = with_selection(self._state, gates_now, self._link, settings.n_active)
+                self._state = with_selection(
+                    self._state, gates_now, self._link, settings.n_active, ranks
+                )
         if n_epochs and trend and self.epoch_ >= FEWEST_EPOCHS:
-            end = FitEnd(self._backend, problem, targets, settings, self._state, trend)
-            warn_of_faults(self._faults(end), self._known_faults)
+            end = FitEnd(self._backend, problem, targets, settings, self._state, trend, ranks)
+            warn_of_faults(self._faults(end), self._known_faults, silent=ranks.rank > 0)
         return self
+
+    def _same_on_all_ranks(self, targets: Targets, settings: TrainingSettings) -> dict[str, Any]:
+        """Return what must be the same on all ranks, by name."""
+        state, schedule = self._state, self._gate_schedule
+        return {
+            "the number of rows": len(targets),
+            "dtype": self.dtype,
+            "seed (give one to every rank)": self.seed_,
+            "the number of epochs trained before": [str(state.epoch), str(state.adam_step)],
+            "use_gates": self.use_gates,
+            "beta": schedule.beta,
+            "gamma": schedule.gamma,
+            "zeta": schedule.zeta,
+            "test_time_temperature": schedule.test_time_temperature,
+            **settings_of(settings),
+            "verbose_freq, or a period of the callbacks,": [
+                str(every) for every in sorted(Callbacks(settings.callbacks, settings.verbose_freq).periods)
+            ],
+            "y": targets.value,
+            "a target option": targets,
+        }
 
     def _cure_of_divergence(self, targets: Targets) -> str:
         """Return what is most likely to help if training diverges."""
@@ -139,6 +177,7 @@ class GatedModel(HeldState):
         settings: TrainingSettings,
         watched: WatchedFit,
         trend: LossTrend | None,
+        ranks: Communicator,
     ) -> None:
         """Train a copy of the state, which becomes the state at each report and at the end."""
         backend = self._backend
@@ -147,9 +186,9 @@ class GatedModel(HeldState):
 
         def report(data_loss: float, interrupted: Callable[[], bool]) -> bool:
             self._state = reported = state.map(backend.to_numpy)
-            fit = watched.fit
-            progress = Progress(backend, problem, reported, data_loss, targets, fit, interrupted=interrupted)
-            stops = watched.callbacks.report(progress)
+            heard = {"interrupted": interrupted, "communicator": ranks}
+            progress = Progress(backend, problem, reported, data_loss, targets, watched.fit, **heard)
+            stops = bool(total(ranks, watched.callbacks.report(progress)))
             if self._state is not reported and not stops:
                 rule = "a callback may change it only where it stops the fit"
                 raise L0npError(f"the model's state was changed during fit: {rule}")
@@ -162,7 +201,7 @@ class GatedModel(HeldState):
                 problem,
                 state,
                 fit.last_epoch,
-                communicator=Serial(),
+                communicator=ranks,
                 report_every=watched.callbacks.periods,
                 report=report,
                 n_active=settings.n_active,
@@ -176,7 +215,12 @@ class GatedModel(HeldState):
         self._statistics = statistics(backend, state)
 
     def _watched(
-        self, matrix: Any, targets: Targets, settings: TrainingSettings, interrupted: InterruptedFit | None
+        self,
+        matrix: Any,
+        targets: Targets,
+        settings: TrainingSettings,
+        interrupted: InterruptedFit | None,
+        ranks: Communicator,
     ) -> WatchedFit:
         """Return the callbacks of a fit, with the access to the model that they have."""
 
@@ -187,7 +231,7 @@ class GatedModel(HeldState):
         epochs = self.epoch_, self.epoch_ + settings.epochs
         snapshots = Snapshots(type(self).__name__, arguments, settings, targets, matrix, self._backend)
         return WatchedFit(
-            self, partial(state_dict_of, theta_name=self._theta_name), snapshots, epochs, interrupted
+            self, partial(state_dict_of, theta_name=self._theta_name), snapshots, epochs, interrupted, ranks
         )
 
     def _state_to_train(self, targets: Targets, settings: TrainingSettings) -> State:

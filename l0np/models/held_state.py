@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from l0np.backends import get_backend
-from l0np.engine import State, Statistics
+from l0np.engine import State, Statistics, exact_totals
 from l0np.inputs import is_on_a_device, validation
 from l0np.maths import HardConcrete, Link, Parameter, l0_penalty, l2_penalty, log_alpha_of, philox
 from l0np.matrix import ColumnMatrix
@@ -19,6 +20,7 @@ from l0np.models import matrices
 from l0np.models.active_columns import gates_at_test_time, weights_at_test_time
 from l0np.models.column_names import NamedColumns, names_entry, names_in
 from l0np.models.gate_schedule import GateConstants, GateSchedule
+from l0np.models.ranks import checked_communicator
 from l0np.models.state_dict import LARGEST_SEED, read_state, state_dict_of, state_from
 
 MOST_COLUMNS = 2**32  # far more than fit into any memory
@@ -58,6 +60,7 @@ class HeldState(GateConstants, NamedColumns):
         self._backend = get_backend(device)
         self._statistics: Statistics | None = None
         self._known_faults: set[str] = set()  # of which fits have warned
+        self._first_column = 0  # number of the first column, where ranks share the columns
         self._answers_on_device = False  # whether the last fit's M or y came as CuPy arrays
         self._start = self._state = State(
             theta=Parameter.start(np.zeros(self.n_features, self.dtype)),
@@ -163,11 +166,14 @@ class HeldState(GateConstants, NamedColumns):
     def _test_time_weights(self, state: State) -> NDArray[Any]:
         return weights_at_test_time(state, self._gates(state), self._link)
 
-    def _predict(self, name: str, M: Any, state: State) -> NDArray[np.float64]:
-        """Return M @ test-time weights, in float64, on the device that holds M."""
+    def _predict(self, name: str, M: Any, state: State, communicator: Any) -> NDArray[np.float64]:
+        """Return M @ test-time weights of all ranks, in float64, on the device that holds M."""
+        ranks = checked_communicator(communicator)
         backend, matrix = self._backend, self._trainable(name, M)
         with backend.active():
             weights = backend.asarray(self._test_time_weights(state))
+            if ranks.reproducible:
+                return exact_totals(backend, backend.matrix(matrix), weights, ranks)
             product: NDArray[np.float64] = backend.matvec(backend.matrix(matrix), weights)
             return product if is_on_a_device(M) else backend.to_numpy(product)
 
@@ -253,8 +259,23 @@ class HeldState(GateConstants, NamedColumns):
         )
         log_alpha = log_alpha_of(probability)
         if jitter_sd:
-            log_alpha += jitter_sd * philox.normal(self.seed_, philox.LOG_ALPHA_JITTER, self.n_features)
+            log_alpha += jitter_sd * philox.normal(
+                self.seed_, philox.LOG_ALPHA_JITTER, self.n_features, self._first_column
+            )
         return np.asarray(log_alpha, self.dtype)
+
+    def _jittered_log_alpha(self) -> NDArray[Any]:
+        """Return log_alpha at construction."""
+        raise NotImplementedError
+
+    def _place(self, first_column: int) -> None:
+        """Take the columns from this number on, whose noise the model then draws; it may draw jitter anew."""
+        if first_column == self._first_column:
+            return
+        self._first_column, is_new = first_column, self._state is self._start
+        self._start = replace(self._start, log_alpha=Parameter.start(self._jittered_log_alpha()))
+        if is_new:
+            self._state = self._start
 
     def _first_state(self, target: NDArray[np.float64]) -> State:
         """Return the state in which the first fit starts."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.callbacks import Callbacks, RunningFit
-from l0np.engine import Backend, Checkpoint, State
+from l0np.engine import Backend, Checkpoint, Communicator, State
 from l0np.matrix import ColumnMatrix
 from l0np.models.records import encode
 from l0np.models.settings import TrainingSettings
@@ -107,6 +107,8 @@ class WatchedFit:
         Where the training starts and where it ends.
     interrupted : InterruptedFit, optional
         The fit that is resumed.
+    ranks : Communicator
+        The ranks that share the columns; what callbacks print and write, the first one does.
     """
 
     def __init__(
@@ -116,9 +118,10 @@ class WatchedFit:
         snapshots: Snapshots,
         epochs: tuple[int, int],
         interrupted: InterruptedFit | None,
+        ranks: Communicator,
     ) -> None:
         settings = snapshots.settings
-        self.callbacks = Callbacks(settings.callbacks, settings.verbose_freq)
+        self.callbacks = Callbacks(settings.callbacks, settings.verbose_freq, is_first=ranks.rank == 0)
         self._model, self._snapshots, self._has_started = model, snapshots, False
         self._memories = interrupted.memories if interrupted else {}
         self.fit = RunningFit(

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.engine import ControllerState, State
+from l0np.engine import ControllerState, State, SumReference
 from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.maths import Link, Parameter
@@ -23,6 +23,7 @@ LARGEST_SEED = 2**64 - 1
 LARGEST = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}  # largest value of each counter
 # The names in files of the controller's state and of the mask of the selection
 CONTROLLER, SELECTION = "governor", "selection"
+SUMS, ROOM = "sum_reference", "sum_room"  # of a fit on ranks: see `l0np.engine.SumReference`
 # What NumPy and zipfile raise for a damaged file, and for pickled objects
 DAMAGED = (ValueError, EOFError, KeyError, AttributeError, RuntimeError, BadZipFile, zlib.error)
 # The parts of a parameter, by the ending of their names
@@ -38,6 +39,8 @@ def state_dict_of(state: State, theta_name: str) -> dict[str, Any]:
         optional[CONTROLLER] = np.array(astuple(state.controller))
     if state.selection is not None:
         optional[SELECTION] = state.selection.copy()
+    if state.sum_reference is not None:
+        optional |= {SUMS: np.array(state.sum_reference.theta), ROOM: state.sum_reference.room}
     return arrays | counters | {"lambda_l0": state.lambda_l0} | optional
 
 
@@ -73,7 +76,7 @@ def state_from(state_dict: Mapping[str, Any], like: State, theta_name: str, link
     """
     template, dtype = _arrays(like, theta_name), like.theta.value.dtype
     expected, given = {*template, *LARGEST, "lambda_l0"}, set(state_dict)
-    missing, unknown = expected - given, given - expected - {CONTROLLER, SELECTION, NAMES}
+    missing, unknown = expected - given, given - expected - {CONTROLLER, SELECTION, NAMES, SUMS, ROOM}
     if missing or unknown:
         names = f"missing {sorted(missing)}, unknown {sorted(map(str, unknown))}"
         raise InputError(f"state_dict does not fit this model: {names}")
@@ -96,6 +99,7 @@ def state_from(state_dict: Mapping[str, Any], like: State, theta_name: str, link
         lambda_l0=validation.real_number("lambda_l0", state_dict["lambda_l0"]),
         controller=_controller(state_dict),
         selection=_selection(state_dict, len(like.theta.value)),
+        sum_reference=_sum_reference(state_dict, like),
         **counters,
     )
 
@@ -139,3 +143,11 @@ def _selection(state_dict: Mapping[str, Any], n_columns: int) -> NDArray[np.bool
     rule = "a column is selected (1) or not (0)"
     validation.check_elements(SELECTION, values, (values != 0) & (values != 1), rule)
     return values.astype(np.bool_)
+
+
+def _sum_reference(state_dict: Mapping[str, Any], like: State) -> SumReference | None:
+    if SUMS not in state_dict or ROOM not in state_dict:
+        return None
+    theta = like.theta.value
+    reference = validation.vector(SUMS, state_dict[SUMS], len(theta), theta.dtype, per="column")
+    return SumReference(reference, validation.real_number(ROOM, state_dict[ROOM], above=0.0))

@@ -52,6 +52,7 @@ class CupyBackend(NumpyBackend):
 
     name = "cupy"
     on_device = True
+    exact = False  # sums are fixed-point, in units that follow from the rank's own columns
 
     def __init__(self, index: int = 0, most_scheduled: int = SCHEDULED) -> None:
         reason = why_unavailable(index)

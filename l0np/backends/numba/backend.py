@@ -66,6 +66,18 @@ class NumbaBackend(NumpyBackend):
         kernels.rmatvec(matrix.entries, np.asarray(rows, dtype=np.float64), everywhere, out)
         return out
 
+    def exact_matvec(self, matrix: NumbaMatrix, columns: Any, starts: Any, *, absolute: bool = False) -> Any:
+        """Return M @ columns in sums that start at `starts`."""
+        out = np.empty(matrix.shape[0])
+        kernels.exact_matvec(matrix.entries, columns, starts, absolute, out)
+        return out
+
+    def row_extents(self, matrix: NumbaMatrix) -> tuple[Any, Any]:
+        """Return the number of entries of each row, and the size of its largest one."""
+        counts, largest = np.zeros(matrix.shape[0]), np.zeros(matrix.shape[0])
+        kernels.row_extents(matrix.entries, counts, largest)
+        return counts, largest
+
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of the state's epoch and write M @ (w z) into `out`."""
         matrix, theta = problem.matrix, state.theta.value
@@ -89,9 +101,11 @@ class NumbaBackend(NumpyBackend):
     def _epoch(self, problem: Problem, state: State, gradient: Any, out: Any, *, backward: bool) -> None:
         """Train up to `state.epoch` by the slopes of the previous epoch, if `backward`; draw its gates."""
         run, theta, log_alpha, slopes = state.run, state.theta, state.log_alpha, state.slopes
-        anchor = problem.l2_anchor
+        anchor, entries = problem.l2_anchor, problem.matrix.entries
+        if problem.row_starts is not None:
+            entries = entries._replace(starts=problem.row_starts, bits=np.uint64(1))
         arguments = (
-            problem.matrix.entries,
+            entries,
             Columns(
                 theta.value, theta.first_moment, theta.second_moment,
                 log_alpha.value, log_alpha.first_moment, log_alpha.second_moment,
@@ -114,7 +128,7 @@ class NumbaBackend(NumpyBackend):
         else:
             self._on_threads(n_threads, arguments)
         run.pace.note(n_threads, time.perf_counter() - start)
-        if not kernels.add_up(run.sums, out):
+        if not kernels.add_up(run.sums, entries.starts, out):
             state.first_bad[0] = min(state.first_bad[0], state.epoch)
 
     def _on_threads(self, n_threads: int, arguments: tuple[Any, ...]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from l0np._jit import helper, jit
 from l0np.backends.numba.elementary_kernels import exp, log, uniforms
-from l0np.backends.numba.vector_instructions import add_fours, claim, dot_fours, prefetch
+from l0np.backends.numba.vector_instructions import add_fours, claim, dot_fours, prefetch, with_bits
 
 U64, F32 = np.uint64, np.float32
 # Numbers added to an unsigned counter must be unsigned: with an int64, Numba makes the sum a float64
@@ -40,6 +40,10 @@ class Entries(NamedTuple):
     indices: Any
     indptr: Any
     bounds: Any
+    # For sums that do not depend on the order of the columns (`l0np.engine.ExactSums`): what the sum of each
+    # row starts at, and 1, a uint64, for the last bit of each product. Else 0 everywhere
+    starts: Any
+    bits: Any
 
 
 class Columns(NamedTuple):
@@ -172,10 +176,15 @@ def gather(entries, first, n, rows, listed, n_open, ahead, n_lines, out):
             t2 = data[k + TWO] * rows[indices[k + TWO]]
             t0, t1 = (t0 if k < stop else 0.0), (t1 if k + ONE < stop else 0.0)
             total += t0 + t1 + (t2 if k + TWO < stop else 0.0)
-        else:  # the last columns of the matrix, after which there may be nothing to read
+        elif entries.bits == ZERO:  # the last columns of the matrix, after which there may be nothing to read
             while k < stop:
                 total += data[k] * rows[indices[k]]
                 k += ONE
+        else:  # those of a rank, which are added up as if they were not the last
+            t0 = data[k] * rows[indices[k]] if k < stop else 0.0
+            t1 = data[k + ONE] * rows[indices[k + ONE]] if k + ONE < stop else 0.0
+            t2 = data[k + TWO] * rows[indices[k + TWO]] if k + TWO < stop else 0.0
+            total += t0 + t1 + t2
         out[j - first] = total
         j, k, stop = following, k_following, stop_following
     return np.int64(read)
@@ -184,7 +193,7 @@ def gather(entries, first, n, rows, listed, n_open, ahead, n_lines, out):
 @helper
 def scatter(entries, first, coefficients, listed, n_open, out):
     """Add coefficient_j M_j to `out` for each listed column; return the number of entries read."""
-    data, indices, indptr = entries.data, entries.indices, entries.indptr
+    data, indices, indptr, bits = entries.data, entries.indices, entries.indptr, entries.bits
     size, read = U64(data.size), ZERO
     j = listed[0]
     k, stop = indptr[j], indptr[j + ONE]
@@ -195,10 +204,12 @@ def scatter(entries, first, coefficients, listed, n_open, out):
         coefficient = np.float64(coefficients[j - first])
         n_fours = (stop - k) // FOUR
         last = stop - U64(stop > k)  # 0 is added to this row for each entry that is beyond the column's end
-        add_fours(data, indices, coefficient, k, n_fours, out)
+        add_fours(data, indices, coefficient, k, n_fours, bits, out)
         k += FOUR * n_fours
         if stop + FOUR <= size:
-            t0, t1, t2 = coefficient * data[k], coefficient * data[k + ONE], coefficient * data[k + TWO]
+            t0 = with_bits(coefficient * data[k], bits)
+            t1 = with_bits(coefficient * data[k + ONE], bits)
+            t2 = with_bits(coefficient * data[k + TWO], bits)
             r0 = indices[k if k < stop else last]
             r1 = indices[k + ONE if k + ONE < stop else last]
             r2 = indices[k + TWO if k + TWO < stop else last]
@@ -207,7 +218,7 @@ def scatter(entries, first, coefficients, listed, n_open, out):
             out[r2] += t2 if k + TWO < stop else 0.0
         else:  # as in `gather`
             while k < stop:
-                out[indices[k]] += coefficient * data[k]
+                out[indices[k]] += with_bits(coefficient * data[k], bits)
                 k += ONE
         j, k, stop = following, k_following, stop_following
     return np.int64(read)
@@ -379,7 +390,7 @@ def epoch(
             continue
         out = sums[chunk]
         for i in range(U64(out.size)):
-            out[i] = 0.0
+            out[i] = entries.starts[i]
         bad = gathered = scattered = closed = 0
         first, last = entries.bounds[chunk], entries.bounds[chunk + 1]
         n, n_open, ahead, n_lines = ZERO, ZERO, ONE, ZERO  # so the first turn only lists the first block
@@ -461,13 +472,13 @@ def epoch(
 
 
 @jit
-def add_up(sums, out):
-    """Write the sum over chunks, in their order; return whether all of it is finite."""
+def add_up(sums, starts, out):
+    """Write the sum over chunks, in their order, less its starts; return whether all of it is finite."""
     for i in range(U64(out.size)):
-        out[i] = sums[0, i]
+        out[i] = sums[0, i] - starts[i]
     for chunk in range(1, len(sums)):
         for i in range(U64(out.size)):
-            out[i] += sums[chunk, i]
+            out[i] += sums[chunk, i] - starts[i]
     bad = 0
     for i in range(U64(out.size)):
         bad += 0 if abs(out[i]) <= LARGEST_FLOAT64 else 1
@@ -494,3 +505,28 @@ def rmatvec(entries, rows, everywhere, out):
     listed = np.empty(n + ONE, np.uint64)
     n_open = list_open(everywhere, ZERO, n, listed)
     gather(entries, ZERO, n, rows, listed, n_open, n_open, ZERO, out)
+
+
+@jit
+def exact_matvec(entries, coefficients, starts, absolute, out):
+    """Write M @ coefficients, or abs(M) @ abs(coefficients), as sums that start at `starts`, less these."""
+    data, indices, indptr = entries.data, entries.indices, entries.indptr
+    for i in range(U64(out.size)):
+        out[i] = starts[i]
+    for j in range(U64(coefficients.size)):
+        coefficient = np.float64(coefficients[j])
+        if coefficient != 0:
+            for k in range(indptr[j], indptr[j + ONE]):
+                product = with_bits(coefficient * data[k], ONE)
+                out[indices[k]] += abs(product) if absolute else product
+    for i in range(U64(out.size)):
+        out[i] -= starts[i]
+
+
+@jit
+def row_extents(entries, counts, largest):
+    """Write the number of entries of each row, and the size of its largest one."""
+    for k in range(U64(entries.data.size)):
+        row = entries.indices[k]
+        counts[row] += 1.0
+        largest[row] = max(largest[row], np.float64(abs(entries.data[k])))

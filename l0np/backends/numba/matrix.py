@@ -30,7 +30,8 @@ class NumbaMatrix:
     def of(cls, matrix: ColumnMatrix, chunk_cost: int = CHUNK_COST) -> "NumbaMatrix":
         """Return the matrix with its chunks."""
         bounds = chunk_bounds(matrix, chunk_cost)
-        return cls(Entries(matrix.data, matrix.indices, matrix.indptr.view(np.uint64), bounds), matrix.shape)
+        arrays = matrix.data, matrix.indices, matrix.indptr.view(np.uint64)
+        return cls(Entries(*arrays, bounds, np.zeros(matrix.shape[0]), np.uint64(0)), matrix.shape)
 
     @property
     def n_chunks(self) -> int:

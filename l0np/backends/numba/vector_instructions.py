@@ -1,4 +1,4 @@
-"""Four operations that Numba cannot express, written in LLVM's own language, each with a twin in Python.
+"""Five operations that Numba cannot express, written in LLVM's own language, each with a twin in Python.
 
 Numba calls the function below ``@_in_llvm_for(plain)`` with the types of the arguments and gets back a
 signature and a generator: a function that appends LLVM's instructions to the code of the caller, by
@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 _ONE, _TWO, _THREE, _FOUR = (np.uint64(number) for number in (1, 2, 3, 4))
 _INT32, _INT64, _BYTE_POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType(ir.IntType(8))
-_FOUR_DOUBLES = ir.VectorType(ir.DoubleType(), 4)
+_FOUR_DOUBLES, _FOUR_WORDS = ir.VectorType(ir.DoubleType(), 4), ir.VectorType(_INT64, 4)
 
 
 def _in_llvm_for(plain):
@@ -103,35 +103,58 @@ def dot_fours(typing, data, indices, rows, first, n_fours):
     return numba.float64(data, indices, rows, first, n_fours), generate
 
 
-def _plain_add_fours(data, indices, coefficient, first, n_fours, out):
+def _plain_add_fours(data, indices, coefficient, first, n_fours, bits, out):
     """Add ``coefficient * data[k]`` to ``out[indices[k]]``, `n_fours` groups of four from `first` on."""
     for k in range(first, first + _FOUR * n_fours):
-        out[indices[k]] += coefficient * data[k]
+        out[indices[k]] += _plain_with_bits(coefficient * data[k], bits)
 
 
 @_in_llvm_for(_plain_add_fours)
-def add_fours(typing, data, indices, coefficient, first, n_fours, out):
+def add_fours(typing, data, indices, coefficient, first, n_fours, bits, out):
     """Add ``coefficient * data[k]`` to ``out[indices[k]]``, `n_fours` groups of four from `first` on.
 
     The rows within a group must differ, as those of a column do: all four are read before any is written.
+    In each product the bits of `bits`, a uint64, are set (`with_bits`).
     """
 
     def generate(context, builder, signature, arguments):
-        data_, indices_, factor, start, count, out_ = arguments
+        data_, indices_, factor, start, count, bits_, out_ = arguments
         data_at, indices_at, out_at = _data_pointers(context, builder, signature, [data_, indices_, out_])
-        factors = ir.Constant(_FOUR_DOUBLES, ir.Undefined)
+        factors, masks = ir.Constant(_FOUR_DOUBLES, ir.Undefined), ir.Constant(_FOUR_WORDS, ir.Undefined)
         for i in range(4):
             factors = builder.insert_element(factors, factor, _INT32(i))
+            masks = builder.insert_element(masks, bits_, _INT32(i))
         with cgutils.for_range(builder, count) as loop:
             k = builder.add(start, builder.shl(loop.index, loop.index.type(2)))
             row_numbers = _load_indices(builder, indices_at, k)
-            changes = builder.fmul(factors, _load_entries(builder, data_at, k))
+            products = builder.fmul(factors, _load_entries(builder, data_at, k))
+            words = builder.or_(builder.bitcast(products, _FOUR_WORDS), masks)
+            changes = builder.bitcast(words, _FOUR_DOUBLES)
             sums = builder.fadd(_load_rows(builder, out_at, row_numbers), changes)
             for i, row in enumerate(row_numbers):
                 builder.store(builder.extract_element(sums, _INT32(i)), builder.gep(out_at, [row]))
         return context.get_dummy_value()
 
-    return numba.void(data, indices, coefficient, first, n_fours, out), generate
+    return numba.void(data, indices, coefficient, first, n_fours, bits, out), generate
+
+
+# --- bits of a number
+
+
+def _plain_with_bits(x, bits):
+    """Return a float64 with the bits of a uint64 set in it."""
+    return (np.float64(x).view(np.uint64) | np.uint64(bits)).view(np.float64)
+
+
+@_in_llvm_for(_plain_with_bits)
+def with_bits(typing, x, bits):
+    """Return a float64 with the bits of a uint64 set in it: with 1, the last bit of the mantissa."""
+
+    def generate(context, builder, signature, arguments):
+        word = builder.or_(builder.bitcast(arguments[0], _INT64), arguments[1])
+        return builder.bitcast(word, ir.DoubleType())
+
+    return numba.float64(numba.float64, numba.uint64), generate
 
 
 def _data_pointers(context, builder, signature, arrays):

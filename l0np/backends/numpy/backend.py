@@ -18,6 +18,7 @@ class NumpyBackend:
     name = "numpy"
     xp: Any = np
     on_device = False
+    exact = True
 
     def active(self) -> AbstractContextManager[Any]:
         """Return a context that does nothing: there is one memory."""
@@ -45,6 +46,22 @@ class NumpyBackend:
     def rmatvec(self, matrix: Any, rows: Any) -> Any:
         """Return M.T @ rows in float64."""
         return matrix.T @ rows
+
+    def exact_matvec(self, matrix: Any, columns: Any, starts: Any, *, absolute: bool = False) -> Any:
+        """Return M @ columns in sums that start at `starts`; each product is rounded as it is added."""
+        of_entries = np.repeat(np.asarray(columns, np.float64), np.diff(matrix.indptr))
+        products = ((matrix.data * of_entries).view(np.uint64) | np.uint64(1)).view(np.float64)
+        if absolute:
+            products = np.abs(products)
+        starts_of_entries = starts[matrix.indices]
+        rounded = (starts_of_entries + products) - starts_of_entries
+        return np.bincount(matrix.indices, rounded, minlength=matrix.shape[0])
+
+    def row_extents(self, matrix: Any) -> tuple[Any, Any]:
+        """Return the number of entries of each row, and the size of its largest one."""
+        counts, largest = np.bincount(matrix.indices, minlength=matrix.shape[0]), np.zeros(matrix.shape[0])
+        np.maximum.at(largest, matrix.indices, np.abs(matrix.data))
+        return counts.astype(np.float64), largest
 
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of the state's epoch and write M @ (w z) into `out`."""
@@ -81,14 +98,14 @@ class NumpyBackend:
         if problem.gates:
             u = philox.uniform(xp, state.seed, philox.GATES, state.epoch, problem.column_offset, len(theta))
             gate, gate_slope = problem.gates(state.epoch).sample(log_alpha, u)
-            out[...] = self.matvec(problem.matrix, weight * gate)
+            out[...] = self._predicted(problem, weight * gate)
             state.counts[0, 2] += xp.sum(xp.astype(gate == 0, xp.int64))
             is_open, zero = (gate > 0) | (gate_slope != 0), xp.zeros_like(gate)
             state.slopes = Slopes(
                 xp.where(is_open, gate * slope, zero), xp.where(is_open, weight * gate_slope, zero)
             )
         else:
-            out[...] = self.matvec(problem.matrix, weight)
+            out[...] = self._predicted(problem, weight)
             state.slopes = Slopes(slope, xp.zeros_like(slope))
         state.counts[0, 1] += problem.matrix.nnz
         finite = xp.asarray(True)
@@ -104,6 +121,11 @@ class NumpyBackend:
         state.first_bad = xp.minimum(
             state.first_bad, xp.where(finite, xp.asarray(NEVER), xp.asarray(state.epoch))
         )
+
+    def _predicted(self, problem: Problem, columns: Any) -> Any:
+        if problem.row_starts is None:
+            return self.matvec(problem.matrix, columns)
+        return self.exact_matvec(problem.matrix, columns, problem.row_starts)
 
     def row_step(self, problem: Problem, state: State, prediction: Any, out: Any) -> Any:
         """Write the gradient of the loss into `out`, train the intercept, return `out`."""

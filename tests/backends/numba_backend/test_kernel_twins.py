@@ -72,8 +72,9 @@ def test_gates_at_the_border_and_beyond_the_bound(beta, dtype):
 
 
 @pytest.mark.parametrize(("dtype", "index"), [("float32", "uint16"), ("float64", "int32")])
+@pytest.mark.parametrize("bits", [np.uint64(0), np.uint64(1)])
 @pytest.mark.parametrize("n_fours", [0, 1, 5])
-def test_instructions_for_llvm_do_what_their_plain_twins_do(dtype, index, n_fours):
+def test_instructions_for_llvm_do_what_their_plain_twins_do(dtype, index, n_fours, bits):
     rng = np.random.default_rng(1)
     data, rows = rng.normal(size=40).astype(dtype), rng.normal(size=60)
     indices = rng.permutation(60)[:40].astype(index)
@@ -85,16 +86,19 @@ def test_instructions_for_llvm_do_what_their_plain_twins_do(dtype, index, n_four
         return vectors.dot_fours(data, indices, rows, first, n_fours)
 
     @compiled
-    def add(data, indices, coefficient, first, n_fours, out):
-        vectors.add_fours(data, indices, coefficient, first, n_fours, out)
+    def add(data, indices, coefficient, first, n_fours, bits, out):
+        vectors.add_fours(data, indices, coefficient, first, n_fours, bits, out)
 
     assert dot(data, indices, rows, first, n_fours) == vectors._plain_dot_fours(
         data, indices, rows, first, n_fours
     )
     ours, expected = rows.copy(), rows.copy()
-    add(data, indices, coefficient, first, n_fours, ours)
-    vectors._plain_add_fours(data, indices, coefficient, first, n_fours, expected)
+    add(data, indices, coefficient, first, n_fours, bits, ours)
+    vectors._plain_add_fours(data, indices, coefficient, first, n_fours, bits, expected)
     assert np.array_equal(ours, expected)
+    set_bits = compiled(lambda x, bits: vectors.with_bits(x, bits))
+    for x in (coefficient, np.float64(-2.0), np.float64(0.0)):
+        assert set_bits(x, bits) == vectors._plain_with_bits(x, bits)
 
 
 def test_a_chunk_is_claimed_once():

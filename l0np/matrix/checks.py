@@ -50,6 +50,22 @@ def check_indices(name: str, indices: NDArray[Any], size: int) -> None:
         raise InputError(f"{name} holds {wrong}, which is out of range: 0 to {size - 1} wanted")
 
 
+def check_triplets(
+    rows: Any, columns: Any, values: Any, shape: tuple[int, int]
+) -> tuple[NDArray[Any], tuple[NDArray[Any], NDArray[Any]]]:
+    """Return the values and (rows, columns) of triplets as arrays, checked."""
+    data = validation.numeric_array("values", values)
+    where = validation.numeric_array("rows", rows), validation.numeric_array("columns", columns)
+    if not data.size:  # an empty list has no dtype of its own
+        where = where[0].astype(np.int64), where[1].astype(np.int64)
+    for indices, what, size in zip(where, ("rows", "columns"), shape, strict=True):
+        if indices.shape != data.shape or data.ndim != 1:
+            rule = "rows, columns and values must be one-dimensional and of one length"
+            raise InputError(f"{rule}, {what} has {indices.shape}")
+        check_indices(what, indices, size)
+    return data, where
+
+
 def check_compressed(
     name: str, data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], n_lists: int, size: int
 ) -> None:

@@ -15,32 +15,37 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.matrix.checks import (
-    MOST_ROWS,
     check_canonical,
     check_compressed,
-    check_indices,
+    check_triplets,
     checked_shape,
     index_dtype,
 )
-from l0np.matrix.scipy_input import canonical_csc, check_sparse, is_sparse
-from l0np.matrix.stored import StoredColumns
+from l0np.matrix.fold import Fold
+from l0np.matrix.folding import checked_fold, fold_columns, unfold_columns
+from l0np.matrix.saved import SavedMatrix
+from l0np.matrix.scipy_input import canonical_csc, cast_columns, check_sparse, is_sparse
+from l0np.matrix.stored_columns import StoredColumns
 
 LARGE = 1 << 20  # number of entries above which a conversion without temporaries is worth compiling a kernel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ColumnMatrix(StoredColumns):
+class ColumnMatrix(StoredColumns, SavedMatrix):
     """A sparse matrix stored by columns: 6 bytes for each entry if it has at most 65,535 rows.
 
     Canonical and immutable: within a column the rows ascend strictly; there are no explicit zeros and no
     duplicates, and all values are finite. The arrays are copied and checked here, once, because kernels have
     no bounds checks. Passing a ColumnMatrix to `fit` saves the conversion at every call.
 
+    Rows that are sums of other rows may be folded (`folded`): then `data`, `indices` and `indptr` hold what
+    is stored, which is less than the matrix. All methods answer for the whole matrix.
+
     Parameters
     ----------
-    data : array of shape (nnz,)
+    data : array of shape (n_stored,)
         The values, float32 or float64.
-    indices : array of shape (nnz,)
+    indices : array of shape (n_stored,)
         The row of each value; stored as uint16 for at most 65,535 rows, else as int32.
     indptr : array of shape (n_columns + 1,)
         Column j holds the entries ``indptr[j]`` to ``indptr[j + 1]``; stored as int64.
@@ -49,6 +54,8 @@ class ColumnMatrix(StoredColumns):
     copy : bool
         If False, arrays of the right dtype are used without a copy: they become read-only, and must not be
         written to through other views either, because kernels trust what was checked here.
+    fold : Fold, optional
+        Which rows are folded, if `data` holds only remainders of these.
 
     Raises
     ------
@@ -74,6 +81,7 @@ class ColumnMatrix(StoredColumns):
     indptr: NDArray[np.int64]
     shape: tuple[int, int]
     copy: InitVar[bool] = True
+    fold: Fold | None = None
 
     def __post_init__(self, copy: bool) -> None:
         """Bring the arrays to their dtypes, check them and lock them."""
@@ -93,6 +101,8 @@ class ColumnMatrix(StoredColumns):
             found = f"{len(indices)} indices and {len(data)} values"
             raise InputError(f"indptr ends at {indptr[-1]}, but there are {found}")
         check_canonical(data, indices, indptr)
+        if self.fold is not None and len(self.fold.row_lengths) != n_rows:
+            raise InputError(f"fold is of {len(self.fold.row_lengths)} rows, the matrix has {n_rows}")
         for name, array in (("data", data), ("indices", indices), ("indptr", indptr)):
             array = np.array(array, order="C", copy=copy or None)
             array.flags.writeable = False
@@ -100,7 +110,14 @@ class ColumnMatrix(StoredColumns):
         object.__setattr__(self, "shape", (n_rows, n_columns))
 
     @classmethod
-    def build(cls, matrix: Any, dtype: DTypeLike = np.float32, *, name: str = "M") -> ColumnMatrix:
+    def build(
+        cls,
+        matrix: Any,
+        dtype: DTypeLike = np.float32,
+        *,
+        name: str = "M",
+        fold: bool | str = "auto",
+    ) -> ColumnMatrix:
         """Make a ColumnMatrix from anything that is a matrix; the input is not changed.
 
         Parameters
@@ -111,11 +128,13 @@ class ColumnMatrix(StoredColumns):
             What the values are cast to, after duplicates are summed.
         name : str
             What error messages call the matrix.
+        fold : {"auto", True, False}
+            Whether rows that are sums of other rows are left out of the entries: see `folded`.
 
         Raises
         ------
         InputTypeError
-            For masked arrays and for elements that are not real numbers.
+            For masked arrays, for elements that are not real numbers, and for another `fold`.
         InputError
             For an empty matrix, NaN or infinite values, indices out of range or a broken indptr.
 
@@ -125,7 +144,8 @@ class ColumnMatrix(StoredColumns):
         >>> ColumnMatrix.build(sparse.random_array((4, 6), density=0.5, rng=0), dtype="float64")
         ColumnMatrix(4 x 6, 12 non-zeros, float64, 120 bytes + column pointers)
         """
-        return cls._built(matrix, validation.float_dtype(dtype), name, matrix)
+        fold = checked_fold(fold)
+        return cls._built(matrix, validation.float_dtype(dtype), name, matrix).folded(fold)
 
     @classmethod
     def _built(cls, matrix: Any, wanted: np.dtype[Any], name: str, source: Any) -> ColumnMatrix:
@@ -169,9 +189,9 @@ class ColumnMatrix(StoredColumns):
             narrow = dense.dtype == np.float32
             return cls._built(dense, np.dtype(np.float32 if narrow else np.float64), name, matrix)
         if matrix.dtype.newbyteorder("=") != np.float32:
-            return cls.build(matrix, np.float64, name=name)
+            return cls.build(matrix, np.float64, name=name, fold=False)
         quick = cls.from_large_csr(matrix, np.dtype(np.float32), name=name)
-        return quick or cls.build(matrix, np.float64, name=name)._narrowed()
+        return quick or cls.build(matrix, np.float64, name=name, fold=False)._narrowed()
 
     def _narrowed(self) -> ColumnMatrix:
         """Return the matrix in float32 if that holds its numbers exactly, else the matrix itself."""
@@ -248,16 +268,8 @@ class ColumnMatrix(StoredColumns):
         from scipy import sparse
 
         shape = checked_shape(shape)
-        data = validation.numeric_array("values", values)
-        where = [validation.numeric_array("rows", rows), validation.numeric_array("columns", columns)]
-        if not data.size:  # an empty list has no dtype of its own
-            where = [indices.astype(np.int64) for indices in where]
-        for indices, what, size in zip(where, ("rows", "columns"), shape, strict=True):
-            if indices.shape != data.shape or data.ndim != 1:
-                rule = "rows, columns and values must be one-dimensional and of one length"
-                raise InputError(f"{rule}, {what} has {indices.shape}")
-            check_indices(what, indices, size)
-        return cls.build(sparse.coo_array((data, tuple(where)), shape=shape), dtype)
+        data, where = check_triplets(rows, columns, values, shape)
+        return cls.build(sparse.coo_array((data, where), shape=shape), dtype, fold=False)
 
     @classmethod
     def read(cls, path: Any, dtype: DTypeLike = np.float64) -> ColumnMatrix:
@@ -273,127 +285,57 @@ class ColumnMatrix(StoredColumns):
         """
         from l0np.matrix.matrix_files import read_matrix
 
-        return cls.build(read_matrix(path), dtype, name=str(path))
+        return cls.build(read_matrix(path), dtype, name=str(path), fold=False)
 
     @classmethod
     def _from_canonical(cls, csc: Any, dtype: np.dtype[Any], name: str, source: Any) -> ColumnMatrix:
-        """Cast the values of a canonical scipy matrix; drop entries that are 0 after the cast.
-
-        An entry that is not finite is reported.
-        """
-        with np.errstate(over="ignore", under="ignore"):
-            data = csc.data.astype(dtype)
-        wrong = np.flatnonzero(~np.isfinite(data))
-        if wrong.size:
-            row, column = csc.indices[wrong[0]], np.searchsorted(csc.indptr, wrong[0], side="right") - 1
-            given = csc.data[wrong[0]]
-            cast = f" after the cast of {given} to {dtype}" if np.isfinite(given) else ""
-            where, words = validation.entry(name, source, row, column)
-            found = f"{where} is {data[wrong[0]]}{cast}"
-            raise InputError(f"{found} (non-finite entries: {wrong.size}){words}")
-        indices, indptr = csc.indices, csc.indptr
-        if not data.all():
-            stays = data != 0
-            indptr = np.concatenate(([0], np.cumsum(stays, dtype=np.int64)))[indptr]
-            indices, data = indices[stays], data[stays]
-        indices = indices.astype(index_dtype(csc.shape[0]))
-        return cls(data, indices, indptr.astype(np.int64), csc.shape, copy=False)
+        """Cast the values of a canonical scipy matrix; drop entries that are 0 after the cast."""
+        return cls(*cast_columns(csc, dtype, name, source), csc.shape, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild through the constructor, so that what comes out of a pickle is checked and locked too."""
-        return type(self), (self.data, self.indices, self.indptr, self.shape)
+        return type(self), (self.data, self.indices, self.indptr, self.shape, True, self.fold)
 
-    @property
-    def nnz(self) -> int:
-        """Number of entries, none of them zero."""
-        return len(self.data)
+    def folded(self, fold: bool | str = "auto") -> ColumnMatrix:
+        """Return the same matrix without the entries of rows that are sums of other rows.
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Dtype of the values."""
-        return self.data.dtype
-
-    def to_scipy(self) -> Any:
-        """Return a `scipy.sparse.csc_array` of the same values.
-
-        The indices are copied, because SciPy stores them in 32 bits or more; the values are not.
-        """
-        from scipy import sparse
-
-        wide = _scipy_index_dtype(self.nnz, *self.shape)
-        arrays = self.data, self.indices.astype(wide), self.indptr.astype(wide)
-        return sparse.csc_array(arrays, shape=self.shape)
-
-    def take(self, columns: ArrayLike) -> Any:
-        """Return some columns, in the order given, as a `scipy.sparse.csc_array` in float64.
-
-        Only the entries of these columns are read; nothing of the other columns is copied or widened.
+        Where a state is the sum of its districts and the nation that of its states, only the districts need
+        to be read: what they add up to is added in row space. Where single entries deviate from the sum, the
+        difference is stored, so that every entry is given back exactly. Products are the same to rounding,
+        and never depend on the number of threads.
 
         Parameters
         ----------
-        columns : array of int, shape (k,)
-            Which columns, each from 0 to n_columns - 1. They may repeat.
+        fold : {"auto", True, False}
+            "auto" leaves a matrix of fewer than 65,536 entries as it is, and one in which a small sample of
+            columns does not promise to save a tenth of the entries. True folds whatever saves any entry.
+            False gives the matrix with all entries. A matrix that is folded already stays so unless `fold` is
+            False.
 
         Returns
         -------
-        scipy.sparse.csc_array of shape (n_rows, k)
-            Canonical: within a column the rows ascend strictly.
+        ColumnMatrix
+            The matrix itself if nothing changes.
 
         Raises
         ------
-        InputError
-            If `columns` is not one-dimensional or holds a number that is out of range.
         InputTypeError
-            If it does not hold integers.
+            For any other `fold`.
 
         Examples
         --------
-        >>> M = ColumnMatrix.build([[1.0, 0.0, 2.0], [0.0, 3.0, 4.0]])
-        >>> M.take([2, 0, 2]).toarray()
-        array([[2., 1., 2.],
-               [4., 0., 4.]])
+        >>> M = ColumnMatrix.build([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [1.0, 3.0, 2.0]])
+        >>> M.to_scipy().toarray()[2]
+        array([1., 3., 2.], dtype=float32)
         """
-        from scipy import sparse
-
-        columns = validation.numeric_array("columns", columns)
-        if columns.ndim != 1:
-            raise InputError(f"columns must be one-dimensional, it has shape {columns.shape}")
-        if not columns.size:  # an empty list has no dtype of its own
-            columns = columns.astype(np.int64)
-        check_indices("columns", columns, self.shape[1])
-        entries, indptr = self.entries_of(columns.astype(np.int64))
-        shape = self.shape[0], len(columns)
-        wide = _scipy_index_dtype(len(entries), *shape)
-        arrays = (
-            self.data[entries].astype(np.float64),
-            self.indices[entries].astype(wide),
-            indptr.astype(wide),
-        )
-        taken = sparse.csc_array(arrays, shape=shape)
-        taken.has_canonical_format = True  # as the whole matrix is: SciPy need not look at every entry
-        return taken
-
-    def entries_of(self, columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the positions in `data` of the entries of some columns, and where each column starts.
-
-        Examples
-        --------
-        >>> M = ColumnMatrix.build([[1.0, 0.0, 2.0], [0.0, 3.0, 4.0]])
-        >>> M.entries_of(np.array([2, 0]))
-        (array([2, 3, 0]), array([0, 2, 3]))
-        """
-        starts, counts = self.indptr[columns], self.indptr[columns + 1] - self.indptr[columns]
-        indptr = np.concatenate(([0], np.cumsum(counts)))
-        return np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts), indptr
-
-    def __repr__(self) -> str:
-        """Describe size and memory."""
-        size = self.data.nbytes + self.indices.nbytes
-        (n_rows, n_columns), nnz = self.shape, f"{self.nnz:,}"
-        what = f"{n_rows} x {n_columns}, {nnz} non-zeros, {self.dtype}, {size:,} bytes + column pointers"
-        return f"ColumnMatrix({what})"
-
-
-def _scipy_index_dtype(*sizes: int) -> type[np.integer[Any]]:
-    """Return the dtype that SciPy gives indices, for these numbers of entries, rows and columns."""
-    return np.int32 if max(sizes) <= MOST_ROWS else np.int64
+        fold = checked_fold(fold)
+        if self.fold is not None and fold is False:
+            whole = unfold_columns(self.stored, self.fold, self.dtype)
+            return ColumnMatrix(whole.data, whole.indices, whole.indptr, self.shape, copy=False)
+        if self.fold is not None or fold is False:
+            return self
+        found = fold_columns(self.stored, thorough=fold is True)
+        if found is None:
+            return self
+        stored = found[0]
+        return ColumnMatrix(stored.data, stored.indices, stored.indptr, self.shape, copy=False, fold=found[1])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from l0np.errors import InputError
 from l0np.inputs import validation
-from l0np.matrix.checks import MOST_ROWS, check_compressed, check_indices, check_input_shape
+from l0np.matrix.checks import MOST_ROWS, check_compressed, check_indices, check_input_shape, index_dtype
 
 
 def is_sparse(matrix: Any) -> bool:
@@ -44,6 +44,29 @@ def canonical_csc(name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
         csc = csc.copy() if matrix.format == "csc" else csc
         csc.sum_duplicates()
     return csc
+
+
+def cast_columns(csc: Any, dtype: np.dtype[Any], name: str, source: Any) -> tuple[Any, Any, Any]:
+    """Return data, indices and indptr of canonical columns; entries that are 0 after the cast are dropped.
+
+    An entry that is not finite is reported; `source` is the matrix as the user gave it.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        data = csc.data.astype(dtype)
+    wrong = np.flatnonzero(~np.isfinite(data))
+    if wrong.size:
+        row, column = csc.indices[wrong[0]], np.searchsorted(csc.indptr, wrong[0], side="right") - 1
+        given = csc.data[wrong[0]]
+        cast = f" after the cast of {given} to {dtype}" if np.isfinite(given) else ""
+        where, words = validation.entry(name, source, row, column)
+        found = f"{where} is {data[wrong[0]]}{cast}"
+        raise InputError(f"{found} (non-finite entries: {wrong.size}){words}")
+    indices, indptr = csc.indices, csc.indptr
+    if not data.all():
+        stays = data != 0
+        indptr = np.concatenate(([0], np.cumsum(stays, dtype=np.int64)))[indptr]
+        indices, data = indices[stays], data[stays]
+    return data, indices.astype(index_dtype(csc.shape[0])), indptr.astype(np.int64)
 
 
 class _Columns(NamedTuple):

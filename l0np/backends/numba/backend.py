@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.backends.numba import kernels
+from l0np.backends.numba import fold_kernels, kernels
 from l0np.backends.numba.kernels import Columns, Noise, Switches, WorkSpace
 from l0np.backends.numba.matrix import CHUNK_COST, NumbaMatrix
 from l0np.backends.numba.pace import Pace
@@ -31,6 +31,7 @@ class NumbaRun:
     sums: NDArray[np.float64]  # (chunks, rows): the prediction of each chunk
     work: WorkSpace
     pace: Pace
+    gradient: NDArray[np.float64] | None  # (rows,), for the rows that are stored; None if none is folded
 
 
 class NumbaBackend(NumpyBackend):
@@ -57,13 +58,18 @@ class NumbaBackend(NumpyBackend):
         """Return M @ columns in float64."""
         out = np.empty(matrix.shape[0])
         kernels.matvec(matrix.entries, columns, out)
+        if matrix.is_folded:
+            fold_kernels.add_children(matrix.links, out)
         return out
 
     def rmatvec(self, matrix: NumbaMatrix, rows: Any) -> Any:
         """Return M.T @ rows in float64."""
         out = np.empty(matrix.shape[1])
         everywhere = np.ones(len(out), np.float32)
-        kernels.rmatvec(matrix.entries, np.asarray(rows, dtype=np.float64), everywhere, out)
+        rows = np.asarray(rows, dtype=np.float64)
+        if matrix.is_folded:
+            rows = _with_parents(matrix, rows, np.empty_like(rows))
+        kernels.rmatvec(matrix.entries, rows, everywhere, out)
         return out
 
     def exact_matvec(self, matrix: NumbaMatrix, columns: Any, starts: Any, *, absolute: bool = False) -> Any:
@@ -86,6 +92,7 @@ class NumbaBackend(NumpyBackend):
             sums=np.empty((matrix.n_chunks, matrix.shape[0])),
             work=kernels.work_space(n_threads, matrix.n_chunks, theta.dtype),
             pace=Pace(n_threads, ENTRY_SECONDS * matrix.cost),
+            gradient=np.empty(matrix.shape[0]) if matrix.is_folded else None,
         )
         state.slopes = Slopes(np.empty_like(theta), np.empty_like(theta))
         state.first_bad = np.full(matrix.n_chunks, NEVER)
@@ -104,6 +111,8 @@ class NumbaBackend(NumpyBackend):
         anchor, entries = problem.l2_anchor, problem.matrix.entries
         if problem.row_starts is not None:
             entries = entries._replace(starts=problem.row_starts, bits=np.uint64(1))
+        if backward and run.gradient is not None:
+            gradient = _with_parents(problem.matrix, gradient, run.gradient)
         arguments = (
             entries,
             Columns(
@@ -128,11 +137,20 @@ class NumbaBackend(NumpyBackend):
         else:
             self._on_threads(n_threads, arguments)
         run.pace.note(n_threads, time.perf_counter() - start)
-        if not kernels.add_up(run.sums, entries.starts, out):
+        finite = kernels.add_up(run.sums, entries.starts, out)
+        if problem.matrix.is_folded:
+            finite &= fold_kernels.add_children(problem.matrix.links, out)
+        if not finite:
             state.first_bad[0] = min(state.first_bad[0], state.epoch)
 
     def _on_threads(self, n_threads: int, arguments: tuple[Any, ...]) -> None:
         run_on_threads(n_threads, kernels.epoch, *arguments)
+
+
+def _with_parents(matrix: NumbaMatrix, gradient: Any, out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Write the gradient by the totals of the rows that are stored, and return it."""
+    fold_kernels.add_parents(matrix.links, gradient, out)
+    return out
 
 
 def _constants(problem: Problem, state: State) -> EpochConstants:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np.backends.numba.fold_kernels import Links, links_of
 from l0np.backends.numba.kernels import Entries
 from l0np.matrix import ColumnMatrix
 
@@ -25,13 +26,20 @@ class NumbaMatrix:
 
     entries: Entries
     shape: tuple[int, int]
+    links: Links  # of the rows that are folded
 
     @classmethod
     def of(cls, matrix: ColumnMatrix, chunk_cost: int = CHUNK_COST) -> "NumbaMatrix":
         """Return the matrix with its chunks."""
         bounds = chunk_bounds(matrix, chunk_cost)
         arrays = matrix.data, matrix.indices, matrix.indptr.view(np.uint64)
-        return cls(Entries(*arrays, bounds, np.zeros(matrix.shape[0]), np.uint64(0)), matrix.shape)
+        entries = Entries(*arrays, bounds, np.zeros(matrix.shape[0]), np.uint64(0))
+        return cls(entries, matrix.shape, links_of(matrix.fold))
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether rows are folded."""
+        return len(self.links.parents) > 0
 
     @property
     def n_chunks(self) -> int:

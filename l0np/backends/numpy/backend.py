@@ -25,8 +25,8 @@ class NumpyBackend:
         return nullcontext()
 
     def matrix(self, matrix: ColumnMatrix) -> Any:
-        """Return a SciPy csc_array in float64, so that sums are float64 too."""
-        return matrix.to_scipy().astype(np.float64)
+        """Return what multiplies in float64, a SciPy csc_array or that of a folded matrix."""
+        return matrix.product_form()
 
     def adopt(self, name: str, matrix: Any, dtype: np.dtype[Any]) -> Any:
         """Return None, because this backend has no device on which a matrix could live."""

@@ -23,7 +23,7 @@ ROW_COUNTS, IDS = "row_counts", "ids"
 NEAR = 1 << 16  # columns on either side of an even cut among which the end of a district is looked for
 
 
-class StoredColumns:
+class SavedMatrix:
     """What `ColumnMatrix` does with folders."""
 
     data: NDArray[Any]
@@ -184,7 +184,7 @@ class MatrixWriter:
         InputError, InputTypeError
             For a block of another number of rows, or ids that do not fit.
         """
-        matrix = self._kind.build(block, self._dtype, name="block")
+        matrix = self._kind.build(block, self._dtype, name="block", fold=False)
         if matrix.shape[0] != self._n_rows:
             raise InputError(f"block must have {self._n_rows} rows, it has the shape {matrix.shape}")
         if (ids is None) == bool(self._ids) and self._n_columns:

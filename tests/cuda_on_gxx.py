@@ -20,7 +20,7 @@ INDEX_AND_SHARED = [("u16", "true"), ("u16", "false"), ("int", "false")]
 
 def kernel_expressions():
     """Return the C++ name of every kernel that the backend can ask for."""
-    names = ["weigh", "row_exponents"]
+    names = ["weigh", "row_exponents", "add_children", "copy_rows", "add_parents"]
     for t in ("float", "double"):
         names += [f"{name}<{t}>" for name in ("rows", "gradients", "scale_rows", "intercept")]
         for name in ("row_extremes", "row_sums", "scale_entries"):

@@ -279,7 +279,7 @@ def _rank(problem: BoundedProblem, multiples: dict[str, Any], limits: CheckLimit
     targets, matrix = problem.targets, problem.matrix
     groups = (*multiples["contradictory"], *multiples["redundant"])
     repeated = np.concatenate([rows[1:] for rows in groups]) if groups else np.zeros(0, np.intp)
-    wanted = targets.fitted & (np.bincount(matrix.indices, minlength=len(targets)) > 0)
+    wanted = targets.fitted & (matrix.row_lengths > 0)
     wanted[repeated] = False
     rows = np.flatnonzero(wanted)
     if len(rows) > limits.rank_targets or matrix.nnz > limits.rank_nonzeros:

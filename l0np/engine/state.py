@@ -31,6 +31,7 @@ class Statistics:
     gathered: int  # entries read for gradients
     scattered: int  # entries read for predictions
     closed: int  # gates drawn closed; a backend that skips them reads none of their entries
+    folded_rows: int = 0  # of the matrix: sums of other rows, whose entries no epoch reads
 
 
 @dataclass(frozen=True)

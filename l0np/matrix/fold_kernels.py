@@ -13,6 +13,7 @@ ZERO, ONE = U64(0), U64(1)
 @helper
 def sort_rows(data: Any, indices: Any, first: Any, end: Any) -> None:
     """Sort the entries from `first` to before `end` by row; all but the last few are sorted already."""
+    at: Any
     for k in range(first + ONE, end):
         value, row, at = data[k], indices[k], k
         while at > first and indices[at - ONE] > row:

@@ -14,6 +14,7 @@ from l0np.callbacks import Callbacks, Progress
 from l0np.engine import Communicator, LossTrend, Problem, Serial, State, statistics, train
 from l0np.errors import USUAL_CURE, DivergenceError, InputError, L0npError
 from l0np.inputs import is_on_a_device, validation
+from l0np.matrix import ColumnMatrix
 from l0np.models import matrices
 from l0np.models.active_columns import with_selection
 from l0np.models.fit_quality import FEWEST_EPOCHS, Fault, FitEnd, warn_of_faults
@@ -99,6 +100,8 @@ class GatedModel(HeldState):
             check_same(ranks, self._same_on_all_ranks(targets, settings))
             offset, n_columns = first_column(ranks, self.n_features)
             self._place(offset)
+            if isinstance(matrix, ColumnMatrix):
+                matrix = matrix.folded(False)  # ranks would fold different rows, and round differently
         settings.check_for(n_columns, use_gates=self.use_gates, positive=self._link.exponential)
         epoch, n_epochs = self.epoch_, settings.epochs
         if epoch + n_epochs > LARGEST["epoch"]:
@@ -131,11 +134,12 @@ class GatedModel(HeldState):
                     fit = watched.fit
                     trend = LossTrend(fit.first_epoch, fit.last_epoch - fit.first_epoch) if judged else None
                     self._train(problem, targets, settings, watched, trend, ranks)
+                    fold = getattr(matrix, "fold", None)  # what is adopted on a device has none
+                    if fold is not None and self._statistics is not None:
+                        self._statistics = replace(self._statistics, folded_rows=fold.n_folded)
             if settings.n_active is not None:  # also if a callback has stopped the training
                 gates_now = self._gates(self._state)
-                self._state = with_selection(
-                    self._state, gates_now, self._link, settings.n_active, ranks
-                )
+                self._state = with_selection(self._state, gates_now, self._link, settings.n_active, ranks)
         if n_epochs and trend and self.epoch_ >= FEWEST_EPOCHS:
             end = FitEnd(self._backend, problem, targets, settings, self._state, trend, ranks)
             warn_of_faults(self._faults(end), self._known_faults, silent=ranks.rank > 0)

@@ -177,9 +177,9 @@ class HeldState(GateConstants, NamedColumns):
             product: NDArray[np.float64] = backend.matvec(backend.matrix(matrix), weights)
             return product if is_on_a_device(M) else backend.to_numpy(product)
 
-    def _trainable(self, name: str, M: Any) -> Any:
-        """Return the form of a matrix that `train_on` takes."""
-        return matrices.for_training(name, self._with_columns(name, M), self._backend, self.dtype)
+    def _trainable(self, name: str, M: Any, fold: bool | str | None = None) -> Any:
+        """Return the form of a matrix that `train_on` takes; `fold` is that of `matrices.for_training`."""
+        return matrices.for_training(name, self._with_columns(name, M), self._backend, self.dtype, fold)
 
     def _refittable(self, name: str, M: Any) -> ColumnMatrix:
         """Return the form of a matrix that refits take."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from l0np.engine import Backend
-from l0np.errors import InputTypeError
+from l0np.errors import InputError, InputTypeError
 from l0np.inputs import is_on_a_device, validation
 from l0np.matrix import ColumnMatrix
 
@@ -27,21 +27,35 @@ def with_columns(name: str, M: Any, n_features: int, per_column: Mapping[str, An
     return M
 
 
-def for_training(name: str, M: Any, backend: Backend, dtype: np.dtype[Any]) -> Any:
-    """Return a ColumnMatrix or, if M is on the backend's device, the form that the backend has given it."""
+def for_training(
+    name: str, M: Any, backend: Backend, dtype: np.dtype[Any], fold: bool | str | None = None
+) -> Any:
+    """Return a ColumnMatrix or, if M is on the backend's device, the form that the backend has given it.
+
+    `fold` is that of `ColumnMatrix.folded`; None takes rows as they are, folded or not.
+    """
     adopted = backend.adopt(name, M, dtype)
     if adopted is not None:
+        if fold is True:
+            raise InputError(f"fold=True folds rows in main memory: pass {name}.get()")
         return adopted
     if is_on_a_device(M):
         rule = f'use device="cuda", or pass {name}.get()'
         raise InputTypeError(f"{name} is on a CUDA device, the model is not: {rule}")
-    return ColumnMatrix.build(M, dtype, name=name)
+    if fold is None:
+        return _in_dtype(name, M, dtype)
+    return ColumnMatrix.build(M, dtype, name=name, fold=fold)
+
+
+def _in_dtype(name: str, M: Any, dtype: np.dtype[Any]) -> ColumnMatrix:
+    is_ready = isinstance(M, ColumnMatrix) and M.dtype == dtype
+    return M if is_ready else ColumnMatrix.build(M, dtype, name=name, fold=False)
 
 
 def checked_for_training(name: str, matrix: Any, backend: Backend, dtype: np.dtype[Any]) -> Any:
     """Return a matrix that `for_training` made; a ColumnMatrix is cast to `dtype`."""
     if isinstance(matrix, ColumnMatrix):
-        return ColumnMatrix.build(matrix, dtype, name=name)
+        return _in_dtype(name, matrix, dtype)
     is_raw = is_on_a_device(matrix) or hasattr(matrix, "__array__") or hasattr(matrix, "tocsc")
     if is_raw or not backend.on_device or not hasattr(matrix, "shape"):
         raise validation.wrong_kind(name, "a ColumnMatrix, or what the model's backend has adopted", matrix)

@@ -127,7 +127,9 @@ def _changed(stored: StoredFit, changes: Changes) -> tuple[dict[str, Any], Train
     def changed(part: dict[str, Any]) -> dict[str, Any]:
         return {name: value if given.get(name) is None else given[name] for name, value in part.items()}
 
-    arguments, settings = changed(stored.arguments), changed(stored.settings)
+    arguments = changed(stored.arguments)
+    settings = changed(stored.settings)
+    fold = settings.pop("fold", False)  # missing in checkpoints from before rows could be folded
     for name, value in [*arguments.items(), *settings.items()]:
         if isinstance(value, GivenAgain):
             if name not in SCHEDULES:
@@ -139,7 +141,7 @@ def _changed(stored: StoredFit, changes: Changes) -> tuple[dict[str, Any], Train
     if changes.lr is not None:  # an error in it is the user's, any other the checkpoint's
         TrainingSettings.checked(lr=changes.lr)
     validation.callables("callbacks", changes.callbacks)
-    return arguments, _checked(stored, lambda: TrainingSettings.checked(**settings))
+    return arguments, _checked(stored, lambda: TrainingSettings.checked(**settings).with_fold(fold))
 
 
 Result = TypeVar("Result")
@@ -166,6 +168,12 @@ def _check_matrix(name: str, given: Mapping[str, Any], stored: Mapping[str, Any]
     if given["form"] != stored.get("form"):
         where = "on a CUDA device" if stored.get("form") == "device" else "in main memory"
         raise InputError(f"{name} was {where} when the checkpoint was written: give it there again")
+    folded, folded_then = given["folded_rows"], stored.get("folded_rows", 0)
+    if folded != folded_then:
+        rule = "give it as it was given then, or what ColumnMatrix.build makes of it with that `fold`"
+        raise InputError(
+            f"{name} has {folded} folded rows, in the interrupted fit it had {folded_then}: {rule}"
+        )
     if given["non_zeros"] != stored.get("non_zeros"):
         found = f"{given['non_zeros']} non-zeros, that of the checkpoint {stored.get('non_zeros')}"
         raise InputError(f"{name} is another matrix: it has {found}")
@@ -221,7 +229,7 @@ def resume(
     arguments, settings = _changed(stored, changes)
     model = _checked(stored, lambda: kind(**arguments))
     _checked(stored, lambda: model.load_state_dict(stored.state))
-    matrix = model._trainable(name, given[0])
+    matrix = model._trainable(name, given[0], settings.fold)
     _check_matrix(name, fingerprint(matrix, model._backend), stored.matrix)
     validation.check_order("y", given[1], name, given[0])
     n = matrix.shape[0]

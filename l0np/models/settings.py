@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from l0np.callbacks import Progress
 from l0np.errors import InputError
 from l0np.inputs import validation
+from l0np.matrix import checked_fold
 
 DEFAULT_LAMBDA_L0 = 0.01
 L2_ANCHORS = {None: None, "initial": "initial"}  # the choices for `l2_anchor`
@@ -36,6 +37,9 @@ class TrainingSettings:
         Epochs between reports.
     callbacks : tuple of callables
         What is called at each report.
+    fold : "auto" or bool
+        How the matrix was to be folded before the training (`ColumnMatrix.folded`), so that a fit that is
+        resumed folds it likewise; `GatedModel.train_on` takes a matrix as it is.
     """
 
     lambda_l0: float | None
@@ -46,6 +50,7 @@ class TrainingSettings:
     epochs: int
     verbose_freq: int
     callbacks: tuple[Callable[[Progress], bool | None], ...]
+    fold: bool | str = "auto"
 
     @classmethod
     def checked(
@@ -119,6 +124,16 @@ class TrainingSettings:
             verbose_freq=validation.integer("verbose_freq", verbose_freq, at_least=1),
             callbacks=validation.callables("callbacks", callbacks),
         )
+
+    def with_fold(self, fold: bool | str) -> Self:
+        """Return the settings with another `fold`, checked.
+
+        Raises
+        ------
+        InputTypeError
+            For anything but "auto", True and False.
+        """
+        return replace(self, fold=checked_fold(fold))
 
     def check_for(self, n_features: int, *, use_gates: bool, positive: bool) -> None:
         """Refuse what a model cannot do.

@@ -177,11 +177,14 @@ def fingerprint(matrix: Any, backend: Backend) -> dict[str, Any]:
     with backend.active():
         on_host = np.asarray if isinstance(matrix, ColumnMatrix) else backend.to_numpy
         data, indices, indptr = (on_host(array) for array in (matrix.data, matrix.indices, matrix.indptr))
+    fold = matrix.fold if isinstance(matrix, ColumnMatrix) else None
+    links = () if fold is None else (fold.parents, fold.children)
     return {
         "shape": [int(n) for n in matrix.shape],
         "form": "ColumnMatrix" if isinstance(matrix, ColumnMatrix) else "device",
         "non_zeros": len(data),
-        "pattern_sha256": sha256(indptr, indices),
+        "folded_rows": 0 if fold is None else fold.n_folded,
+        "pattern_sha256": sha256(indptr, indices, *links),
         "values_sha256": sha256(data),
     }
 

@@ -154,8 +154,6 @@ class _EndsAllRanks:
     def __init__(self, world: World, before: Any) -> None:
         self._world, self._before = world, before
 
-    def __call__(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         self._before(kind, error, trace)
         self._world.abort(f"{kind.__name__}: {error}")

@@ -172,7 +172,7 @@ class _Totals:
 
     def __init__(self, matrix: ColumnMatrix, expansion: Floats, probabilities: Floats) -> None:
         self.matrix, self.expansion = matrix, expansion  # expansion: weight / probability
-        self.lengths = np.bincount(matrix.indices, minlength=matrix.shape[0])
+        self.lengths = matrix.row_lengths
         spread = expansion * (expansion * probabilities) * (1.0 - probabilities)
         variances = np.zeros(matrix.shape[0])  # of the totals, if records were drawn independently
         for rows, records, values in entry_blocks(matrix):

@@ -178,8 +178,10 @@ class SelectionProblem:
     def _check_range(self) -> None:
         """Refuse entries and weights that the dtype of training cannot hold."""
         largest = float(np.finfo(self.dtype).max)
-        entries = (self.matrix.data.max(initial=0.0), -self.matrix.data.min(initial=0.0))
-        for name, size in (("M", float(max(entries))), ("base_weights", float(self.base_weights.max()))):
+        for name, size in (
+            ("M", float(np.abs(self.matrix.extremes).max())),
+            ("base_weights", float(self.base_weights.max())),
+        ):
             if size > largest:
                 advice = 'use other units or dtype="float64"'
                 raise InputError(f"{name} holds {size:.3g}, beyond the range of {self.dtype}: {advice}")

@@ -171,7 +171,7 @@ class Thinning:
     @cached_property
     def _n_totals(self) -> int:
         """The number of totals that a record contributes to."""
-        return int(np.count_nonzero(np.bincount(self._rows.indices, minlength=self._rows.shape[0])))
+        return int(np.count_nonzero(self._rows.row_lengths))
 
     def _filled_up(self, weights: Floats) -> tuple[Integers, Floats]:
         """Return the records of a walk, with the likeliest others at no weight where records are missing.
@@ -301,7 +301,7 @@ class Thinning:
         problem = self.all_records.problem
         if self._counts.all() and not problem.targets.aggregates:
             return problem.matrix
-        return ColumnMatrix.build(self._by_row(), np.float64)
+        return ColumnMatrix.build(self._by_row(), np.float64, fold=False)
 
     def _by_row(self) -> Any:
         """Return them as a sparse array by rows."""

@@ -74,7 +74,7 @@ def _is_label(value: Any) -> bool:
 def adding_matrix(name: str, members: Any, n_targets: int) -> tuple[ColumnMatrix, tuple[str, ...] | None]:
     """Return the matrix that adds targets up and, where they have any, the names of its rows."""
     if len(getattr(members, "shape", np.shape(members) if isinstance(members, list | tuple) else ())) == 2:
-        matrix = ColumnMatrix.build(members, FLOAT, name=name)
+        matrix = ColumnMatrix.build(members, FLOAT, name=name, fold=False)
         if matrix.shape[1] != n_targets:
             raise InputError(
                 f"{name} must have one column for each row of M, {n_targets}; it has shape {matrix.shape}"

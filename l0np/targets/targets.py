@@ -338,7 +338,7 @@ class _Rows:
 
 
 def _largest(matrix: ColumnMatrix) -> float:
-    return float(max(matrix.data.max(initial=0.0), -matrix.data.min(initial=0.0)))
+    return float(np.abs(matrix.extremes).max())
 
 
 def _loss_of_totals(aggregate: AggregatedTargets, products: Products) -> Aggregated:
@@ -364,7 +364,7 @@ def _checked_aggregate(
     """Check the totals as targets of their own."""
     matrix, names = adding_matrix(name, aggregate.members, len(targets))
     if aggregate.totals is None:
-        matrix = ColumnMatrix.build(matrix.to_scipy() * targets.fitted, FLOAT, name=name)
+        matrix = ColumnMatrix.build(matrix.to_scipy() * targets.fitted, FLOAT, name=name, fold=False)
         totals = matrix.to_scipy() @ targets.value
     else:
         totals = aggregate.totals

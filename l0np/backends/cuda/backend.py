@@ -119,12 +119,14 @@ class CupyBackend(NumpyBackend):
         matrix.launch_over_columns("matvec", coefficients, sums, clock, columns_per_warp)
         no_loss = NULL, NULL, NULL, NULL, NULL, NULL
         matrix.launch("rows", sums, matrix.exponents, np.int32(n_rows), out, *no_loss, clock, np.int32(False))
+        matrix.add_children(out, clock)
         return out
 
     def rmatvec(self, matrix: CudaMatrix, rows: Any) -> Any:
         """Return M.T @ rows in float64."""
         cupy, (n_rows, n_columns), clock = self._cupy, matrix.shape, matrix.clock()
-        given = cupy.ascontiguousarray(rows, dtype=np.float64)
+        given = cupy.array(rows, dtype=np.float64)  # a copy, to which folded rows are added
+        matrix.add_parents(given)
         scaled, out = cupy.empty_like(given), cupy.empty(n_columns, np.float64)
         matrix.launch("scale_wide_rows", np.int32(n_rows), given, matrix.exponents, clock, scaled)
         columns_per_warp = np.int32(matrix.geometry.columns_per_warp)
@@ -158,6 +160,8 @@ class CupyBackend(NumpyBackend):
             known = value, squares.target, squares.curvature, matrix.exponents, run.clock
             written = run.gradient, run.scaled, run.partial_sums
             matrix.launch("gradients", np.int32(matrix.shape[0]), prediction, *known, *written)
+            if matrix.links:
+                self._scale(matrix, run, run.gradient)
         run.gradient_written = False  # the intercept and then the columns move on
         if intercept is not None:
             run.set_constants(problem, state.lambda_l0, state.epoch + 1, state.adam_step + 1)
@@ -170,21 +174,30 @@ class CupyBackend(NumpyBackend):
         """Train one epoch in one visit to each column."""
         matrix, run = problem.matrix, state.run
         if gradient is not None:
-            n_rows = np.int32(matrix.shape[0])
-            matrix.launch("scale_rows", n_rows, gradient, matrix.exponents, run.clock, run.scaled)
+            self._scale(matrix, run, gradient)
         state.adam_step += 1
         state.epoch += 1
         run.set_constants(problem, state.lambda_l0, state.epoch, state.adam_step)
         self._visit(problem, state, out)
 
+    def _scale(self, matrix: CudaMatrix, run: CudaRun, gradient: Any) -> None:
+        """Scale a gradient for the gather; first add to each row the folded rows that are sums of it."""
+        n_rows = np.int32(matrix.shape[0])
+        if matrix.links:
+            matrix.launch("copy_rows", n_rows, gradient, run.for_stored)
+            matrix.add_parents(run.for_stored)
+            gradient = run.for_stored
+        matrix.launch("scale_rows", n_rows, gradient, matrix.exponents, run.clock, run.scaled)
+
     def _visit(self, problem: Problem, state: State, out: Any) -> None:
         """Launch a visit to columns and rows, and then its repair, which usually has nothing to do."""
-        run, fused = state.run, _is_fused(problem)
+        matrix, run = problem.matrix, state.run
         for repair_only in (False,) if run.unattended else (False, True):
             self._columns(problem, state, repair_only)
             self._rows(problem, state, out, repair_only)
-        # If other ranks add to the prediction, the gradient changes
-        run.gradient_written = fused and problem.ranks == 1
+        matrix.add_children(out, run.clock)
+        # If other ranks or folded rows add to the prediction, the gradient changes
+        run.gradient_written = _writes_gradient(problem)
 
     def _columns(self, problem: Problem, state: State, repair_only: bool) -> None:
         matrix, run = problem.matrix, state.run
@@ -204,7 +217,7 @@ class CupyBackend(NumpyBackend):
         matrix, run, loss, intercept = problem.matrix, state.run, problem.loss, state.intercept
         value = NULL if intercept is None else intercept.value
         target = curvature = NULL
-        if _is_fused(problem):
+        if _writes_gradient(problem):
             target, curvature = loss.target, loss.curvature  # type: ignore[attr-defined]
         known = run.sums, matrix.exponents, np.int32(matrix.shape[0])
         written = run.gradient, run.scaled, run.partial_sums, run.clock
@@ -262,6 +275,11 @@ class CupyBackend(NumpyBackend):
         finally:
             graph = self._stream.end_capture()
         return graph
+
+
+def _writes_gradient(problem: Problem) -> bool:
+    """Whether a visit knows the whole prediction, and the kernel of its rows writes the gradient."""
+    return _is_fused(problem) and problem.ranks == 1 and not problem.matrix.links
 
 
 def _is_fused(problem: Problem) -> bool:

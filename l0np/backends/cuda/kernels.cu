@@ -347,6 +347,40 @@ __global__ void intercept(T* value, T* first, T* second, const double* partial_s
     if (!adam(*value, *first, *second, (T)sum, c)) atomicMin(&clock[FIRST_BAD], epoch);
 }
 
+// --- Folded rows: sums of other rows, that are not in the matrix. They are added up level by level.
+
+// Add to each parent of a level what its children have. A warp sums for each parent, in a fixed order. Before
+// a repair there is nothing to add to: the prediction is that of an earlier visit.
+__global__ void add_children(const int* parents, const int* starts, const int* children, int n_parents,
+                             double* totals, i64* clock) {
+    const int lane = threadIdx.x & 31, i = (int)((blockIdx.x * blockDim.x + threadIdx.x) >> 5);
+    if (i >= n_parents || clock[MODE] == REPAIR) return;
+    double sum = 0;
+    for (int k = starts[i] + lane; k < starts[i + 1]; k += 32) sum += totals[children[k]];
+    sum = sum_of_warp(sum);
+    if (lane) return;
+    const double total = totals[parents[i]] + sum;
+    totals[parents[i]] = total;
+    const bool is_finite = magnitude(total) <= 1.7976931348623157e308;
+    if (!is_finite) atomicMin(&clock[FIRST_BAD], clock[EPOCH]);
+}
+
+// Copy the gradient by each prediction, from which that by each stored row is made: by a kernel, in a graph.
+__global__ void copy_rows(int n_rows, const double* gradient, double* out) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n_rows) out[i] = gradient[i];
+}
+
+// Add to each child of a level's parents what these have: the transpose, for the levels in reverse order.
+__global__ void add_parents(const int* children, const int* starts, const int* parents, int n_children,
+                            double* gradient) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n_children) return;
+    double sum = gradient[children[i]];
+    for (int k = starts[i]; k < starts[i + 1]; ++k) sum += gradient[parents[k]];
+    gradient[children[i]] = sum;
+}
+
 // --- Products with M outside the epoch.
 
 // Note the heaviest coefficient in a clock, and the unit that follows from it.

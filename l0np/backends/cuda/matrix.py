@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from l0np.backends.cuda.geometry import Geometry
+from l0np.backends.cuda.links import Links
 from l0np.backends.cuda.source import LIGHTEST, Clock, compiled_kernels
 from l0np.backends.numpy import N_CONSTANTS
 from l0np.engine import NEVER
 from l0np.errors import DeviceMemoryError
-from l0np.matrix import ColumnMatrix
+from l0np.matrix import ColumnMatrix, Fold
 
 ROW_THREADS = 256
 LARGEST_EXPONENT = 40  # of a row's sum, that leaves gradients room in float32
@@ -36,20 +37,25 @@ class CudaMatrix:
     headroom: int  # see kernels.cu
     lift: int  # see kernels.cu
     geometry: Geometry
+    links: Links = field(repr=False)  # of the rows that are folded
     kernels: dict[str, Any] = field(repr=False)
     cupy: Any = field(repr=False)
 
     @classmethod
-    def scaled(cls, cupy: Any, data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> CudaMatrix:
-        """Return the matrix of these columns; `data` is its own from now on, and scaled in place."""
+    def scaled(
+        cls, cupy: Any, parts: tuple[Any, Any, Any], shape: tuple[int, int], links: Links
+    ) -> CudaMatrix:
+        """Return the matrix of some columns; their data are its own from now on, and scaled in place."""
+        data, indices, indptr = parts
         geometry, kernels = _choose(cupy, shape, data, indices)
         exponents, headroom = _scale_rows(cupy, kernels, data, indices, shape[0])
         lift = int(exponents.max()) - LARGEST_EXPONENT if data.dtype == np.float32 else 0
-        return cls(data, indices, indptr, shape, exponents, headroom, max(lift, 0), geometry, kernels, cupy)
+        scaling = exponents, headroom, max(lift, 0)
+        return cls(data, indices, indptr, shape, *scaling, geometry, links, kernels, cupy)
 
     @property
     def nnz(self) -> int:
-        """Number of entries."""
+        """Number of entries that are stored."""
         return len(self.data)
 
     @property
@@ -72,6 +78,14 @@ class CudaMatrix:
         matrix = (self.data, self.indices, self.indptr, np.int64(self.shape[1]), np.int32(self.shape[0]))
         shared_bytes = self.geometry.shared_bytes if shared else 0
         self.kernels[name](*self.geometry.launch, (*matrix, *arguments), shared_mem=shared_bytes)
+
+    def add_children(self, totals: Any, clock: Any) -> None:
+        """Add to each folded row what its children have."""
+        self.links.add_children(self.kernels, totals, clock)
+
+    def add_parents(self, gradient: Any) -> None:
+        """Add to the gradient by each row what the rows have that are sums of it."""
+        self.links.add_parents(self.kernels, gradient)
 
     def clock(self, epoch: int = 0) -> Any:
         """Return a new clock, ready to draw the gates of `epoch` or for a product."""
@@ -131,8 +145,8 @@ def bytes_needed(shape: tuple[int, int], nnz: int, dtype: np.dtype[Any], index_d
     entries = nnz * (dtype.itemsize + index_dtype.itemsize)
     columns = (n_columns + 1) * 8 + n_columns * 8 * dtype.itemsize
     # Parameters, moments and slopes are in `columns`; here sums, gradient, prediction, the loop's buffer,
-    # target and curvature; a product's sums; exponents; scaled
-    rows = n_rows * (8 * 7 + 4 + dtype.itemsize)
+    # target and curvature; a product's sums; exponents; scaled; of folded rows a gradient and two links
+    rows = n_rows * (8 * 7 + 4 + dtype.itemsize + 8 + 2 * 4 * 4)
     return entries + columns + rows + SCHEDULED * N_CONSTANTS * dtype.itemsize
 
 
@@ -154,6 +168,7 @@ def build(
     dtype: np.dtype[Any],
     index_dtype: np.dtype[Any],
     parts: Callable[[], tuple[Any, Any, Any]],
+    fold: Fold | None = None,
 ) -> CudaMatrix:
     """Return the matrix whose data, indices and indptr `parts` brings to the device.
 
@@ -164,7 +179,7 @@ def build(
     """
     check_memory(cupy, shape, nnz, dtype, index_dtype)
     try:
-        return CudaMatrix.scaled(cupy, *parts(), shape)
+        return CudaMatrix.scaled(cupy, parts(), shape, Links.on(cupy, fold))
     except cupy.cuda.memory.OutOfMemoryError as reason:  # it is taken, in pieces, or a conversion needs more
         needed = bytes_needed(shape, nnz, dtype, index_dtype)
         error = DeviceMemoryError(needed, *cupy.cuda.runtime.memGetInfo())
@@ -177,4 +192,5 @@ def move(cupy: Any, matrix: ColumnMatrix) -> CudaMatrix:
     """Return the device's copy of a matrix."""
     parts = matrix.data, matrix.indices, matrix.indptr
     kinds = matrix.dtype, matrix.indices.dtype
-    return build(cupy, matrix.shape, matrix.nnz, *kinds, lambda: tuple(cupy.array(part) for part in parts))
+    moved = lambda: tuple(cupy.array(part) for part in parts)  # noqa: E731
+    return build(cupy, matrix.shape, matrix.n_stored, *kinds, moved, matrix.fold)

@@ -23,6 +23,7 @@ class CudaRun:
     scaled: Any  # (rows,), of the matrix's dtype: the gradient for the scaled rows
     partial_sums: Any  # (blocks,), float64: the gradient's sum over each block of rows, for the intercept
     schedule: Any  # (epochs, N_CONSTANTS), of the matrix's dtype
+    for_stored: Any  # (rows,), float64: the derivative by each row's stored total; None if none is folded
     scheduled: range = range(0)  # the epochs in the schedule
     # Whether `gradient`, `scaled` and `partial_sums` belong to the current prediction: if the kernels know
     # the loss, a visit to the columns writes them and `row_step` uses them up.
@@ -42,6 +43,7 @@ class CudaRun:
             scaled=cupy.empty(n_rows, matrix.dtype),
             partial_sums=cupy.empty(matrix.row_blocks, np.float64),
             schedule=cupy.empty((most_scheduled, N_CONSTANTS), matrix.dtype),
+            for_stored=cupy.empty(n_rows, np.float64) if matrix.links else None,
         )
 
     @property

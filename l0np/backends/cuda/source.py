@@ -83,6 +83,9 @@ def kernel_names(dtype: str, index_dtype: str, lanes: int, shared: bool) -> dict
         "scale_wide_rows": "scale_rows<double>",
         "weigh": "weigh",
         "row_exponents": "row_exponents",
+        "add_children": "add_children",
+        "copy_rows": "copy_rows",
+        "add_parents": "add_parents",
     }
 
 

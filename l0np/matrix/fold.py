@@ -111,6 +111,10 @@ class Fold:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild through the constructor, so that what comes out of a pickle is checked and locked too."""
+        return type(self), (self.parents, self.children, self.row_lengths, self.extremes)
+
     @property
     def n_folded(self) -> int:
         """Number of parents."""

@@ -48,7 +48,9 @@ class Remainders:
     extremes: tuple[float, float]
 
 
-def fold_columns(columns: Columns, *, thorough: bool) -> tuple[Columns, Fold] | None:
+def fold_columns(
+    columns: Columns, *, thorough: bool, compiled_from: int = COMPILED
+) -> tuple[Columns, Fold] | None:
     """Return the entries that a matrix needs without its parents, and the fold; None if nothing is gained.
 
     Parameters
@@ -56,13 +58,16 @@ def fold_columns(columns: Columns, *, thorough: bool) -> tuple[Columns, Fold] | 
     thorough : bool
         Whether to fold whatever saves any entry at all; otherwise it must save a tenth of them, and a matrix
         in which a small sample shows no sums is not searched.
+    compiled_from : int
+        Number of entries from which a kernel is compiled, if Numba is installed.
     """
     if not thorough and len(columns.data) < FEWEST_ENTRIES:
         return None
     sums = find_sums(columns, thorough=thorough)
     if not len(sums.parents):
         return None
-    subtract = _subtract_compiled if _is_worth_compiling(columns) else _subtract_by_scipy
+    compiles = len(columns.data) >= compiled_from and importlib.util.find_spec("numba") is not None
+    subtract = _subtract_compiled if compiles else _subtract_by_scipy
     room = int((1.0 if thorough else 1.0 - LEAST_GAIN) * len(columns.data))
     stored, found = subtract(columns, sums, room)
     excess = np.maximum(found.rest - found.lengths, 0)[sums.parents].sum()
@@ -70,7 +75,7 @@ def fold_columns(columns: Columns, *, thorough: bool) -> tuple[Columns, Fold] | 
         pays = (found.inexact == 0) & (found.rest < HALF * found.lengths)
         sums = _with_parents(sums, pays)
         stored, found = subtract(columns, sums, room)
-    if stored is None:
+    if stored is None or not len(sums.parents):
         return None
     links = sorted_links(sums.parents, sums.children, columns.n_rows)
     return stored, Fold(*links, found.lengths, found.extremes)
@@ -92,10 +97,6 @@ def unfold_columns(columns: Columns, fold: Fold, dtype: Any) -> Columns:
 def _with_parents(sums: Sums, stays: NDArray[np.bool_]) -> Sums:
     kept = stays[sums.parents]
     return Sums(sums.parents[kept], sums.children[kept], sums.gain)
-
-
-def _is_worth_compiling(columns: Columns) -> bool:
-    return len(columns.data) >= COMPILED and importlib.util.find_spec("numba") is not None
 
 
 def _subtract_by_scipy(columns: Columns, sums: Sums, room: int) -> tuple[Columns | None, Remainders]:

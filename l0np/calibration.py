@@ -167,74 +167,84 @@ class SparseCalibrationWeights(CalibratedModel):
     ) -> Self:
         """Train for more epochs: ten fits of 100 epochs equal one of 1,000, bit for bit.
 
-                Parameters
-                ----------
-                M : MarginProblem, ColumnMatrix, scipy.sparse array, array, lists or DataFrame, shape (Q, n_features)
-                    What each record adds to each target for one unit of weight; or what `margins` returned, which
-                    stands for M, y and target options, and in the first fit for `init_weights` too, unless the model
-                    was given any. M is converted at every call, except
-                    a `ColumnMatrix`. The first frame with names of columns gives them to the model: columns of later
-                    frames are used by name, in any order, and all else by position (see `column_names_`). Series
-                    given as other arguments and as `init_weights` must have the frame's labels in its order, or a
-                    default index.
-                y : array of shape (Q,)
-                    The targets, in the units of M @ weights; left out with a MarginProblem.
-                lambda_l0 : float, optional
-                    L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
-                lambda_l2 : float
-                    What one squared unit of ungated weight adds to the objective. With ``l2_anchor="initial"``: what
-                    an ungated weight that is off by 100 % of its initial weight adds to the objective.
-                lr : float or callable
-                    Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
-                epochs : int
-                    Epochs to train; 0 does nothing.
-                loss_type : {"mse", "relative", "absolute"}
-                    What is minimised: squared errors, squared relative errors, or absolute relative errors. See
-                    `l0np.TargetOptions` for this and the other target options.
-                verbose : bool
-                    Print a report at every epoch that is a multiple of `verbose_freq`, and after the last one.
-                verbose_freq : int
-                    Epochs between reports: printing, callbacks, the check that all numbers are finite.
-                n_active : int, optional
-                    Select exactly this many records. A controller moves lambda_l0 so that the expected number of
-                    open gates moves towards n_active by at most 0.6 % per epoch and stays there (Gallego-Posada et
-                    al. 2022, arXiv:2208.04425). At the end, or when a callback stops the fit, the n_active records
-                    whose gates are most likely to be open are selected, with their ungated weights, and `lambda_l0_`
-                    is the last value of the multiplier. Callbacks still see the gates. If an exception interrupts the
-                    fit, nothing is selected. A later fit without n_active drops the selection and continues to train
-                    all gates.
-                callbacks : sequence of callables
-                    Each gets a `Progress` at every report; one that returns True stops the fit.
-                target_groups, normalize_groups, group_multipliers, target_weights, target_scales
-                    Weights of groups of targets and of single targets, and what their errors are divided by: see
-                    `l0np.TargetOptions`.
-                tolerances, caps, aggregates, exclude
-                    Errors that cost nothing, the most that a target may cost, totals of targets to be met too, and
-                    targets that are held out: see `l0np.TargetOptions`.
-                l2_anchor : {"initial"}, optional
-                    "initial" penalises squared relative distances of the weights from `init_weights` (0 counts as
-                    1e-8) in every fit, after any state. By default weights are penalised in absolute units, for
-                    which no one `lambda_l2` suits weights near 1 and in the thousands.
-        to
-                Returns
-                -------
-                SparseCalibrationWeights
-                    The model itself.
+        Parameters
+        ----------
+        M : MarginProblem, ColumnMatrix, scipy.sparse array, array, lists or DataFrame, shape (Q, n_features)
+            What each record adds to each target for one unit of weight; or what `margins` returned, which
+            stands for M, y and target options, and in the first fit for `init_weights` too, unless the model
+            was given any. M is converted at every call, except
+            a `ColumnMatrix`. The first frame with names of columns gives them to the model: columns of later
+            frames are used by name, in any order, and all else by position (see `column_names_`). Series
+            given as other arguments and as `init_weights` must have the frame's labels in its order, or a
+            default index.
+        y : array of shape (Q,)
+            The targets, in the units of M @ weights; left out with a MarginProblem.
+        lambda_l0 : float, optional
+            L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
+        lambda_l2 : float
+            What one squared unit of ungated weight adds to the objective. With ``l2_anchor="initial"``: what
+            an ungated weight that is off by 100 % of its initial weight adds to the objective.
+        lr : float or callable
+            Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
+        epochs : int
+            Epochs to train; 0 does nothing.
+        loss_type : {"mse", "relative", "absolute"}
+            What is minimised: squared errors, squared relative errors, or absolute relative errors. See
+            `l0np.TargetOptions` for this and the other target options.
+        verbose : bool
+            Print a report at every epoch that is a multiple of `verbose_freq`, and after the last one.
+        verbose_freq : int
+            Epochs between reports: printing, callbacks, the check that all numbers are finite.
+        n_active : int, optional
+            Select exactly this many records. A controller moves lambda_l0 so that the expected number of
+            open gates moves towards n_active by at most 0.6 % per epoch and stays there (Gallego-Posada et
+            al. 2022, arXiv:2208.04425). At the end, or when a callback stops the fit, the n_active records
+            whose gates are most likely to be open are selected, with their ungated weights, and `lambda_l0_`
+            is the last value of the multiplier. Callbacks still see the gates. If an exception interrupts the
+            fit, nothing is selected. A later fit without n_active drops the selection and continues to train
+            all gates.
+        callbacks : sequence of callables
+            Each gets a `Progress` at every report; one that returns True stops the fit.
+        target_groups, normalize_groups, group_multipliers, target_weights, target_scales
+            Weights of groups of targets and of single targets, and what their errors are divided by: see
+            `l0np.TargetOptions`.
+        tolerances, caps, aggregates, exclude
+            Errors that cost nothing, the most that a target may cost, totals of targets to be met too, and
+            targets that are held out: see `l0np.TargetOptions`.
+        l2_anchor : {"initial"}, optional
+            "initial" penalises squared relative distances of the weights from `init_weights` (0 counts as
+            1e-8) in every fit, after any state. By default weights are penalised in absolute units, for
+            which no one `lambda_l2` suits weights near 1 and in the thousands.
+        fold : {"auto", True, False}
+            Whether rows of M that are sums of other rows, as states are of districts, are added up in each
+            epoch instead of being read: the same objective, and answers equal to rounding. See
+            `ColumnMatrix.folded`; `statistics_` reports how many rows were folded. A `ColumnMatrix` that is
+            folded is not searched again.
+        communicator : Communicator, optional
+            `l0np.mpi.World()`, if ranks share the columns: each has a model of its own columns, of the same
+            seed. What is trained does not depend on how many ranks there are; callbacks are called on every
+            rank, with figures of all columns, and the package's own print and write on the first. No rows are
+            folded.
 
-                Raises
-                ------
-                InputError, InputTypeError
-                    For unusable arguments, before any training; the model stays as it was.
-                DivergenceError
-                    If training produces infinity or NaN; the model is at its last finite report or, without one, as
-                    before.
+        Returns
+        -------
+        SparseCalibrationWeights
+            The model itself.
 
-                Warns
-                -----
-                PoorFitWarning
-                    If, from 100 epochs on, no record is active, the weights are far from what the targets ask for,
-                    the targets are missed by more than 50 % in the median, the loss still falls, or gates without
-                    noise change the totals; the message says what to try.
+        Raises
+        ------
+        InputError, InputTypeError
+            For unusable arguments, before any training; the model stays as it was.
+        DivergenceError
+            If training produces infinity or NaN; the model is at its last finite report or, without one, as
+            before.
+
+        Warns
+        -----
+        PoorFitWarning
+            If, from 100 epochs on, no record is active, the weights are far from what the targets ask for,
+            the targets are missed by more than 50 % in the median, the loss still falls, or gates without
+            noise change the totals; the message says what to try.
         """
         ranks = checked_communicator(communicator)
         settings = TrainingSettings.checked(

@@ -130,63 +130,68 @@ class SparseL0Linear(GatedModel):
     ) -> Self:
         """Train for more epochs, starting from the model's current state.
 
-                At the first fit the coefficients start at 0.1 times standard normal draws and the bias at the mean
-                of y.
+        At the first fit the coefficients start at 0.1 times standard normal draws and the bias at the mean
+        of y.
 
-                A second fit goes on, so that a model that is fitted to one fold of a cross-validation after another
-                has seen all of them: in pipelines use `l0np.sklearn.L0GatedRegressor`, which starts afresh.
+        A second fit goes on, so that a model that is fitted to one fold of a cross-validation after another
+        has seen all of them: in pipelines use `l0np.sklearn.L0GatedRegressor`, which starts afresh.
 
-                Parameters
-                ----------
-                X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
-                    The features. They are converted at every call, except a `ColumnMatrix`. The first frame with
-                    names of columns gives them to the model: columns of later frames are used by name, in any order,
-                    and all else by position (see `column_names_`). Rows count by position: a Series y must have the
-                    labels of the frame's rows in its order, or a default index. ``X_sparse=``, its name in l0-python,
-                    is accepted too.
-                y : array of shape (n,)
-                    The response.
-                lambda_l0 : float, optional
-                    L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
-                lr : float or callable
-                    Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
-                epochs : int
-                    Epochs to train; 0 does nothing.
-                verbose : bool
-                    Print a report at every epoch that is a multiple of `verbose_freq`, and after the last one.
-                verbose_freq : int
-                    Epochs between reports: printing, callbacks, the check that all numbers are finite.
-                lambda_reg : float, optional
-                    Old name of `lambda_l0`.
-                n_active : int, optional
-                    Select exactly this many features. A controller moves lambda_l0 so that the expected number of
-                    open gates moves towards n_active by at most 0.6 % per epoch and stays there (Gallego-Posada et
-                    al. 2022, arXiv:2208.04425). At the end, or when a callback stops the fit, the n_active features
-                    whose gates are most likely to be open are selected, with their ungated coefficients, and
-                    `lambda_l0_` is the last value of the multiplier. Callbacks still see the gates. If an exception
-                    interrupts the fit, nothing is selected. A later fit without n_active drops the selection and
-                    continues to train all gates.
-                callbacks : sequence of callables
-                    Each gets a `Progress` at every report; one that returns True stops the fit.
-        to
-                Returns
-                -------
-                SparseL0Linear
-                    The model itself.
+        Parameters
+        ----------
+        X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
+            The features. They are converted at every call, except a `ColumnMatrix`. The first frame with
+            names of columns gives them to the model: columns of later frames are used by name, in any order,
+            and all else by position (see `column_names_`). Rows count by position: a Series y must have the
+            labels of the frame's rows in its order, or a default index. ``X_sparse=``, its name in l0-python,
+            is accepted too.
+        y : array of shape (n,)
+            The response.
+        lambda_l0 : float, optional
+            L0 multiplier: what one expected open gate adds to the objective; None means 0.01.
+        lr : float or callable
+            Learning rate of Adam, above 0, or a schedule ``epoch -> lr``.
+        epochs : int
+            Epochs to train; 0 does nothing.
+        verbose : bool
+            Print a report at every epoch that is a multiple of `verbose_freq`, and after the last one.
+        verbose_freq : int
+            Epochs between reports: printing, callbacks, the check that all numbers are finite.
+        lambda_reg : float, optional
+            Old name of `lambda_l0`.
+        n_active : int, optional
+            Select exactly this many features. A controller moves lambda_l0 so that the expected number of
+            open gates moves towards n_active by at most 0.6 % per epoch and stays there (Gallego-Posada et
+            al. 2022, arXiv:2208.04425). At the end, or when a callback stops the fit, the n_active features
+            whose gates are most likely to be open are selected, with their ungated coefficients, and
+            `lambda_l0_` is the last value of the multiplier. Callbacks still see the gates. If an exception
+            interrupts the fit, nothing is selected. A later fit without n_active drops the selection and
+            continues to train all gates.
+        callbacks : sequence of callables
+            Each gets a `Progress` at every report; one that returns True stops the fit.
+        fold : {"auto", True, False}
+            Whether rows of X that are sums of other rows are added up in each epoch instead of being read:
+            see `ColumnMatrix.folded`.
+        communicator : Communicator, optional
+            As in `SparseCalibrationWeights.fit`.
 
-                Raises
-                ------
-                InputError, InputTypeError
-                    For unusable arguments, before any training; the model stays as it was.
-                DivergenceError
-                    If training produces infinity or NaN; the model is at its last finite report or, without one, as
-                    before.
+        Returns
+        -------
+        SparseL0Linear
+            The model itself.
 
-                Warns
-                -----
-                PoorFitWarning
-                    If, from 100 epochs on, no feature is active, the loss still falls, or gates without noise change
-                    the predictions; the message says what to try.
+        Raises
+        ------
+        InputError, InputTypeError
+            For unusable arguments, before any training; the model stays as it was.
+        DivergenceError
+            If training produces infinity or NaN; the model is at its last finite report or, without one, as
+            before.
+
+        Warns
+        -----
+        PoorFitWarning
+            If, from 100 epochs on, no feature is active, the loss still falls, or gates without noise change
+            the predictions; the message says what to try.
         """
         if lambda_reg is not None:
             if lambda_l0 is not None:

@@ -3,8 +3,8 @@
 This is the only subpackage that knows the formats of `scipy.sparse`. A `ColumnMatrix` is canonical and
 immutable, so that kernels need no bounds checks. It is read as a whole (`to_scipy`), some columns at a time
 (`take`, `column_entries`), or in blocks of entries. Rows that are sums of other rows may be folded (`fold`),
-that is, left out of the entries and added up in row space. A matrix is saved in a folder (`saved`), from which
-it is opened as a memory map, whole or in part; `even_cuts` divides it.
+that is, left out of the entries and added up in row space. A matrix is saved in a folder (`saved`), from
+which it is opened as a memory map, whole or in part; `even_cuts` divides it.
 """
 
 from l0np.matrix.blocks import absolute_totals, column_entries, entry_blocks, weighted_totals

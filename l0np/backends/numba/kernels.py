@@ -290,17 +290,17 @@ def adam(value, first_moment, second_moment, first, n, gradient, constants):
 
 @helper
 def decide_open(log_alpha, n, uniform, constants, is_open):
-    """Mark the gates that open by 1 (`HardConcrete.is_closed`, in float32); return how many do."""
+    """Mark the gates that open by 1 (`HardConcrete.is_closed`, in float32); return how many do not."""
     shift, bound = constants.shift, constants.bound
     one, zero = constants.one, constants.zero
-    n_open = ZERO
+    closed = 0
     for i in range(n):
         a = min(max(log_alpha[i], -bound), bound)
         grown = exp(F32(a + shift), LOWEST_F32, HIGHEST_F32)
         opens = uniform[i] > ONE_F32 / (ONE_F32 + grown)
         is_open[i] = one if opens else zero
-        n_open += ONE if opens else ZERO
-    return n_open
+        closed += 0 if opens else 1
+    return closed
 
 
 @helper
@@ -426,9 +426,9 @@ def epoch(
                 n_quads = (position + n + THREE) // FOUR
                 uniforms((noise.column_offset + first) // FOUR, n_quads, noise.epoch, noise.seed, uniform)
                 some_draws = uniform[position : position + n]
-                n_opening = decide_open(some_log_alpha, n, some_draws, constants, is_open)
-                closed += np.int64(n - n_opening)
-                few = TWO * n_opening < n and has_small_weights(some_theta, n, exponential, constants)
+                n_closed = decide_open(some_log_alpha, n, some_draws, constants, is_open)
+                closed += n_closed
+                few = 2 * n_closed > np.int64(n) and has_small_weights(some_theta, n, exponential, constants)
                 if few:
                     n_some = list_open(is_open, first, n, drawn)
                     for i in range(n_some):

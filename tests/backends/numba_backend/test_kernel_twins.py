@@ -51,9 +51,9 @@ def test_gates_at_the_border_and_beyond_the_bound(beta, dtype):
     @compiled
     def draw(log_alpha, uniform, constants, gate, slope, is_open):
         n = np.uint64(gate.size)
-        n_open = kernels.decide_open(log_alpha, n, uniform, constants, is_open)
+        n_closed = kernels.decide_open(log_alpha, n, uniform, constants, is_open)
         kernels.gates(log_alpha, n, uniform, is_open, constants, gate, slope)
-        return gate.size - n_open
+        return n_closed
 
     one = np.float32(1)
     for u in (border, np.nextafter(border, 2 * one), np.nextafter(border, -one), np.full_like(border, 0.5)):

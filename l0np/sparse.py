@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,14 +15,12 @@ from l0np.errors import InputError, warn
 from l0np.inputs import known_arguments, validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
 from l0np.models import (
-    Changes,
     Fault,
     FitEnd,
-    GatedModel,
+    ResumableRegression,
     TrainingSettings,
     checked_communicator,
     faults_of_regression,
-    resume,
 )
 from l0np.refit import Design, r_squared
 from l0np.targets import Targets
@@ -33,7 +30,7 @@ LOG_ALPHA_JITTER_SD = 0.01
 OLD_NAMES = {"X_sparse": "X"}  # of arguments, in l0-python
 
 
-class SparseL0Linear(GatedModel):
+class SparseL0Linear(ResumableRegression):
     """Linear regression ``y = X @ (weight * gate) + bias``, trained until few gates are open.
 
     The objective is ``mean_i (y_i - prediction_i)^2 + lambda_l0 E[open gates]`` with gates from the Hard
@@ -221,59 +218,6 @@ class SparseL0Linear(GatedModel):
 
     def _faults(self, end: FitEnd) -> Iterator[Fault]:
         return faults_of_regression(end)
-
-    @classmethod
-    def resume(
-        cls,
-        folder: str | PathLike[str],
-        X: Any,
-        y: ArrayLike,
-        *,
-        epochs: int | None = None,
-        lr: float | Callable[[int], float] | None = None,
-        beta: float | Callable[[int], float] | None = None,
-        callbacks: Sequence[Callable[[Progress], bool | None]] = (),
-    ) -> Self:
-        """Return a model that has trained what an interrupted `fit` still had to train, bit for bit.
-
-        All is as in `SparseCalibrationWeights.resume`, but for target options, of which there are none.
-
-        Parameters
-        ----------
-        folder : str or path
-            Where the checkpoints of the callback `l0np.callbacks.checkpoint` are.
-        X, y
-            As in `fit`, and the same.
-        epochs : int, optional
-            The number of epochs of the interrupted fit, counted from its start, if it is to be another one.
-        lr, beta : float or schedule, optional
-            Learning rate and temperature, if they are to be others. Functions must be given again.
-        callbacks : sequence of callables
-            As in `fit`; those of the interrupted fit are not kept.
-
-        Returns
-        -------
-        SparseL0Linear
-            The model.
-
-        Raises
-        ------
-        CheckpointError, InputError, InputTypeError, DivergenceError
-            As in `SparseCalibrationWeights.resume`.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import numpy as np
-        >>> from l0np import SparseL0Linear
-        >>> from l0np.callbacks import checkpoint
-        >>> X = np.random.default_rng(0).normal(size=(100, 4))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model = SparseL0Linear(4, seed=0).fit(X, X[:, 0], epochs=60, callbacks=[checkpoint(folder)])
-        ...     SparseL0Linear.resume(folder, X, X[:, 0]).epoch_
-        60
-        """
-        return resume(cls, "X", folder, (X, y), Changes(epochs, lr, beta, callbacks))
 
     @known_arguments(old_names=OLD_NAMES)
     def refit(self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0) -> Self:

@@ -15,7 +15,7 @@ from l0np.models.calibrated_model import SMALLEST_WEIGHT, CalibratedModel
 from l0np.models.fit_quality import Fault, FitEnd, faults_of_regression
 from l0np.models.gated_model import GatedModel
 from l0np.models.ranks import checked_communicator
-from l0np.models.resuming import Changes, ResumableModel, resume
+from l0np.models.resuming import ResumableModel, ResumableRegression
 from l0np.models.settings import TrainingSettings
 from l0np.models.state_dict import LARGEST_SEED, check_finite_weights
 
@@ -23,14 +23,13 @@ __all__ = [
     "LARGEST_SEED",
     "SMALLEST_WEIGHT",
     "CalibratedModel",
-    "Changes",
     "Fault",
     "FitEnd",
     "GatedModel",
     "ResumableModel",
+    "ResumableRegression",
     "TrainingSettings",
     "check_finite_weights",
     "checked_communicator",
     "faults_of_regression",
-    "resume",
 ]

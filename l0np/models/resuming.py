@@ -212,7 +212,7 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def resume(
+def _resumed(
     kind: type[Model],
     name: str,
     folder: str | PathLike[str],
@@ -322,4 +322,61 @@ class ResumableModel(GatedModel):
             return Targets.build(y, n, M=M, dtype=dtype, **options)
 
         changes = Changes(epochs, lr, beta, callbacks)
-        return resume(cls, "M", folder, (M, y), changes, targets if options else None)
+        return _resumed(cls, "M", folder, (M, y), changes, targets if options else None)
+
+
+class ResumableRegression(GatedModel):
+    """A gated regression whose interrupted fits can be resumed."""
+
+    @classmethod
+    def resume(
+        cls,
+        folder: str | PathLike[str],
+        X: Any,
+        y: ArrayLike,
+        *,
+        epochs: int | None = None,
+        lr: float | Callable[[int], float] | None = None,
+        beta: float | Callable[[int], float] | None = None,
+        callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+    ) -> Self:
+        """Return a model that has trained what an interrupted `fit` still had to train, bit for bit.
+
+        All is as in `SparseCalibrationWeights.resume`, but for target options, of which there are none.
+
+        Parameters
+        ----------
+        folder : str or path
+            Where the checkpoints of the callback `l0np.callbacks.checkpoint` are.
+        X, y
+            As in `fit`, and the same.
+        epochs : int, optional
+            The number of epochs of the interrupted fit, counted from its start, if it is to be another one.
+        lr, beta : float or schedule, optional
+            Learning rate and temperature, if they are to be others. Functions must be given again.
+        callbacks : sequence of callables
+            As in `fit`; those of the interrupted fit are not kept.
+
+        Returns
+        -------
+        ResumableRegression
+            The model.
+
+        Raises
+        ------
+        CheckpointError, InputError, InputTypeError, DivergenceError
+            As in `SparseCalibrationWeights.resume`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from l0np import SparseL0Linear
+        >>> from l0np.callbacks import checkpoint
+        >>> X = np.random.default_rng(0).normal(size=(100, 4))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model = SparseL0Linear(4, seed=0).fit(X, X[:, 0], epochs=60, callbacks=[checkpoint(folder)])
+        ...     SparseL0Linear.resume(folder, X, X[:, 0]).epoch_
+        60
+        """
+        return _resumed(cls, "X", folder, (X, y), Changes(epochs, lr, beta, callbacks))

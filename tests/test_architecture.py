@@ -8,6 +8,7 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -93,14 +94,21 @@ def room_of(module):
     return module if module in FOLDERS or "." not in module else module.rpartition(".")[0]
 
 
+@cache
+def nodes(tree, at_import_only=False):
+    """Return the nodes of a file; without those inside functions, if asked."""
+    found, waiting = [], [tree]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        if not (at_import_only and isinstance(node, ast.FunctionDef | ast.Lambda)):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
 def imports(tree, *, at_import_only=False):
     """Yield (module, names) of each import; only those that run when the file is loaded, if asked."""
-    inside = {
-        id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.Lambda) for n in ast.walk(f)
-    }
-    for node in ast.walk(tree):
-        if at_import_only and id(node) in inside:
-            continue
+    for node in nodes(tree, at_import_only):
         if isinstance(node, ast.Import):
             yield from ((alias.name, ()) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -108,22 +116,27 @@ def imports(tree, *, at_import_only=False):
             yield node.module, tuple(alias.name for alias in node.names)
 
 
+@cache
 def own(tree):
-    """Yield (module, name) of each import of the package's own; of a whole module the name is empty."""
+    """Return (module, name) of each import of the package's own; of a whole module the name is empty."""
+    found = []
     for module, names in imports(tree):
         if module == "l0np" or module.startswith("l0np."):
             inner = module.removeprefix("l0np").removeprefix(".")
             for name in names:
                 whole = f"{inner}.{name}".removeprefix(".")
-                yield (whole, "") if whole in MODULES else (inner or "__init__", name)
+                found.append((whole, "") if whole in MODULES else (inner or "__init__", name))
+    return found
 
 
+@cache
 def arrows():
     """Return the ordered pairs of rooms of which the first imports from the second."""
     pairs = {(room_of(name), room_of(module)) for name, tree in MODULES.items() for module, _ in own(tree)}
     return {(user, used) for user, used in pairs if user != used}
 
 
+@cache
 def exported(room):
     """Return what a folder's `__init__` offers to other rooms."""
     (assigned,) = (
@@ -135,7 +148,7 @@ def exported(room):
 
 
 def functions(tree):
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return (node for node in nodes(tree) if isinstance(node, ast.FunctionDef))
 
 
 def test_every_room_is_in_the_table():
@@ -184,7 +197,7 @@ def test_a_room_says_what_it_is_for(room):
 def test_private_functions_take_few_parameters(name):
     public = set().union(*(exported(room) for room in FOLDERS))
     methods = {
-        id(f): c.name for c in ast.walk(MODULES[name]) if isinstance(c, ast.ClassDef) for f in functions(c)
+        id(f): c.name for c in nodes(MODULES[name]) if isinstance(c, ast.ClassDef) for f in functions(c)
     }
     for function in functions(MODULES[name]):
         of_class = methods.get(id(function))
@@ -213,32 +226,39 @@ def test_optional_packages_stay_in_their_files():
         assert loaded & set(OPTIONAL) <= allowed, f"{name} imports an optional package when it is loaded"
 
 
-def loaded_by(code):
-    output = subprocess.run(
-        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ,
-    ).stdout
-    return set(output.split())
+LOADING = """
+import sys
+import l0np
+print(*sys.modules)
+l0np.SparseL0Linear(3, device="numpy")
+print(*sys.modules)
+l0np.SparseL0Linear(3)
+print(*sys.modules)
+"""
 
 
-def test_import_is_light():
+@pytest.fixture(scope="module")
+def loaded():
+    """What is loaded with the package, then with a model on NumPy, then with a model on the CPU."""
+    command = [sys.executable, "-c", LOADING]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    return [set(line.split()) for line in done.stdout.splitlines()]
+
+
+def test_import_is_light(loaded):
     """NumPy alone, without the parts of it that only array-api-compat's wrapper would load."""
-    loaded = loaded_by("import l0np")
-    assert "l0np.calibration" in loaded
+    with_the_package = loaded[0]
+    assert "l0np.calibration" in with_the_package
     packages = {"numba", "scipy", "array_api_compat", "cupy", "pandas", "torch", "matplotlib"}
     packages |= {"narwhals", "polars", "pyarrow", "duckdb", "sklearn"}
-    assert not {name.split(".")[0] for name in loaded} & packages
-    assert not loaded & {"numpy.f2py", "numpy.testing"}
+    assert not {name.split(".")[0] for name in with_the_package} & packages
+    assert not with_the_package & {"numpy.f2py", "numpy.testing"}
 
 
 @needs_numba
 @pytest.mark.skipif(JIT_DISABLED, reason="NUMBA_DISABLE_JIT: nothing is compiled")
-def test_numba_is_loaded_when_a_model_asks_for_it():
-    assert "numba" in loaded_by("import l0np; l0np.SparseL0Linear(3)")
-    assert "numba" not in loaded_by("import l0np; l0np.SparseL0Linear(3, device='numpy')")
+def test_numba_is_loaded_when_a_model_asks_for_it(loaded):
+    assert ["numba" in names for names in loaded] == [False, False, True]
 
 
 def test_one_loop():
@@ -248,7 +268,7 @@ def test_one_loop():
             continue
         calls = {
             node.func.attr
-            for node in ast.walk(tree)
+            for node in nodes(tree)
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and ast.unparse(node.func) != "np.repeat"

@@ -82,9 +82,9 @@ def test_units_of_the_weights_do_not_matter(anchor):
     assert ratio_is_unit == same_gates == (anchor is not None)
 
 
-@pytest.mark.parametrize(("dtype", "absolute"), [("float32", 1e-4), ("float64", 1e-7)])
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_trajectory_of_the_naive_formulas(device, dtype, absolute):
+@pytest.fixture(scope="module")
+def naive_trajectory():
+    """A problem, the settings of a fit, and where the naive formulas start and end."""
     rng, n, epochs, seed = np.random.default_rng(4), 8, 40, 9
     dense, initial = rng.uniform(0, 2, (3, n)).astype(np.float32), rng.lognormal(2, 1, n).astype(np.float32)
     y = (dense @ (0.5 * initial)).astype(np.float32).astype(float)
@@ -99,11 +99,16 @@ def test_a_trajectory_of_the_naive_formulas(device, dtype, absolute):
 
     start = [*np.log(initial.astype(float) + 1e-8), *np.full(n, np.log(0.7 / 0.3))]
     expected = oracles.trajectory(start, objective, epochs, 0.05)
-    model = SparseCalibrationWeights(
-        n, beta=0.5, init_keep_prob=0.7, init_weights=initial, log_alpha_jitter_sd=0.0, seed=seed,
-        device=device, dtype=dtype,
-    )  # fmt: skip
-    model.fit(dense, y, lr=0.05, epochs=epochs, loss_type="relative", l2_anchor="initial", **fit)
+    arguments = {"init_weights": initial, "seed": seed, "beta": 0.5, "init_keep_prob": 0.7}
+    return dense, y, arguments, {"lr": 0.05, "epochs": epochs, **fit}, start, expected
+
+
+@pytest.mark.parametrize(("dtype", "absolute"), [("float32", 1e-4), ("float64", 1e-7)])
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_trajectory_of_the_naive_formulas(device, dtype, absolute, naive_trajectory):
+    dense, y, arguments, fit, start, expected = naive_trajectory
+    model = SparseCalibrationWeights(8, log_alpha_jitter_sd=0.0, device=device, dtype=dtype, **arguments)
+    model.fit(dense, y, loss_type="relative", l2_anchor="initial", **fit)
     found = np.concatenate((model.log_weight, model.log_alpha))
     np.testing.assert_allclose(found, expected, rtol=0, atol=absolute)
     assert np.abs(np.subtract(expected, start)).max() > 0.3

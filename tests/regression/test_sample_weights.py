@@ -23,12 +23,21 @@ def both(density, n=60, p=8):
     return X, y, np.repeat(X, WEIGHTS, axis=0), np.repeat(y, WEIGHTS)
 
 
-@both_densities
-@pytest.mark.parametrize("fit_intercept", [True, False])
+OPTIONS = [{}, {"device": "numpy"}, {"criterion": "bic"}, {"coefficients": "least squares"}]
+OPTIONS += [
+    {"lambda_l2": 0.3},
+    *({"method": "exchange", "criterion": name} for name in ("bic", "ebic", "gic")),
+]
+
+
+# Dense features with an intercept and sparse ones without, or the other way round
 @pytest.mark.parametrize(
-    "options",
-    [{}, {"device": "numpy"}, {"criterion": "bic"}, {"coefficients": "least squares"}, {"lambda_l2": 0.3}]
-    + [{"method": "exchange", "criterion": name} for name in ("bic", "ebic", "gic")],
+    ("options", "fit_intercept", "density"),
+    [
+        (options, with_intercept, 1.0 if with_intercept == bool(i % 2) else 0.08)
+        for i, options in enumerate(OPTIONS)
+        for with_intercept in (True, False)
+    ],
     ids=str,
 )
 def test_integer_weights_are_repeated_rows(density, fit_intercept, options):

@@ -16,8 +16,7 @@ def select(k=40, seed=0, **options):
     return l0np.calibrate(M, y, k, base, seed=seed, **options)
 
 
-@pytest.mark.parametrize("method", ["auto", "thinned"])
-@pytest.mark.parametrize("k", [6, 15, 40, 250])
+@pytest.mark.parametrize(("method", "k"), [("auto", 6), ("thinned", 15), ("auto", 40), ("thinned", 250)])
 def test_records_of_certainty_are_always_selected(method, k):
     certain = [3, 77, 150, 299]
     for seed in range(3):
@@ -27,6 +26,11 @@ def test_records_of_certainty_are_always_selected(method, k):
         np.testing.assert_array_equal(answer.inclusion_probabilities[certain], 1.0)
         assert (answer.weights[certain] > 0).all()
         assert k < 12 or not answer.missed
+
+
+def test_auto_is_thinned_where_records_are_certain():
+    auto, thinned = (select(15, method=method, certainty=[3, 77]) for method in ("auto", "thinned"))
+    np.testing.assert_array_equal(auto.weights, thinned.weights)
 
 
 def test_a_record_of_certainty_that_calibration_leaves_no_weight_is_selected():
@@ -49,8 +53,16 @@ def test_a_mask_and_names_stand_for_the_same_records():
         np.testing.assert_array_equal(other.weights, by_index.weights)
 
 
-@pytest.mark.parametrize("k", [15, 40, 120])
-@pytest.mark.parametrize("least", [{"west": 9}, {"west": 5, "south": 4}, {"north": 1, "south": 12 - 10}])
+@pytest.mark.parametrize(
+    ("k", "least"),
+    [
+        (15, {"west": 9}),
+        (15, {"west": 5, "south": 4}),
+        (15, {"north": 1, "south": 2}),
+        (40, {"west": 5, "south": 4}),
+        (120, {"west": 9}),
+    ],
+)
 def test_areas_keep_their_least_number(k, least):
     for seed in range(3):
         answer = select(k, seed, at_least=least, groups_of_records=AREAS)

@@ -53,6 +53,7 @@ def test_nvcc(architecture, tmp_path):
     assert max(registers) <= 128  # blocks of 512 threads in float64, of 1,024 with 64 registers in float32
 
 
+@pytest.mark.slow  # compiles every variant of the kernels
 @pytest.mark.skipif(
     find_spec("cuda") is None or find_spec("cuda.bindings") is None,
     reason="cuda-bindings and NVRTC are not installed",

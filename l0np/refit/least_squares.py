@@ -236,10 +236,18 @@ class Design:
         return answer[0], answer[1] != 7  # 7: the limit of iterations was reached
 
 
-def r_squared(y: NDArray[np.float64], prediction: NDArray[np.float64]) -> float:
-    """Return 1 minus the squared error over that of the mean of y.
+def r_squared(
+    y: NDArray[np.float64], prediction: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> float:
+    """Return 1 minus the squared error over that of the mean of y, all weighted if there are weights.
 
     If y is constant, it is 1 if every prediction is exact, else 0.
     """
-    error, spread = np.sum((y - prediction) ** 2), np.sum((y - y.mean()) ** 2)
+    if weights is None:
+        error, spread = np.sum((y - prediction) ** 2), np.sum((y - y.mean()) ** 2)
+    else:
+        counts = weights > 0  # rows of weight 0 take no part, whatever they hold
+        y, prediction, weights = y[counts], prediction[counts], weights[counts]
+        mean = np.average(y, weights=weights)
+        error, spread = np.sum(weights * (y - prediction) ** 2), np.sum(weights * (y - mean) ** 2)
     return 1.0 - float(error) / float(spread) if spread else float(not error)

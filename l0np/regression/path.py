@@ -18,6 +18,7 @@ from l0np.regression.criteria import CRITERIA, Candidates, Criterion
 from l0np.regression.folds import Fold, among, checked_folds, draw_folds
 from l0np.regression.methods import METHODS, Method, Supports, Task, select
 from l0np.regression.result import RegressionPath, feature_matrix, response_vector
+from l0np.tables import kind_of
 
 # Errors this small count as 0: relative to the response's standard deviation, and to its largest value
 EXACT, ROUNDING = 1e-9, 4 * np.finfo(float).eps
@@ -155,6 +156,7 @@ def l0_regression_path(
         criterion=values,
         best=_smallest_best(values),
         feature_names=column_names(X),
+        kind=kind_of(X),
         stopped=stages.stopped,
     )
 

@@ -13,6 +13,7 @@ from l0np.errors import InputError
 from l0np.inputs import in_order_of, known_arguments, validation
 from l0np.matrix import ColumnMatrix
 from l0np.refit import r_squared
+from l0np.tables import frame_of, write_columns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +41,8 @@ class RegressionPath:
         Position of the chosen model.
     stopped : bool
         Whether a callback stopped the run before its end.
+    kind : str, optional
+        The library of the frame that `to_frame` returns: that of X, if X was a frame.
     feature_names : tuple of n_features str, optional
         The names of the columns of X, if X was a frame with names; None if it had none.
     selected_names : tuple of str, optional
@@ -67,6 +70,7 @@ class RegressionPath:
     best: int
     feature_names: tuple[str, ...] | None = None
     stopped: bool = False
+    kind: str | None = None
 
     def __repr__(self) -> str:
         """Show what is printed, so that an interactive session does too."""
@@ -145,15 +149,97 @@ class RegressionPath:
         return np.asarray(products + self.intercepts[position], dtype=np.float64)
 
     @known_arguments()
-    def score(self, X: Any, y: ArrayLike, n_active: int | None = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: ArrayLike,
+        n_active: int | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return R squared of the predictions: 1 minus the squared error over that of the mean of y.
 
         If y is constant, it is 1 if every prediction is exact, else 0, as in scikit-learn.
+
+        Parameters
+        ----------
+        X : ColumnMatrix, scipy.sparse array, array, list of lists or DataFrame, shape (n, n_features)
+            The features, as in `predict`.
+        y : array of shape (n,)
+            The response.
+        n_active : int, optional
+            The size of the model; by default the chosen one.
+        sample_weight : array of shape (n,) or float, optional
+            How many observations each row counts as, as in `l0_regression_path`; by default 1 each.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For arguments that cannot be used, and if the path has no such size.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from l0np import l0_regression_path
+        >>> X = np.random.default_rng(0).normal(size=(50, 6))
+        >>> y = 2.0 + X @ [0, 3, 0, 0, -1, 0]
+        >>> path = l0_regression_path(X, y, [1, 2], method="exchange")
+        >>> weights = np.where(np.arange(50) < 25, 1.0, 3.0)
+        >>> round(path.score(X, y, 1), 3), round(path.score(X, y, 1, sample_weight=weights), 3)
+        (0.898, 0.891)
         """
         prediction = self.predict(X, n_active)
         validation.check_order("y", y, "X", X)
         target = response_vector(y, len(prediction), X)
-        return r_squared(target, prediction)
+        weights = validation.sample_weights("sample_weight", sample_weight, len(target), "X", X)
+        return r_squared(target, prediction, weights)
+
+    def to_frame(self) -> Any:
+        """Return a row for each size, as a frame of the kind that came in.
+
+        The columns are features (how many), squared_error (its mean), criterion, intercept, lambda_l0 and
+        chosen.
+
+        Raises
+        ------
+        MissingPackageError
+            If no frame came in and none of polars, pandas and pyarrow is installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from l0np import l0_regression_path
+        >>> X = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=["a", "b", "c"])
+        >>> frame = l0_regression_path(X, 2.0 * X["b"], method="exchange").to_frame()
+        >>> frame[["features", "squared_error", "chosen"]].round(3)
+           features  squared_error  chosen
+        0         0          2.754   False
+        1         1          0.000    True
+        2         2          0.000   False
+        3         3          0.000   False
+        """
+        return frame_of(self._columns(), self.kind)
+
+    def write(self, path: Any) -> None:
+        """Write the table of `to_frame` as CSV, Parquet or `.npz`, by the ending of the path.
+
+        Raises
+        ------
+        InputError, MissingPackageError
+            If the path cannot be written, or for Parquet where polars is not installed.
+        """
+        write_columns(path, self._columns())
+
+    def _columns(self) -> dict[str, Any]:
+        return {
+            "features": self.n_active,
+            "squared_error": self.error,
+            "criterion": self.criterion,
+            "intercept": self.intercepts,
+            "lambda_l0": self.lambda_l0,
+            "chosen": np.arange(len(self.n_active)) == self.best,
+        }
 
     def _coefficients(self, position: int) -> NDArray[np.float64]:
         row: NDArray[np.float64] = self.coefficients[[position]].toarray()[0]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from l0np.inputs import known_arguments
 from l0np.regression import RegressionPath, l0_regression_path
 from l0np.sklearn.base import Estimator, LinearEstimator, Selector, responses
+from l0np.tables import kind_of
 
 
 class PathEstimator(Estimator):
@@ -45,13 +46,15 @@ class PathEstimator(Estimator):
 
     def _paths(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, list[RegressionPath]]:
         """Fit a path to each response, and return y, checked, and the paths."""
+        kind = kind_of(X)
         X, y = self._checked(X, y)
         names = getattr(self, "feature_names_in_", None)
         known = None if names is None else tuple(map(str, names))
         options = {**self.get_params(deep=False), "sample_weight": sample_weight}
         if hasattr(self.cv, "split"):
             options["cv"] = list(self.cv.split(X, y))
-        paths = [replace(l0_regression_path(X, one, **options), feature_names=known) for one in responses(y)]
+        fitted = [l0_regression_path(X, one, **options) for one in responses(y)]
+        paths = [replace(path, feature_names=known, kind=kind) for path in fitted]
         self.path_ = paths[0] if y.ndim == 1 else paths
         return y, paths
 

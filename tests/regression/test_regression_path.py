@@ -3,6 +3,8 @@
 import re
 
 import numpy as np
+import pandas
+import polars
 import pytest
 from linear_problems import ordinary, problem
 
@@ -35,6 +37,43 @@ def test_score_of_a_constant_response_is_that_of_scikit_learn():
     assert constant.score(X, np.full(30, 3.0)) == 0.0
     assert varied.score(X, np.full(30, 2.0)) == 0.0
     assert constant.score(X, X[:, 0]) < 0.0
+
+
+@pytest.mark.parametrize("n_active", [None, 2])
+def test_weights_of_a_score_are_repeated_rows(n_active):
+    X, y, _ = problem(noise=3.0)
+    path, weights = l0_regression_path(X, y), np.random.default_rng(5).integers(0, 4, len(y))
+    repeated = path.score(np.repeat(X, weights, axis=0), np.repeat(y, weights), n_active)
+    assert path.score(X, y, n_active, sample_weight=weights) == pytest.approx(repeated, rel=1e-12)
+    assert path.score(X, y, n_active, sample_weight=1.0) == path.score(X, y, n_active)
+    assert path.score(X, y, n_active) != pytest.approx(repeated)
+    only = np.where(np.arange(len(y)) == 7, 2.0, 0.0)  # of a constant response, if only rows that count do
+    assert path.score(X, y, n_active, sample_weight=only) == 0.0
+    with pytest.raises(InputError, match="sample_weight"):
+        path.score(X, y, n_active, sample_weight=-weights)
+
+
+@pytest.mark.parametrize("library", [pandas, polars])
+def test_a_path_is_a_table_of_the_kind_that_came_in(library, tmp_path):
+    X, y, _ = problem()
+    path = l0_regression_path(
+        library.DataFrame(dict(zip("abcdefgh", X.T, strict=True))), y, [1, 2, 4], method="exchange"
+    )
+    frame = path.to_frame()
+    assert isinstance(frame, library.DataFrame)
+    expected = {
+        "features": [1, 2, 4],
+        "squared_error": path.error.tolist(),
+        "criterion": path.criterion.tolist(),
+        "intercept": path.intercepts.tolist(),
+    }
+    assert {name: list(frame[name]) for name in expected} == expected
+    assert [k for k, chosen in zip(frame["features"], frame["chosen"], strict=True) if chosen] == [
+        path.n_active_
+    ]
+    assert np.isnan(frame["lambda_l0"].to_numpy()).all()
+    path.write(tmp_path / "path.csv")
+    assert polars.read_csv(tmp_path / "path.csv")["squared_error"].to_list() == path.error.tolist()
 
 
 def test_a_path_prints_itself():

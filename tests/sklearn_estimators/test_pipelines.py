@@ -81,6 +81,7 @@ def test_names_go_from_a_frame_to_the_answer(library):
     assert list(transformed.columns) == ["b", "e", "g"]
     plain = L0Regressor().fit(frame, y)
     assert plain.path_.selected_names == ("b", "e", "g")
+    assert isinstance(plain.path_.to_frame(), module.DataFrame)
     np.testing.assert_allclose(plain.predict(frame), L0Regressor().fit(X, y).predict(X), rtol=1e-12)
     with pytest.raises(ValueError, match="feature names should match"):
         plain.predict(frame[NAMES[::-1]])

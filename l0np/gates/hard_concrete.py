@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from l0np import maths
 from l0np._namespace import array_namespace
 from l0np.backends import get_backend
 from l0np.errors import InputError
-from l0np.gates.checks import LARGEST, checked_shape, checked_state
+from l0np.gates.checks import LARGEST, checked_shape
 from l0np.gates.items import asarray_like
 from l0np.gates.module import Module, ParameterReference
 from l0np.inputs import is_on_a_device, known_arguments, validation
@@ -94,6 +94,7 @@ class HardConcrete(Module):
     """
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ("log_alpha",)
+    COUNTERS: ClassVar[dict[str, int]] = {"seed_": LARGEST["seed"], "epoch": LARGEST["epoch"]}
 
     @known_arguments()
     def __init__(
@@ -280,21 +281,3 @@ class HardConcrete(Module):
     def get_penalty(self) -> float:
         """Return the expected number of open gates, as `penalty` does."""
         return float(self._formula.expected_open(self._flat))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what continues the gates elsewhere: "log_alpha", a copy on the host, "seed" and "epoch"."""
-        log_alpha = np.array(validation.on_host(self.log_alpha))
-        return {"log_alpha": log_alpha, "seed": self.seed_, "epoch": self.epoch}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            For missing or unknown keys, another shape, and values that are not finite or impossible; the
-            gates stay as they were.
-        """
-        log_alpha, counters = checked_state(state_dict, self.log_alpha)
-        self.log_alpha = log_alpha
-        self.seed_, self.epoch = counters["seed"], counters["epoch"]

@@ -26,6 +26,7 @@ from l0np.inputs.messages import and_more, axes, wrong_kind
 from l0np.inputs.places import entry
 from l0np.inputs.rows import labels, multipliers, sample_weights
 from l0np.inputs.scalars import Bounds, callables, flag, integer, one_of, pair, real_number, schedule
+from l0np.inputs.states import check_state_keys, read_state
 
 __all__ = [
     "DIVISIBLE",
@@ -44,6 +45,7 @@ __all__ = [
     "check_rows",
     "check_shape",
     "check_squarable",
+    "check_state_keys",
     "column_values",
     "entry",
     "flag",
@@ -59,6 +61,7 @@ __all__ = [
     "on_host",
     "one_of",
     "pair",
+    "read_state",
     "real_number",
     "row_labels",
     "sample_weights",

@@ -21,7 +21,7 @@ from l0np.models.active_columns import gates_at_test_time, weights_at_test_time
 from l0np.models.column_names import NamedColumns, names_entry, names_in
 from l0np.models.gate_schedule import GateConstants, GateSchedule
 from l0np.models.ranks import checked_communicator
-from l0np.models.state_dict import LARGEST_SEED, read_state, state_dict_of, state_from
+from l0np.models.state_dict import LARGEST_SEED, state_dict_of, state_from
 
 MOST_COLUMNS = 2**32  # far more than fit into any memory
 
@@ -244,7 +244,7 @@ class HeldState(GateConstants, NamedColumns):
         OSError
             If there is no such file, or it may not be read.
         """
-        given = read_state(state_dict)
+        given = validation.read_state(state_dict)
         state = state_from(given, self._state, self._theta_name, self._link)
         self._state, self._names = state, names_in(given, self.n_features)
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import astuple
-from os import PathLike
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l0np.engine import ControllerState, State, SumReference
-from l0np.errors import InputError
 from l0np.inputs import validation
 from l0np.maths import Link, Parameter
 from l0np.models.column_names import NAMES
@@ -24,8 +19,6 @@ LARGEST = {"epoch": 2**32 - 1, "adam_step": 2**32 - 1, "seed": LARGEST_SEED}  # 
 # The names in files of the controller's state and of the mask of the selection
 CONTROLLER, SELECTION = "governor", "selection"
 SUMS, ROOM = "sum_reference", "sum_room"  # of a fit on ranks: see `l0np.engine.SumReference`
-# What NumPy and zipfile raise for a damaged file, and for pickled objects
-DAMAGED = (ValueError, EOFError, KeyError, AttributeError, RuntimeError, BadZipFile, zlib.error)
 # The parts of a parameter, by the ending of their names
 PARTS = {"": "value", "_first_moment": "first_moment", "_second_moment": "second_moment"}
 
@@ -44,28 +37,6 @@ def state_dict_of(state: State, theta_name: str) -> dict[str, Any]:
     return arrays | counters | {"lambda_l0": state.lambda_l0} | optional
 
 
-def read_state(source: Any) -> dict[str, Any]:
-    """Return the arrays and numbers of a state_dict: of a mapping, or of the npz file at a path.
-
-    Raises
-    ------
-    InputError, InputTypeError
-        If it is neither, or if the file is damaged or holds pickled objects, which are never loaded.
-    OSError
-        If there is no such file, or it may not be read.
-    """
-    try:
-        if isinstance(source, str | PathLike):
-            with Path(source).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return dict(arrays)
-        if isinstance(source, Mapping):
-            return dict(source)
-    except DAMAGED as reason:
-        cause = "the file is damaged, or holds pickled objects, which are never loaded"
-        raise InputError(f"state_dict cannot be read: {cause} ({reason})") from reason
-    raise validation.wrong_kind("state_dict", "a mapping as state_dict() returns it, or a path", source)
-
-
 def state_from(state_dict: Mapping[str, Any], like: State, theta_name: str, link: Link) -> State:
     """Return the state that a dict describes, checked against the arrays of a model's state `like`.
 
@@ -75,11 +46,9 @@ def state_from(state_dict: Mapping[str, Any], like: State, theta_name: str, link
         For missing or unknown keys, wrong shapes, values that are not finite or impossible.
     """
     template, dtype = _arrays(like, theta_name), like.theta.value.dtype
-    expected, given = {*template, *LARGEST, "lambda_l0"}, set(state_dict)
-    missing, unknown = expected - given, given - expected - {CONTROLLER, SELECTION, NAMES, SUMS, ROOM}
-    if missing or unknown:
-        names = f"missing {sorted(missing)}, unknown {sorted(map(str, unknown))}"
-        raise InputError(f"state_dict does not fit this model: {names}")
+    expected = {*template, *LARGEST, "lambda_l0"}
+    optional = {CONTROLLER, SELECTION, NAMES, SUMS, ROOM}
+    validation.check_state_keys("this model", state_dict, expected, optional)
     arrays = {
         name: validation.vector(name, state_dict[name], len(array), dtype, per="column")
         for name, array in template.items()

@@ -138,8 +138,8 @@ def test_a_state_goes_on_elsewhere():
     other.load_state_dict(gates.state_dict())
     assert np.array_equal(other(), gates())
     for broken, message in (
-        ({"log_alpha": gates.log_alpha}, "must have the keys"),
-        (gates.state_dict() | {"log_alpha": np.zeros(3)}, r"shape \(2, 3\) of the gates"),
+        ({"log_alpha": gates.log_alpha}, "does not fit this HardConcrete: missing"),
+        (gates.state_dict() | {"log_alpha": np.zeros(3)}, r"has the shape \(3,\), it must have \(2, 3\)"),
         (gates.state_dict() | {"log_alpha": np.full((2, 3), np.nan)}, "is nan"),
         (gates.state_dict() | {"epoch": -1}, "epoch must be at least 0"),
     ):

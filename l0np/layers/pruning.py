@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from l0np.gates import HardConcrete, Module
+from l0np.errors import InputError, L0npWarning, warn
+from l0np.gates import Module
 from l0np.inputs import known_arguments, validation
 from l0np.layers.layer import GatedLayer
-from l0np.layers.linear import L0Linear
 from l0np.layers.mlp import SparseMLP
-from l0np.maths import LOG_ALPHA_BOUND
+from l0np.layers.units import CLOSED, check_sequence, remove_units
 
-AnyModule = TypeVar("AnyModule", bound=Module)
-CLOSED = -2.0 * LOG_ALPHA_BOUND  # a location beyond the bound has no derivative: its gate stays closed
+Model = TypeVar("Model", bound=Module | Sequence[Module])
 
 
 @known_arguments()
-def prune_model(model: AnyModule, threshold: float = 0.05) -> AnyModule:
+def prune_model(
+    model: Model, threshold: float = 0.05, *, activation: Callable[[Any], Any] | None = None
+) -> Model:
     """Remove the weights of a model whose gates are unlikely to be open.
 
-    Their weights become 0 and their gates are closed for good: no training opens them again. A network,
-    `SparseMLP`, becomes smaller: a hidden unit that no weight leads to, or from, is removed with its
-    weights, and its constant output is added to the bias of the next layer.
+    Their weights become 0 and their gates are closed for good: no training opens them again. Up to a
+    threshold of 1/2, test-time outputs stay as they were, up to rounding, because a gate that is open with a
+    probability of at most 1/2 is 0 at test time. 1/2 removes all such gates.
 
-    Up to a threshold of 1/2, test-time outputs stay as they were, up to rounding, because a gate that is open
-    with a probability of at most 1/2 is 0 at test time. 1/2 removes all such gates.
+    Models in which layers follow each other become smaller too. These are `SparseMLP`, and a list of layers
+    in the order in which they are applied: a hidden unit, or a channel, that no open weight leads to, or
+    from, is removed with its weights, and its constant output is added to the bias of the next layer. What
+    the model takes and gives stays as it is. Therefore a layer by itself keeps its shape, whatever is closed
+    in it, and so do the inputs of the first and the outputs of the last layer of a list.
 
     Parameters
     ----------
-    model : layer or network
-        What is pruned, in place. It is in evaluation mode afterwards, as after `eval`.
+    model : layer, network, or list or tuple of layers
+        What is pruned, in place. It is in evaluation mode afterwards, as after `eval`. Layers of a list may
+        be `L0Linear` and `L0Conv2d`, the first `L0Linear` after convolutions taking their flattened images;
+        units next to an `L0DepthwiseConv2d` stay.
     threshold : float
         The largest P(gate > 0) with which a gate is removed, from 0 to 1.
+    activation : callable, optional
+        The function between the layers of a list, of each element by itself, such as
+        ``lambda x: np.maximum(x, 0)``; pooling and flattening may come beside it. Without it the constant
+        output of a unit that no open weight leads to is not known, and the unit stays if weights lead from
+        it. So does a channel before a convolution with padding, unless its constant is 0.
 
     Returns
     -------
-    layer or network
+    layer, network, list or tuple
         The model itself. Its arrays are new ones: make a new `Adam` to train it further.
 
     Raises
@@ -46,10 +57,15 @@ def prune_model(model: AnyModule, threshold: float = 0.05) -> AnyModule:
     InputError, InputTypeError
         For an argument outside these bounds; the model stays as it was.
 
+    Warns
+    -----
+    L0npWarning
+        If units of a list have to stay that no open weight leads to, with the reason.
+
     Examples
     --------
     >>> import numpy as np
-    >>> from l0np.layers import SparseMLP, prune_model
+    >>> from l0np.layers import L0Conv2d, L0Linear, SparseMLP, prune_model
     >>> network = SparseMLP(4, hidden_dim=3, output_dim=2, seed=0)
     >>> network.fc1.weight_gates.log_alpha[0] = -5.0  # no weight leads to the first unit
     >>> x = np.ones((1, 4), np.float32)
@@ -58,16 +74,28 @@ def prune_model(model: AnyModule, threshold: float = 0.05) -> AnyModule:
     (2, 4)
     >>> bool(np.allclose(network(x), before))
     True
+    >>> layers = [L0Conv2d(1, 4, 3, structured=True, seed=0), L0Linear(4 * 6 * 6, 10, seed=0)]
+    >>> layers[0].channel_gates.log_alpha[1] = -5.0
+    >>> convolution, linear = prune_model(layers, activation=lambda x: np.maximum(x, 0))
+    >>> convolution.out_channels, linear.in_features
+    (3, 108)
     """
-    if not isinstance(model, Module):
-        raise validation.wrong_kind("model", "a layer or a network of l0np", model)
+    is_sequence = isinstance(model, list | tuple)
+    if not is_sequence and not isinstance(model, Module):
+        raise validation.wrong_kind("model", "a layer, a network or a list of layers of l0np", model)
+    roots: list[Module] = list(_sequence(model)) if is_sequence else [model]  # type: ignore[arg-type, list-item]
     least = validation.real_number("threshold", threshold, at_least=0.0, at_most=1.0)
-    for _, part in model.eval().named_modules():
+    _check_activation(activation, model)
+    parts = [part for root in roots for _, part in root.eval().named_modules()]
+    for part in parts:
         if isinstance(part, GatedLayer):
             _close(part, least)
-    for _, part in model.named_modules():
+    for part in parts:
         if isinstance(part, SparseMLP):
-            _remove_units(part)
+            remove_units([part.fc1, part.fc2, part.fc3], _relu)
+    if is_sequence:
+        for reason in remove_units(roots, activation):  # type: ignore[arg-type]
+            warn(f"prune_model: {reason}", L0npWarning)
     return model
 
 
@@ -81,34 +109,30 @@ def _close(layer: GatedLayer, threshold: float) -> None:
     layer.zero_grad()
 
 
-def _remove_units(network: SparseMLP) -> None:
-    """Remove hidden units without weights to or from them, until there are no more."""
-    pairs = ((network.fc1, network.fc2), (network.fc2, network.fc3))
-    n_before = None
-    while n_before != (n_now := sum(first.out_features for first, _ in pairs)):
-        n_before = n_now
-        for first, second in pairs:
-            led_to = np.any(_open(first), axis=1)
-            kept = np.asarray(led_to & np.any(_open(second), axis=0))
-            if not kept.any():
-                kept[0] = True  # a layer has at least one unit
-            constant = np.where(led_to | kept, 0, np.maximum(first.bias, 0))
-            second.bias = second.bias + second.test_time_weight() @ constant.astype(second.bias.dtype)
-            _keep(first, np.flatnonzero(kept), np.arange(first.in_features))
-            _keep(second, np.arange(second.out_features), np.flatnonzero(kept))
+def _sequence(model: Sequence[Any]) -> list[GatedLayer]:
+    """Return the layers of a sequence, checked."""
+    if not model:
+        raise InputError("model has no layers: pass a layer, a network or a list of layers")
+    for i, layer in enumerate(model):
+        if not isinstance(layer, GatedLayer):
+            raise validation.wrong_kind(f"model[{i}]", "a layer of l0np", layer)
+    if len({id(layer) for layer in model}) < len(model):
+        raise InputError("model holds a layer twice: list the layers in the order in which they are applied")
+    check_sequence(model)
+    return list(model)
 
 
-def _open(layer: L0Linear) -> NDArray[np.bool_]:
-    return np.asarray(layer.weight_gates.log_alpha > CLOSED)
+def _relu(x: Any) -> Any:
+    return np.maximum(x, 0)
 
 
-def _keep(layer: L0Linear, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> None:
-    """Reduce a layer to some of its outputs and inputs."""
-    old, both = layer.weight_gates, np.ix_(rows, columns)
-    constants: Any = {"temperature": old.temperature, "gamma": old.gamma, "zeta": old.zeta}
-    gates = HardConcrete((len(rows), len(columns)), stretch=old.stretch, seed=old.seed_, **constants)
-    gates.log_alpha, gates.epoch, gates.training = old.log_alpha[both], old.epoch, old.training
-    layer.weight, layer.weight_gates = layer.weight[both], gates
-    layer.bias = None if layer.bias is None else layer.bias[rows]
-    layer.out_features, layer.in_features = len(rows), len(columns)
-    layer.zero_grad()
+def _check_activation(activation: Any, model: Any) -> None:
+    """Refuse a function between layers that is none, or that changes the shape."""
+    if activation is None:
+        return
+    if not isinstance(model, list | tuple):
+        raise InputError("activation says what is between the layers of a list: leave it out here")
+    validation.callables("activation", [activation])
+    shape = np.shape(activation(np.zeros(3)))
+    if shape != (3,):
+        raise InputError(f"activation must return an array of the shape of its input, (3,), got {shape}")

@@ -14,6 +14,9 @@ from l0np.maths import LOSSES
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 JIT_DISABLED = HAS_NUMBA and os.environ.get("NUMBA_DISABLE_JIT", "0") != "0"
 
+# Of long training in tests of what surrounds it: as plain Python an epoch of kernels takes 100 times as long
+LONG_RUNS = "numpy" if JIT_DISABLED else "cpu"
+
 needs_numba = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed")
 needs_speed = pytest.mark.skipif(JIT_DISABLED, reason="NUMBA_DISABLE_JIT: plain Python is too slow for it")
 # Without a CUDA device "cuda" is the real backend on a stand-in for CuPy that runs the real kernels, compiled

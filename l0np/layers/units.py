@@ -74,7 +74,8 @@ def _remove_between(first: GatedLayer, second: GatedLayer, activation: Activatio
     if inputs is None:
         kinds = f"from {type(first).__name__} to {type(second).__name__}"
         return int((~led_to).sum()), f"{kinds} units cannot be followed"
-    used: Mask = np.asarray(np.any(_open(second), axis=0))[inputs].any(axis=1)
+    used_inputs: Mask = np.asarray(np.any(_open(second), axis=0))
+    used: Mask = np.asarray(np.any(used_inputs[inputs], axis=1))
     constant, why = _constant(first, second, activation, led_to)
     kept: Mask = used & (led_to | np.isnan(constant))
     if not kept.any():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support import DEVICES, same_state, small_problem
+from support import DEVICES, LONG_RUNS, same_state, small_problem
 
 from l0np import SparseCalibrationWeights, SparseL0Linear, callbacks
 from l0np.callbacks import StageProgress
@@ -15,7 +15,7 @@ M, Y = small_problem()
 
 
 def model(**options):
-    return SparseCalibrationWeights(40, seed=1, **options)
+    return SparseCalibrationWeights(40, seed=1, **{"device": LONG_RUNS} | options)
 
 
 def errors_of(epochs):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support import LONG_RUNS
 
 import l0np
 from l0np import l0_regression_path
@@ -86,8 +87,8 @@ STAGES = {"inclusion": "inclusion probabilities", "exchange": "exchanges", "gate
 def test_a_regression_path_reports_its_stages_and_they_change_nothing(method):
     X, y = regression()
     recorder = Recorder()
-    watched = l0_regression_path(X, y, method=method, callbacks=[recorder])
-    plain = l0_regression_path(X, y, method=method)
+    watched = l0_regression_path(X, y, method=method, device=LONG_RUNS, callbacks=[recorder])
+    plain = l0_regression_path(X, y, method=method, device=LONG_RUNS)
     assert recorder.stages == [STAGES[method]]
     assert not watched.stopped
     assert np.array_equal(watched.coef_, plain.coef_)
@@ -103,7 +104,7 @@ def test_a_regression_path_reports_its_stages_and_they_change_nothing(method):
 def test_a_stopped_regression_path_gives_what_was_found(method, stop_at):
     X, y = regression()
     recorder = Recorder(stop_at)
-    path = l0_regression_path(X, y, [3, 6], method=method, callbacks=[recorder])
+    path = l0_regression_path(X, y, [3, 6], method=method, device=LONG_RUNS, callbacks=[recorder])
     assert path.stopped
     assert len(recorder.reports) == stop_at
     assert len(path.n_active) >= 1
@@ -164,7 +165,7 @@ SELECTIONS = {  # method and k: the stages in their order
 @pytest.mark.parametrize(("method", "k"), SELECTIONS)
 def test_a_selection_reports_its_stages_and_they_change_nothing(method, k):
     M, y = survey()
-    recorder, options = Recorder(), {"method": method, "seed": 0, "epochs": 300}
+    recorder, options = Recorder(), {"method": method, "seed": 0, "epochs": 300, "device": LONG_RUNS}
     watched = l0np.calibrate(M, y, k, callbacks=[recorder], **options)
     assert recorder.stages == SELECTIONS[method, k]
     assert not watched.stopped
@@ -181,7 +182,8 @@ def test_a_selection_reports_its_stages_and_they_change_nothing(method, k):
 def test_a_stopped_selection_has_exactly_k_records(method, k, stop_at):
     M, y = survey()
     recorder = Recorder(stop_at)
-    answer = l0np.calibrate(M, y, k, method=method, seed=0, callbacks=[recorder], epochs=300)
+    options = {"method": method, "seed": 0, "epochs": 300, "device": LONG_RUNS}
+    answer = l0np.calibrate(M, y, k, callbacks=[recorder], **options)
     assert answer.stopped == (len(recorder.reports) == stop_at)
     assert len(recorder.reports) <= stop_at
     assert len(answer.indices) == np.count_nonzero(answer.weights) == k
@@ -217,10 +219,11 @@ def test_gates_of_a_selection_can_be_resumed(tmp_path):
             raise RuntimeError
 
     saved = l0np.callbacks.checkpoint(tmp_path, every=50)
+    options = {"method": "gates", "seed": 0, "epochs": 300, "device": LONG_RUNS}
     with pytest.raises(RuntimeError):
-        l0np.calibrate(M, y, 30, method="gates", seed=0, epochs=300, callbacks=[saved, crash])
+        l0np.calibrate(M, y, 30, callbacks=[saved, crash], **options)
     model = l0np.SparseCalibrationWeights.resume(tmp_path, M, y)
-    answer = l0np.calibrate(M, y, 30, method="gates", seed=0, epochs=300)
+    answer = l0np.calibrate(M, y, 30, **options)
     assert np.array_equal(np.flatnonzero(model.get_weights(deterministic=True)), answer.indices)
 
 
@@ -245,7 +248,7 @@ def test_a_refit_reports_its_steps_and_may_be_stopped_at_each():
 @pytest.mark.filterwarnings("ignore::l0np.errors.PoorFitWarning")
 def test_the_refit_of_a_model_reports_and_may_be_stopped(capsys):
     M, y = survey()
-    model = l0np.SparseCalibrationWeights(400, seed=0).fit(
+    model = l0np.SparseCalibrationWeights(400, seed=0, device=LONG_RUNS).fit(
         M, y, n_active=60, epochs=100, loss_type="relative"
     )
     state, recorder = model.state_dict(), Recorder()

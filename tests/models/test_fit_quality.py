@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from support import LONG_RUNS
 
 from l0np import SparseCalibrationWeights, SparseL0Linear, calibrate, l0_path
 from l0np.engine import LossTrend
@@ -32,7 +33,9 @@ def warned(fit):
 
 def fit(M, y, *, init_weights=None, use_gates=True, seed=0, **options):
     settings = {"loss_type": "relative", "lr": 0.05, "epochs": 400} | options
-    model = SparseCalibrationWeights(N, seed=seed, init_weights=init_weights, use_gates=use_gates)
+    model = SparseCalibrationWeights(
+        N, seed=seed, init_weights=init_weights, use_gates=use_gates, device=LONG_RUNS
+    )
     return model.fit(M, y, **settings)
 
 
@@ -111,17 +114,17 @@ def test_a_short_fit_is_not_judged():
 def test_gates_that_are_undecided():
     M, y = survey()
     options = {"init_weights": 1.0, "lambda_l0": 0.0, "epochs": 100, "lr": 1e-4}
-    model = SparseCalibrationWeights(N, seed=0, init_weights=1.0, init_keep_prob=0.6)
+    model = SparseCalibrationWeights(N, device=LONG_RUNS, seed=0, init_weights=1.0, init_keep_prob=0.6)
     (message,) = warned(lambda: model.fit(M, y, loss_type="relative", lambda_l0=0.0, epochs=100, lr=1e-4))
     assert "gates are undecided: those of test time change the totals by" in message
-    kept = SparseCalibrationWeights(N, seed=0, init_weights=1.0, init_keep_prob=1.0)
+    kept = SparseCalibrationWeights(N, device=LONG_RUNS, seed=0, init_weights=1.0, init_keep_prob=1.0)
     settings = {name: value for name, value in options.items() if name != "init_weights"}
     assert warned(lambda: kept.fit(M, y, loss_type="relative", **settings)) == []
 
 
 def test_each_fault_is_reported_once_until_reset():
     M, y = survey()
-    model = SparseCalibrationWeights(N, seed=0, init_weights=1.0)
+    model = SparseCalibrationWeights(N, device=LONG_RUNS, seed=0, init_weights=1.0)
 
     def train():
         model.fit(M, y, loss_type="relative", lambda_l0=100.0, epochs=100, lr=0.1)
@@ -134,15 +137,16 @@ def test_each_fault_is_reported_once_until_reset():
 
 def test_after_a_selection_refit_is_what_helps():
     M, y = survey(1000.0)
-    model = SparseCalibrationWeights(N, seed=0, init_weights=1000.0)
+    model = SparseCalibrationWeights(N, device=LONG_RUNS, seed=0, init_weights=1000.0)
     (message,) = warned(lambda: model.fit(M, y, n_active=10, loss_type="relative", epochs=150, lr=0.01))
     assert "call refit(M, y), which fits the weights of the selected records" in message
 
 
 def test_selections_do_not_warn_of_their_own_training():
     M, y = survey(1000.0)
-    assert warned(lambda: calibrate(M, y, n_active=20, base_weights=1000.0, method="gates", seed=0)) == []
-    assert warned(lambda: l0_path(M, y, n_active=[20], base_weights=1000.0, method="gates", seed=0)) == []
+    options = {"base_weights": 1000.0, "method": "gates", "seed": 0, "device": LONG_RUNS}
+    assert warned(lambda: calibrate(M, y, n_active=20, **options)) == []
+    assert warned(lambda: l0_path(M, y, n_active=[20], **options)) == []
 
 
 def test_a_run_that_a_callback_stops_has_no_trend():
@@ -220,7 +224,7 @@ def test_looking_changes_no_result():
     """Fits look at the loss in their last fifth; ten fits look elsewhere than one."""
     M, y = survey()
     one = fit(M, y, init_weights=1.0, epochs=1000, lambda_l0=1e-4)
-    ten = SparseCalibrationWeights(N, seed=0, init_weights=1.0)
+    ten = SparseCalibrationWeights(N, device=LONG_RUNS, seed=0, init_weights=1.0)
     for _ in range(10):
         ten.fit(M, y, loss_type="relative", lr=0.05, epochs=100, lambda_l0=1e-4)
     assert np.array_equal(one.log_weight, ten.log_weight)

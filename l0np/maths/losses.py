@@ -50,8 +50,9 @@ class TargetLoss:
     which scales, tolerances or caps mean nothing says so in `ignores`, and users who give them get an error.
     """
 
-    # Whether refits and pursuits, which solve least squares, minimise it too
+    # Whether pursuits, which solve least squares, and refits minimise it too
     minimises_squares: ClassVar[bool] = False
+    minimises_absolute_errors: ClassVar[bool] = False  # whether refits minimise it as a sum of absolute errors
 
     ignores: ClassVar[frozenset[str]] = frozenset()  # of "target_scales", "tolerances" and "caps"
     # What a user reads of targets whose default scale is 0
@@ -210,6 +211,7 @@ class AbsoluteErrors(TargetLoss):
     array([-0.1,  0. ])
     """
 
+    minimises_absolute_errors = True
     refusal = NO_RELATIVE_ERROR
     SMOOTH = 1e-3  # a tenth of a per cent: errors smaller than this rarely matter, and Adam's steps settle
 

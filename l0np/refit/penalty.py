@@ -175,19 +175,21 @@ class PenalisedProblem:
         return float(np.minimum(relative, room).max(initial=0.0))
 
     @cached_property
-    def _fewer_records(self) -> bool:
+    def fewer_records(self) -> bool:
+        """Whether there are fewer records than targets, so that systems have a row for each record."""
         n, k = self.system.scaled.shape
         return bool(k < n)
 
     @cached_property
-    def _systems(self) -> NewtonSystems:
+    def systems(self) -> NewtonSystems:
+        """The systems with a row for each record if these are fewer, else those of `ScaledSystem.newton`."""
         newton = self.system.newton
-        return NewtonSystems(newton.transposed, self.system.factor_cost) if self._fewer_records else newton
+        return NewtonSystems(newton.transposed, self.system.factor_cost) if self.fewer_records else newton
 
     @property
     def has_factor(self) -> bool:
         """Whether a factorisation of the systems is affordable."""
-        return self._systems.has_factor
+        return self.systems.has_factor
 
     def solver(self, bend: Floats, inertia: Floats) -> Any:
         """Return a function that solves ``(A' diag(bend) A + diag(inertia)) x = b``.
@@ -206,15 +208,15 @@ class PenalisedProblem:
         """
         inverse = 1.0 / inertia
         moves = inverse > 0
-        if self._fewer_records:
+        if self.fewer_records:
             largest = inverse.max(initial=0.0) or 1.0
-            solve = self._systems.prepared(bend, 1.0 / np.maximum(inverse, SMALLEST**2 * largest))
+            solve = self.systems.prepared(bend, 1.0 / np.maximum(inverse, SMALLEST**2 * largest))
 
             def once(right: Floats) -> Floats:
                 return np.where(moves, solve(np.where(moves, right, 0.0)), 0.0)
         else:
             largest = bend.max(initial=0.0) or 1.0
-            solve = self._systems.prepared(inverse, 1.0 / np.maximum(bend, SMALLEST * largest))
+            solve = self.systems.prepared(inverse, 1.0 / np.maximum(bend, SMALLEST * largest))
 
             def once(right: Floats) -> Floats:
                 moved = inverse * right

@@ -19,6 +19,7 @@ from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix
 from l0np.refit.descent import descend
 from l0np.refit.distances import Distance
+from l0np.refit.elastic import least_absolute
 from l0np.refit.multipliers import LIMITS, RefitLimits, ScaledSystem, Stopped, method_of_multipliers
 from l0np.refit.penalty import STATIONARY, PenalisedProblem
 from l0np.targets import Targets, metrics
@@ -122,6 +123,8 @@ class WeightedTargets:
         Errors up to this size cost nothing, in the units of the targets.
     cap : array, optional
         The most that a target adds to the loss for each unit of its importance; by default there are none.
+    absolute : bool
+        Whether the loss is a sum of absolute errors, of which importance is a factor too, not of squares.
     """
 
     value: Floats
@@ -129,6 +132,7 @@ class WeightedTargets:
     importance: Floats
     tolerance: Floats
     cap: Floats | None = None
+    absolute: bool = False
 
     def missed(self, errors: Floats, size: Floats) -> NDArray[np.int64]:
         """Return the targets that count and are missed; `size` is that of `metrics.is_met`."""
@@ -182,7 +186,8 @@ def refit_weights(
     with np.errstate(all="ignore"):  # steps that leave the range of floats are shortened
         stopped = False
         try:
-            ratios, converged, steps = _ratios(problem, limits)
+            find = _ratios_of_least_absolute if targets.absolute else _ratios
+            ratios, converged, steps = find(problem, limits)
         except Stopped as reached:
             ratios, converged, steps, stopped = reached.weights / reference, False, 0, True
     weights = reference * ratios
@@ -224,6 +229,21 @@ def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, boo
     return found.ratios, found.is_stationary, steps + found.steps
 
 
+def _ratios_of_least_absolute(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
+    """Return what `_ratios` does, for a sum of absolute errors: it differs where targets cannot all be met."""
+    system = problem.system
+    if not len(system.target):
+        return np.ones_like(problem.reference), True, 0
+    few = limits._replace(newton_steps=min(limits.newton_steps, FEW_STEPS[0]))
+    multipliers, converged, steps = method_of_multipliers(system, problem.distance, few)
+    ratios = problem.distance(system.pull(multipliers))[0]
+    beyond = np.abs(problem.errors(ratios)) - system.tolerance
+    if converged and (beyond <= metrics.MET / SMALL * problem.small).all():
+        return ratios, True, steps
+    found = least_absolute(problem, ratios)
+    return found.ratios, found.converged, steps + found.steps
+
+
 def _patience(problem: PenalisedProblem) -> int:
     """Return the Newton steps after which the descent takes over from the method of multipliers."""
     if problem.system.newton.factor_cost <= CHEAP:
@@ -248,13 +268,14 @@ def _problem(
     is_empty = np.diff(matrix.indptr) == 0  # no weight changes these rows
     used = np.flatnonzero((targets.importance > 0) & ~is_empty)
     importance = targets.importance[used]
-    factor = np.sqrt(importance) / np.abs(targets.scale[used])
+    of_error = importance if targets.absolute else np.sqrt(importance)  # the factor on a relative error
+    factor = of_error / np.abs(targets.scale[used])
     scaled = matrix if len(used) == matrix.shape[0] else matrix[used]
     by_entry = np.repeat(factor, np.diff(scaled.indptr))
     scaled = sparse.csr_array((scaled.data * by_entry, scaled.indices, scaled.indptr), shape=scaled.shape)
     value, tolerance = targets.value[used] * factor, targets.tolerance[used] * factor
     cap = np.full(len(used), np.inf) if targets.cap is None else targets.cap[used] * importance
-    small = SMALL * np.sqrt(importance)
+    small = SMALL * of_error
     curvature = float((scaled.power(2) @ reference).mean()) if len(used) else 1.0
     if total is not None:
         row = sparse.csr_array(np.full((1, len(reference)), TOTAL_IMPORTANCE / total))
@@ -311,7 +332,8 @@ class RefitProblem:
             for name in ("value", "error_scale", "tolerance", "cap")
         )
         importance = np.concatenate([part.weights * part.fitted * weight for part, weight in parts])
-        self._weighted = WeightedTargets(value, scale, importance, tolerance, cap)
+        absolute = targets.minimises_absolute_errors
+        self._weighted = WeightedTargets(value, scale, importance, tolerance, cap, absolute)
 
     def refit(self, records: NDArray[np.int64], reference: Floats, report: Report | None = None) -> Refit:
         """Return the weights of selected records, near to their reference weights.

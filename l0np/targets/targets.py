@@ -203,8 +203,13 @@ class Targets:
 
     @property
     def minimises_squares(self) -> bool:
-        """Whether refits and pursuits, which solve least squares, minimise the loss of these targets."""
+        """Whether pursuits, which solve least squares, and refits minimise the loss of these targets."""
         return self.loss_class.minimises_squares
+
+    @property
+    def minimises_absolute_errors(self) -> bool:
+        """Whether the loss of these targets is a sum of absolute errors, which refits minimise too."""
+        return self.loss_class.minimises_absolute_errors
 
     @property
     def given_scale(self) -> NDArray[np.float64] | None:

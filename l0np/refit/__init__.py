@@ -13,7 +13,7 @@ from l0np.refit.refit import (
     RefitProblem,
     checked_total,
     refit_to_targets,
-    warn_if_not_squares,
+    warn_if_not_minimised,
 )
 
 __all__ = [
@@ -28,5 +28,5 @@ __all__ = [
     "distance_of",
     "r_squared",
     "refit_to_targets",
-    "warn_if_not_squares",
+    "warn_if_not_minimised",
 ]

@@ -31,7 +31,8 @@ PROXIMITY = 1e-7  # mu, in units of the mean curvature
 MOST_STEPS = 100
 FINE = 1e-3  # last mean product of a multiplier and its room, in units of mu times the mean reference weight
 LEAST_PRODUCT = 1e-14  # the same in the units of the loss: below, rounding errors of the targets decide
-ACCURATE = 1e-9  # residual of the targets, relative to their sizes, and of the slopes, relative to theirs
+ACCURATE = 1e-9  # residual of the targets, relative to their sizes
+FLAT = 1e-10  # slope of the Lagrangian that counts as 0, relative to the sum of its terms' absolute values
 TO_BOUND = 0.9  # least part of the way to the nearest bound that a step may go
 LEAST_CENTRING = 1e-6
 SHORT, MOST_SHORT = 1e-6, 5  # a step that is as short leads nowhere; so many in succession end a run
@@ -264,10 +265,10 @@ class _Step:
         self.slack_hold = (point.at_slack / self.slack_room).sum(axis=0)
         self.give = (point.missed / self.beside).sum(axis=0)  # by how much an error changes with y
         self.give[self.tolerant] += 1.0 / self.slack_hold
-        size = np.abs(by_target) + np.abs(point.at_ratio).sum(axis=0) + reference * problem.mu
+        terms = reference * problem.size_by_weight(np.abs(point.y)) + point.at_ratio.sum(axis=0)
         sizes = np.abs(system.target) + np.abs(error) + system.tolerance + 1.0
         self.is_feasible = bool(
-            (np.abs(self.slope) <= ACCURATE * size.max(initial=0.0)).all()
+            (np.abs(self.slope) <= FLAT * terms + FINE * reference * problem.mu).all()
             and (np.abs(self.left) <= ACCURATE * sizes).all()
             and (np.abs(self.slack_slope) <= ACCURATE).all()
         )
@@ -325,8 +326,10 @@ def _calibrated(problem: PenalisedProblem, point: _Point) -> Floats:
     ratios = np.where(at[0], lower, np.where(at[1], upper, np.clip(point.ratios, lower, upper)))
     free = ~at.any(axis=0)
     met = (point.missed < 1.0 - SIGNS * point.y).all(axis=0)
-    if not free.any() or not met.any():
+    if not free.any():
         return ratios
+    if not met.any():
+        return np.where(free, np.clip(1.0, lower, upper), ratios)
     target, tolerance = system.target.copy(), system.tolerance.copy()
     tolerant = np.flatnonzero(tolerance)
     rooms = np.stack([point.slack + tolerance[tolerant], tolerance[tolerant] - point.slack])

@@ -36,8 +36,9 @@ MOST_COSTLY = 80  # factorisations of a descent where they are not cheap
 SMALL = 0.01  # relative error: see `PenalisedProblem.small`
 DENSE_FRACTION = 0.3  # of non-zeros, above which a sparse matrix is slower than a dense one
 NO_SQUARES = (
-    "the loss of these targets is not a sum of squared errors. Gates are trained with it, but calibration, "
-    "pursuit and swaps minimise squared errors: weights that miss targets are those of least squares"
+    "the loss of these targets is neither a sum of squared errors nor one of absolute errors. Gates are "
+    "trained with it, but refits minimise squared errors: weights that miss targets are those of least "
+    "squares"
 )
 
 
@@ -230,11 +231,11 @@ def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, boo
 
 
 def _ratios_of_least_absolute(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
-    """Return what `_ratios` does, for a sum of absolute errors: it differs where targets cannot all be met."""
+    """Return the same for a sum of absolute errors, which differs where targets cannot all be met."""
     system = problem.system
     if not len(system.target):
         return np.ones_like(problem.reference), True, 0
-    few = limits._replace(newton_steps=min(limits.newton_steps, FEW_STEPS[0]))
+    few = limits._replace(newton_steps=min(limits.newton_steps, _patience(problem)))
     multipliers, converged, steps = method_of_multipliers(system, problem.distance, few)
     ratios = problem.distance(system.pull(multipliers))[0]
     beyond = np.abs(problem.errors(ratios)) - system.tolerance
@@ -358,12 +359,12 @@ class RefitProblem:
         return sparse.vstack(rows, format="csr")
 
 
-def warn_if_not_squares(targets: Targets) -> None:
-    """Warn where the loss of the targets is not a sum of squares, which is what refits minimise.
+def warn_if_not_minimised(targets: Targets) -> None:
+    """Warn where refits do not minimise the loss of the targets, but squares.
 
     Whoever checks what a user gave calls this, once; the refits of a run are silent.
     """
-    if not targets.minimises_squares:
+    if not (targets.minimises_squares or targets.minimises_absolute_errors):
         warn(NO_SQUARES, L0npWarning)
 
 
@@ -376,8 +377,8 @@ def refit_to_targets(
     total: float | None = None,
     report: Report | None = None,
 ) -> Refit:
-    """Refit one selection: see `RefitProblem`; warn as `warn_if_not_squares` does."""
-    warn_if_not_squares(targets)
+    """Refit one selection: see `RefitProblem`; warn as `warn_if_not_minimised` does."""
+    warn_if_not_minimised(targets)
     return RefitProblem(matrix, targets, distance, total).refit(records, reference, report)
 
 

@@ -123,8 +123,8 @@ def calibrate(
     Warns
     -----
     L0npWarning
-        If `loss_type` is not a sum of squares: only gates are trained with it; refits, pursuit and swaps
-        minimise squared errors.
+        If records are selected with ``loss_type="absolute"``: gates are trained and weights refitted with it,
+        but pursuit, swaps and the comparison of selections minimise squared errors.
 
     Examples
     --------
@@ -157,6 +157,8 @@ def calibrate(
     problem = checked_problem(M, y, base_weights, given, options, no_zero).watched(callbacks, verbose)
     k = None if n_active is None else problem.checked_count("n_active", n_active)
     settings = {"n_active": n_active, "base_weights": base_weights, **given, "seed": problem.seed, **options}
+    if k is not None:
+        problem.warn_of_squares()
     with problem.stages:
         if k is None:
             selection = Selection.of_all(problem)

@@ -274,6 +274,7 @@ def l0_path(
     sizes = {problem.checked_count(name, k) for name, k in _named("n_active", n_active)}
     if not multipliers and not sizes:
         raise InputError("l0_path needs at least one size")
+    problem.warn_of_squares()
     wanted = {"n_active": None if multipliers else sorted(sizes), "lambda_l0": sorted(multipliers) or None}
     settings = settings_of({**wanted, "base_weights": base_weights, **given, "seed": problem.seed, **options})
     with problem.stages as stages:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from l0np.backends import backend_name, get_backend
 from l0np.calibration import SparseCalibrationWeights
 from l0np.callbacks import Stages
-from l0np.errors import InputError
+from l0np.errors import InputError, L0npWarning, warn
 from l0np.inputs import column_names, validation
 from l0np.margin_tables import Keys, problem_parts
 from l0np.maths import Loss
 from l0np.matrix import ColumnMatrix
 from l0np.models import LARGEST_SEED
-from l0np.refit import Distance, RefitProblem, warn_if_not_squares
+from l0np.refit import Distance, RefitProblem, warn_if_not_minimised
 from l0np.selection.requirements import NOTHING, Requirements
 from l0np.tables import kind_of
 from l0np.targets import TargetOptions, Targets
@@ -61,6 +61,10 @@ class SelectionLimits(NamedTuple):
 
 LIMITS = SelectionLimits()
 THINNING = ("auto", "thinned")  # the methods that keep what is required of a selection
+SQUARES_SELECT = (
+    "pursuit, swaps and the comparison of selections minimise squared errors; gates are trained, and the "
+    "weights of the selected records refitted, with the sum of absolute errors"
+)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class SelectionProblem:
         if seed is None:
             seed = secrets.randbits(63)
         seed = validation.integer("seed", seed, at_least=0, at_most=LARGEST_SEED)
-        warn_if_not_squares(targets)
+        warn_if_not_minimised(targets)
         refits = RefitProblem(matrix, targets, distance, total)
         keys = Keys(kind_of(M)) if keys is None else keys
         names = column_names(M) if keys.values is None else tuple(map(str, keys.values))
@@ -163,6 +167,11 @@ class SelectionProblem:
     def watched(self, callbacks: Any, verbose: Any) -> Self:
         """Return the problem with stages that are reported to callbacks, which are checked."""
         return replace(self, stages=Stages.checked(callbacks, verbose, self.targets))
+
+    def warn_of_squares(self) -> None:
+        """Warn that records are selected by squared errors, if the loss is a sum of absolute ones."""
+        if self.targets.minimises_absolute_errors:
+            warn(SQUARES_SELECT, L0npWarning)
 
     def requiring(self, certainty: Any, at_least: Any, groups_of_records: Any, method: str) -> Self:
         """Return the problem with what a selection must hold, checked."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np._text import counted
+from l0np._text import NAME_WIDTH, counted, percent, shorten
 from l0np.diagnostics import Diagnostics
 from l0np.inputs import known_arguments, validation
 from l0np.margin_tables import Keys
@@ -22,6 +22,8 @@ from l0np.tables import frame_of, write_columns
 from l0np.targets import TargetTable
 
 Floats = NDArray[np.float64]
+
+FEW_MISSED = 10  # targets: so many are named where an answer prints itself
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,9 +164,26 @@ class Calibration:
         lines = [f"Calibration: {size}, {state}, {self.diagnostics.verdict}{self.refit.notes}"]
         if self.missed and self.converged:
             lines += ["These records cannot meet all targets together within the bounds."]
+            lines += self._names_of_missed()
         elif self.missed and not self.stopped:
             lines += ["Weights that come nearer to the targets may exist."]
         return "\n".join([*lines, "", str(self.diagnostics)])
+
+    def _names_of_missed(self) -> list[str]:
+        """Return a line with the names of targets that are missed, the worst first, if they are few."""
+        table = self.targets
+        missed = np.flatnonzero(table.missed)
+        if not 0 < len(missed) <= FEW_MISSED:
+            return []
+        worst_first = missed[np.argsort(-np.abs(table.relative_error[missed]), kind="stable")]
+        named = (f"{shorten(str(table.name[i]), NAME_WIDTH)} ({self._error_of(i)})" for i in worst_first)
+        return [f"Missed: {', '.join(named)}."]
+
+    def _error_of(self, i: int) -> str:
+        """Return the error of a target as a signed percentage."""
+        return ("+" if self.targets.error[i] > 0 else "-") + percent(
+            abs(float(self.targets.relative_error[i]))
+        )
 
 
 def calibration_of(

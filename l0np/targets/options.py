@@ -18,8 +18,10 @@ class TargetOptions(TypedDict, total=False):
     loss_type : {"mse", "relative", "absolute"}
         What training minimises: the weighted sum of squared errors, of squared relative errors, or of
         absolute relative errors (smoothed below 0.1 %). Relative errors are errors over ``|y + 1|``;
-        `target_scales` replaces that. Refits, and selections that train no gates, minimise squares in any
-        case, of errors over ``|y|``, and warn where "absolute" was asked for.
+        `target_scales` replaces that. Refits divide errors by ``|y|``. Where targets contradict each other,
+        they minimise the sum of absolute errors for "absolute", which misses few targets, and the sum of
+        squares else, which misses each by a little. Selections that train no gates compare squares in any
+        case, and warn where "absolute" was asked for.
     target_groups : array of shape (Q,), optional
         A label for each target: groups count alike, and have errors of their own in diagnostics.
     normalize_groups : bool
@@ -35,7 +37,7 @@ class TargetOptions(TypedDict, total=False):
     caps : float or array of shape (Q,), optional
         The most that one target adds to the loss for each unit of its weight, above 0; infinity for no cap. A
         wrong target then spoils little: with squared relative errors and a cap of 1, none costs more than an
-        error of 100 % would.
+        error of 100 % would. With "absolute" a target whose error reaches the cap is given up.
     aggregates : Aggregate, array of Q labels, matrix of shape (G, Q), or list of these, optional
         Totals of targets that are to be met too: see `l0np.Aggregate`.
     exclude : array of row indices, boolean mask of shape (Q,), or names, optional

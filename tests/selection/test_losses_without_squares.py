@@ -1,4 +1,4 @@
-"""`loss_type="absolute"`: gates are trained with it; what minimises squares is used with one warning."""
+"""`loss_type="absolute"`: gates and refits minimise it; what minimises squares is used with one warning."""
 
 import warnings
 
@@ -9,11 +9,11 @@ from survey_problems import problem
 
 import l0np
 from l0np.errors import L0npWarning
+from l0np.maths import LOSSES, TargetLoss
 from l0np.selection.methods import METHODS
 
 M, Y, BASE = problem()
 CALLS = {name: (l0np.calibrate, {"n_active": 20, "method": name}) for name in METHODS} | {
-    "all": (l0np.calibrate, {}),
     "path": (l0np.l0_path, {"n_active": [5, 10, 20]}),
     "path of gates": (l0np.l0_path, {"n_active": [5, 10, 20], "method": "gates"}),
     "path of multipliers": (l0np.l0_path, {"lambda_l0": [1e-3, 1e-5]}),
@@ -30,6 +30,10 @@ def test_one_warning_for_each_call_in_the_name_of_its_caller(name):
     assert "minimise squared errors" in str(caught[0].message)
 
 
+def test_no_warning_where_no_records_are_selected():
+    l0np.calibrate(M, Y, base_weights=BASE, loss_type="absolute")  # warnings are errors
+
+
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("loss_type", ["mse", "relative"])
 def test_no_warning_where_the_loss_is_squares(name, loss_type):
@@ -37,11 +41,23 @@ def test_no_warning_where_the_loss_is_squares(name, loss_type):
     call(M, Y, base_weights=BASE, loss_type=loss_type, epochs=20, seed=0, **options)  # warnings are errors
 
 
-def test_the_refit_of_a_model_warns_too():
+class FourthPowers(TargetLoss):
+    default_scale = staticmethod(np.abs)
+
+    def value(self, prediction):
+        return (self.weights * ((prediction - self.target) / self.scale) ** 4).sum()
+
+    def gradient(self, prediction, out):
+        out[...] = 4 * self.weights * ((prediction - self.target) / self.scale) ** 3 / self.scale
+
+
+def test_the_refit_of_a_model_warns_of_a_loss_that_no_refit_minimises(monkeypatch):
+    monkeypatch.setitem(LOSSES, "fourth", FourthPowers)
     model = l0np.SparseCalibrationWeights(300, seed=0)
-    with pytest.warns(L0npWarning, match="minimise squared errors") as caught:
-        model.refit(M, Y, loss_type="absolute")
+    with pytest.warns(L0npWarning, match="refits minimise squared errors") as caught:
+        model.refit(M, Y, loss_type="fourth")
     assert [warning.filename for warning in caught] == [__file__]
+    model.refit(M, Y, loss_type="absolute")
     model.refit(M, Y)
 
 

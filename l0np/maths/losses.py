@@ -52,9 +52,8 @@ class TargetLoss:
 
     # Whether pursuits, which solve least squares, and refits minimise it too
     minimises_squares: ClassVar[bool] = False
-    minimises_absolute_errors: ClassVar[bool] = (
-        False  # whether refits minimise it as a sum of absolute errors
-    )
+    # Whether refits minimise it as a sum of absolute errors
+    minimises_absolute_errors: ClassVar[bool] = False
 
     ignores: ClassVar[frozenset[str]] = frozenset()  # of "target_scales", "tolerances" and "caps"
     # What a user reads of targets whose default scale is 0

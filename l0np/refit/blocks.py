@@ -25,6 +25,8 @@ SMALLEST_BLOCK = 64  # targets: smaller groups are joined
 SPARSE_ENTRY, DENSE_ENTRY, PAIR, FLOP = 1.7, 0.5, 12.0, 0.03
 COMPILED_PAIR = 1.5  # the same for a pair of entries in a compiled product
 COMPILED_FROM = 5e5  # pairs: below, loading the kernel takes longer than it saves
+LISTED_FROM, LISTED_TARGETS = 1e5, 512  # least pairs and most targets with which a list of pairs is kept
+LISTED_PAIR = 0.7  # the same for a pair in that list
 MOST_COST = 60e9  # largest cost of a factor
 COLUMNS = 4096  # records whose entries are made dense at a time
 
@@ -47,6 +49,8 @@ class Blocks:
         Cost of a factor and of a solution with it, in nanoseconds.
     by_column : sparse, optional
         A' by rows, if a compiled kernel computes the product.
+    pairs : sparse, optional
+        The linear map from c to the lower triangle of A diag(c) A', if it is kept: see `_listed_pairs`.
     """
 
     scaled: Any
@@ -56,6 +60,7 @@ class Blocks:
     cost: float
     solution_cost: float
     by_column: Any = None
+    pairs: Any = None
 
     @classmethod
     def cheapest(cls, scaled: Any, most_cost: float = MOST_COST, transposed: Any = None) -> Blocks | None:
@@ -72,6 +77,10 @@ class Blocks:
             found.append(cls(scaled, np.arange(n), np.array([0, n]), True, cost, 2 * DENSE_ENTRY * n**2))
         if sparse.issparse(scaled):
             pairs = float((np.bincount(scaled.indices, minlength=k).astype(np.float64) ** 2).sum())
+            if LISTED_FROM <= pairs < COMPILED_FROM and n <= LISTED_TARGETS:
+                cost = LISTED_PAIR * pairs + FLOP * n**3 / 3
+                one = np.arange(n), np.array([0, n]), False, cost, 2 * DENSE_ENTRY * n**2
+                found.append(cls(scaled, *one, pairs=_listed_pairs(scaled)))
             transposed = transposed if pairs >= COMPILED_FROM else None
             compiled, pairs = COMPILED_PAIR * pairs, PAIR * pairs
             if transposed is not None and FLOP * n**3 / 3 <= compiled:  # no division would be much cheaper
@@ -138,6 +147,8 @@ class Blocks:
         """
         inside, n = int(self.bounds[-1]), len(self.order)
         sizes = np.diff(self.bounds)
+        if self.pairs is not None:
+            return [(self.pairs @ curvature).reshape(n, n)], np.zeros((n, 0)), np.zeros((0, 0))
         if self.by_column is not None:
             from l0np.refit.gram_kernels import gram
 
@@ -209,6 +220,27 @@ class _Factor:
         solution = np.empty_like(x)
         solution[self.order] = x
         return solution
+
+
+def _listed_pairs(scaled: Any) -> Any:
+    """Return the matrix whose product with c is A diag(c) A', row by row, of which the lower triangle counts.
+
+    Its column j has one entry for each pair of entries of the j-th column of A.
+    """
+    from scipy import sparse
+
+    n, k = scaled.shape
+    by_column = scaled.tocsc()
+    by_column.sort_indices()
+    rows, values, starts = by_column.indices, by_column.data, by_column.indptr
+    entry = np.arange(len(rows), dtype=np.int32)
+    place = entry - np.repeat(starts[:-1], np.diff(starts))  # of an entry in its column
+    ends = np.cumsum(place + 1, dtype=np.int32)
+    # An entry makes a pair with each entry of its column from the first one to itself
+    n_pairs = int(ends[-1])
+    second = np.arange(n_pairs, dtype=np.int32) + np.repeat(entry - ends + 1, place + 1)
+    listed = np.repeat(values, place + 1) * values[second], np.repeat(rows * n, place + 1) + rows[second]
+    return sparse.csc_array((*listed, np.append(np.int32(0), ends)[starts]), shape=(n * n, k))
 
 
 def _groups(rows: Any) -> NDArray[np.int64]:

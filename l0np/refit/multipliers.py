@@ -129,6 +129,11 @@ class ScaledSystem:
         """The absolute values of `scaled`."""
         return self.scaled if self.scaled.min() >= 0 else abs(self.scaled)
 
+    def size_of_pull(self, multipliers: Floats) -> Floats:
+        """Return sizes.T @ |multipliers|: what the terms of a pull add up to without their signs."""
+        by_record = self.newton.transposed if self.sizes is self.scaled else self.sizes.T
+        return np.asarray(by_record @ np.abs(multipliers))
+
     def totals(self, weights: Floats) -> Floats:
         """Return scaled @ weights."""
         return np.asarray(self.scaled @ weights)
@@ -145,7 +150,7 @@ class ScaledSystem:
     def rounding(self, multipliers: Floats, weights: Floats, curvature: Floats) -> tuple[Floats, float]:
         """Return the possible rounding errors of the weights, and the norm of those of the gradient."""
         sizes = self.sizes
-        noise = curvature * (sizes.T @ np.abs(multipliers))
+        noise = curvature * self.size_of_pull(multipliers)
         gradient = sizes @ (np.abs(weights) + noise) + np.abs(self.target)
         return ROUNDING * noise, ROUNDING * float(np.linalg.norm(gradient))
 

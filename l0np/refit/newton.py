@@ -15,7 +15,7 @@ so no result depends on the machine.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -98,6 +98,10 @@ class NewtonSystems:
                 return x
         assert self._blocks is not None
         self._factor, self._of = self._blocks.factor(curvature, diagonal), curvature
+        direct = self._factor(right)
+        left = right - self._product(curvature, diagonal, direct)
+        if float(np.linalg.norm(left)) <= ACCURACY * float(np.linalg.norm(right)):
+            return direct
         return self._iterate(curvature, diagonal, right, x, MOST_CORRECTIONS)[0]
 
     def prepared(self, curvature: Floats, diagonal: Floats) -> Solve:
@@ -122,15 +126,16 @@ class NewtonSystems:
         """Return x after conjugate gradients, and whether it is accurate."""
         from scipy.sparse.linalg import LinearOperator, cg
 
-        def product(x: Floats) -> Floats:
-            return np.asarray(self.scaled @ (curvature * (self.transposed @ x)) + diagonal * x)
-
         shape = (len(right), len(right))
-        system = LinearOperator(shape, matvec=product, dtype=np.float64)
+        matvec = partial(self._product, curvature, diagonal)
+        system = LinearOperator(shape, matvec=matvec, dtype=np.float64)
         precondition = self._factor or self._by_diagonal(curvature, diagonal)
         inverse = LinearOperator(shape, matvec=precondition, dtype=np.float64)
         x, missing = cg(system, right, x, rtol=accuracy, maxiter=most, M=inverse)
         return x, not missing
+
+    def _product(self, curvature: Floats, diagonal: Floats, x: Floats) -> Floats:
+        return np.asarray(self.scaled @ (curvature * (self.transposed @ x)) + diagonal * x)
 
     def _by_diagonal(self, curvature: Floats, diagonal: Floats) -> Solve:
         whole = self.diagonal(curvature) + diagonal

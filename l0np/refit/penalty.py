@@ -132,7 +132,7 @@ class PenalisedProblem:
 
     def size_by_weight(self, slope: Floats) -> Floats:
         """Return the sums of the absolute values of the terms of `by_weight`."""
-        return np.asarray(self.system.sizes.T @ np.abs(slope))
+        return self.system.size_of_pull(slope)
 
     def terms(self, error: Floats) -> Terms:
         """Return the loss of scaled errors and its derivatives."""

@@ -181,9 +181,8 @@ class Calibration:
 
     def _error_of(self, i: int) -> str:
         """Return the error of a target as a signed percentage."""
-        return ("+" if self.targets.error[i] > 0 else "-") + percent(
-            abs(float(self.targets.relative_error[i]))
-        )
+        table = self.targets
+        return ("+" if table.error[i] > 0 else "-") + percent(abs(float(table.relative_error[i])))
 
 
 def calibration_of(

@@ -4,7 +4,7 @@ Louizos, Welling and Kingma (2017), Learning sparse neural networks through L0 r
 arXiv:1712.01312.
 """
 
-from l0np import callbacks, errors, schedules
+from l0np import callbacks, errors, plots, schedules
 from l0np.calibration import SparseCalibrationWeights
 from l0np.diagnostics import Diagnostics, TargetChecks, check_targets, diagnose, target_table
 from l0np.gates import FeatureGate, HardConcrete, HybridGate, L0Gate, SampleGate
@@ -76,6 +76,7 @@ __all__ = [
     "l0_path",
     "l0_regression_path",
     "margins",
+    "plots",
     "prune_model",
     "schedules",
     "target_table",

@@ -43,7 +43,8 @@ def test_public_names():
         "callbacks", "check_targets", "compute_l0_penalty", "compute_l0l2_penalty", "compute_l2_penalty",
         "diagnose", "errors", "evenness_bound", "get_active_parameter_count",
         "get_sparsity_stats", "holdout", "l0_path",
-        "l0_regression_path", "margins", "prune_model", "schedules", "target_table", "update_temperatures",
+        "l0_regression_path", "margins", "plots", "prune_model", "schedules", "target_table",
+        "update_temperatures",
     ]  # fmt: skip
     shared = (
         "fit train_on predict get_sparsity get_deterministic_gates get_l0_penalty log_alpha seed_ backend_"

@@ -128,19 +128,21 @@ def margins(
         found = f"{apart[0]}{validation.and_more(len(apart))}"
         warn(f"totals disagree, so that not all can be met: {found}", L0npWarning)
     settings = {"weight": weight, "id": id, "unit": unit, "missing": missing, "uncovered": uncovered}
+    margins_of_targets = tuple(total.margin for total in listed)
+    noun = "record" if unit is None else "unit"
     return MarginProblem(
         matrix=matrix_of(rows, read.n_columns),
         y=np.array([total.value for total in listed]),
         base_weights=read.weights,
         names=tuple(total.name for total in listed),
         options=_options(listed),
-        keys=Keys(table.kind, read.key, read.ids, "record" if unit is None else "unit"),
+        keys=Keys(table.kind, read.key, read.ids, noun, margins_of_targets),
         notes=(
             *_unused_weights(table, weight, listed),
             *read.notes,
             *(f"totals disagree: {one}" for one in apart),
         ),
-        margins=tuple(total.margin for total in listed),
+        margins=margins_of_targets,
         settings=settings,
     )
 

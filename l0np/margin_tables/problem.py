@@ -21,7 +21,7 @@ WIDTH = 100  # of its lines
 
 @dataclass(frozen=True, eq=False)
 class Keys:
-    """How answers identify the columns of M.
+    """How answers identify the columns of M, and which of its rows belong together.
 
     Attributes
     ----------
@@ -33,12 +33,15 @@ class Keys:
         The identifiers.
     noun : str
         What a column of M is: "record" or "unit".
+    margins : tuple of Q str, optional
+        The margin of each target.
     """
 
     kind: str | None = None
     name: str | None = None
     values: NDArray[Any] | None = None
     noun: str = "record"
+    margins: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""`PenaltyTracker`: figures of a training loop of one's own. The only file that imports matplotlib."""
+"""`PenaltyTracker`: figures of a training loop of one's own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from l0np.errors import InputError, MissingPackageError
+from l0np.errors import InputError
 from l0np.inputs import did_you_mean, known_arguments, validation
+from l0np.plots import new_figure
 
 INCHES_WIDE, INCHES_HIGH = 10.0, 3.0  # of the panel of one metric
 
@@ -117,11 +118,7 @@ class PenaltyTracker:
                 raise InputError(f"metrics: nothing was logged as {name!r}{did_you_mean(str(name), known)}")
         if not shown:
             raise InputError("metrics: nothing to plot, because nothing was logged")
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise MissingPackageError("plot_history", "matplotlib", "plot") from error
-        figure = Figure(figsize=(INCHES_WIDE, INCHES_HIGH * len(shown)), layout="constrained")
+        figure = new_figure("plot_history", (INCHES_WIDE, INCHES_HIGH * len(shown)))
         for axes, name in zip(figure.subplots(len(shown), squeeze=False)[:, 0], shown, strict=True):
             axes.plot(self.history[name])
             axes.set(title=name, xlabel="step", ylabel="value")

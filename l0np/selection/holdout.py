@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from l0np._text import columns, percentage
 from l0np.errors import InputError
 from l0np.inputs import index_names, row_mask, validation
+from l0np.plots import held_out_errors
 from l0np.refit import DEFAULT_BOUNDS
 from l0np.selection.path import CalibrationPath, l0_path
 from l0np.targets import TargetOptions, takes_target_options
@@ -55,19 +56,25 @@ class Holdout:
             rows.append([f"{k:,}", *parts, f"{self.effective_sample_size[:, i].mean():,.1f}"])
         return "\n".join(columns(rows, (9, 11, 12, 10, 11)))
 
-    def plot(self, axes: Any) -> None:
+    def plot(self, axes: Any = None) -> Any:
         """Draw the errors of every fold and their mean against the number of records.
 
         Parameters
         ----------
-        axes : matplotlib.axes.Axes
-            Where to draw; both of its scales become logarithmic.
+        axes : matplotlib.axes.Axes, optional
+            Where to draw; by default on a new figure. Both scales become logarithmic.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure of the axes.
+
+        Raises
+        ------
+        MissingPackageError
+            If matplotlib is not installed.
         """
-        for fold, errors in zip(self.folds, self.held_out_error, strict=True):
-            axes.plot(self.n_active, errors, alpha=0.4, label=", ".join(map(str, fold)))
-        axes.plot(self.n_active, self.held_out_error.mean(axis=0), "k-o", label="mean")
-        axes.set(xscale="log", yscale="log", xlabel="records", ylabel="mean error of held-out targets")
-        axes.legend()
+        return held_out_errors(self, axes).figure
 
 
 @takes_target_options

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from l0np._text import columns, percentage
 from l0np.errors import InputError
 from l0np.inputs import known_arguments, validation
+from l0np.plots import path_figure
 from l0np.refit import DEFAULT_BOUNDS
 from l0np.selection.all_records import AllRecords
 from l0np.selection.api import NO_ZERO, checked_problem
@@ -116,6 +117,30 @@ class CalibrationPath:
             If the path cannot be written, or for Parquet where polars is not installed.
         """
         write_columns(path, self._columns())
+
+    def plot(self) -> Any:
+        """Draw errors of the targets and effective sample size against the number of records.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure, as of `Calibration.plot`; `l0np.plots` has both plots one by one.
+
+        Raises
+        ------
+        MissingPackageError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import l0np
+        >>> M = np.random.default_rng(0).lognormal(size=(9, 200))
+        >>> path = l0np.l0_path(M, M.sum(axis=1), n_active=[5, 20, 80], seed=0)
+        >>> [axes.get_title() for axes in path.plot().axes]
+        ['Errors of the targets', 'Effective sample size (Kish)']
+        """
+        return path_figure(self, "CalibrationPath.plot")
 
     def _columns(self) -> dict[str, Any]:
         return {

@@ -14,6 +14,7 @@ from l0np.diagnostics import Diagnostics
 from l0np.inputs import known_arguments, validation
 from l0np.margin_tables import Keys
 from l0np.matrix import absolute_totals, weighted_totals
+from l0np.plots import answer_figure
 from l0np.refit import Refit
 from l0np.selection.problem import SelectionProblem
 from l0np.selection.ranking import measured
@@ -127,6 +128,40 @@ class Calibration:
             If the path cannot be written, or for Parquet where polars is not installed.
         """
         write_columns(path, self._columns(all))
+
+    def plot(self) -> Any:
+        """Draw how good the answer is: errors of the targets, estimates against targets, weights, g-weights.
+
+        Errors are drawn by group too, where targets have groups or come from margins. `l0np.plots` has these
+        plots one by one.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure. A notebook shows it, ``figure.savefig("answer.png")`` writes it; no window is opened.
+
+        Raises
+        ------
+        MissingPackageError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import l0np
+        >>> M = np.random.default_rng(0).lognormal(size=(9, 200))
+        >>> answer = l0np.calibrate(M, M.sum(axis=1), n_active=40, seed=0)
+        >>> [axes.get_title() for axes in answer.plot().axes][:2]
+        ['Errors of the targets', 'Estimates against targets']
+        """
+        return answer_figure(self._grouped(), self.selected_weights, self.refit.ratios, "Calibration.plot")
+
+    def _grouped(self) -> TargetTable:
+        """Return the targets with their groups or, where they have none, with the margins they come from."""
+        margins = self.keys.margins
+        if self.targets.group is not None or margins is None:
+            return self.targets
+        return replace(self.targets, group=np.array(margins))
 
     def _columns(self, all_records: bool) -> dict[str, Any]:
         shown = np.arange(len(self.weights)) if validation.flag("all", all_records) else self.indices

@@ -43,6 +43,10 @@ class TargetTable:
         The estimate under the base weights.
     kind : str, optional
         The library of the frame that `to_frame` returns.
+    scale : array of float64, optional
+        What errors are divided by.
+    relative_before : array of float64
+        Relative error under the base weights; NaN where these are unknown.
     """
 
     name: NDArray[np.str_]
@@ -57,6 +61,7 @@ class TargetTable:
     tolerance: NDArray[np.float64] | None = None
     before: NDArray[np.float64] | None = None
     kind: str | None = None
+    scale: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -83,6 +88,7 @@ class TargetTable:
             weight=targets.weights * factor,
             group=targets.groups,
             tolerance=targets.tolerance,
+            scale=np.asarray(scale, np.float64),
         )
 
     def __len__(self) -> int:
@@ -106,6 +112,13 @@ class TargetTable:
         """Whether each target was to be met and is not within its tolerance."""
         return self.asked & ~self.within_tolerance
 
+    @property
+    def relative_before(self) -> NDArray[np.float64]:  # noqa: D102  # see the class
+        if self.before is None:
+            return np.full(len(self), np.nan)
+        scale = np.where(self.target == 0, 1.0, np.abs(self.target)) if self.scale is None else self.scale
+        return (self.before - self.target) / scale
+
     def worst(self, n: int) -> TargetTable:
         """Return the n rows with the largest relative errors, the worst first."""
         return self[np.argsort(-np.abs(self.relative_error), kind="stable")[:n]]
@@ -114,9 +127,8 @@ class TargetTable:
         """Return the table as a pandas DataFrame; pandas must be installed."""
         import pandas as pd
 
-        shown = {
-            name: column for name, column in self._columns().items() if name not in ("tolerance", "before")
-        }
+        hidden = ("tolerance", "before", "scale")
+        shown = {name: column for name, column in self._columns().items() if name not in hidden}
         return pd.DataFrame({name: column for name, column in shown.items() if column is not None})
 
     def to_frame(self) -> Any:

@@ -109,6 +109,7 @@ def test_bad_uses(monkeypatch):
         made.plot_history(["los"])
     with pytest.raises(InputError, match="nothing to plot"):
         PenaltyTracker().plot_history()
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "l0np.plots.figures", raising=False)
     with pytest.raises(MissingPackageError, match="plot_history needs matplotlib"):
         made.plot_history()

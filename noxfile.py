@@ -89,6 +89,25 @@ def sklearn(session: nox.Session, version: str) -> None:
 
 
 @nox.session
+def report(session: nox.Session) -> None:
+    """Test reports in Debian's Chromium, with axe-core from npm.
+
+    Needs chromium, chromedriver and npm, which `apt-get install chromium chromium-driver npm` installs; tests
+    skip with their reason where one is missing.
+    """
+    session.install(".[test]")
+    folder = session.create_tmp()
+    if shutil.which("npm"):
+        session.run(
+            "npm", "install", "--no-fund", "--no-audit", "--prefix", folder, "axe-core", external=True
+        )
+    else:
+        session.warn("npm is not installed: accessibility was not checked")
+    axe = str(Path(folder).resolve() / "node_modules" / "axe-core")
+    session.run("pytest", "tests/report", *session.posargs, env={"AXE_CORE": axe})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("ruff")

@@ -53,7 +53,9 @@ MaxError = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="Settings of an earlier run; other options go first.")]
 Log = Annotated[Path | None, typer.Option(help="A file to which the steps are added.")]
-Report = Annotated[Path | None, typer.Option(help="Not available yet.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Where to write a report for people who do not compute: .html.")
+]
 
 
 @app.command()
@@ -82,10 +84,8 @@ def calibrate(
     report: Report = None,
 ) -> int:
     """Find weights that meet the totals, with all records or with exactly so many."""
-    if report is not None:
-        raise InputError("--report is not available yet: leave it out; --targets writes the table of targets")
     settings = _settings("calibrate", config)
-    files = {"records": records, "totals": totals, "output": output, "targets": targets}
+    files = {"records": records, "totals": totals, "output": output, "targets": targets, "report": report}
     settings.updated(
         files,
         margins=_margins(weight, id, unit, missing, uncovered),

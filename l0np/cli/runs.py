@@ -6,15 +6,17 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import l0np
-from l0np import MarginProblem, TargetTable
+from l0np import Calibration, MarginProblem, TargetTable
 from l0np._text import NAME_WIDTH, SHOWN, columns, number, percentage, shorten
 from l0np.cli.settings import Settings, settings_file
 from l0np.cli.steps import Steps
+from l0np.report import check_report
 from l0np.tables import check_writable
 
 FINE, SHORT_OF_IT = 0, 1  # exit statuses
@@ -30,11 +32,13 @@ PACKAGES = [
     "cupy",
     "rich",
     "typer",
+    "matplotlib",
+    "jinja2",
 ]
 
 
 def calibrate(settings: Settings, steps: Steps) -> int:
-    """Calibrate; print the problem, the answer and the worst targets; write weights, targets and settings."""
+    """Calibrate; print the problem, the answer and the worst targets; write what was asked for."""
     _check_files(settings)
     problem = _problem(settings, steps)
     k = settings.arguments.get("n_active")
@@ -52,6 +56,9 @@ def calibrate(settings: Settings, steps: Steps) -> int:
         steps.line(f"--config {file} repeats this run")
     if settings.targets is not None:
         answer.targets.write(settings.targets)
+    if settings.report is not None:
+        with steps.stage(f"writing {settings.report}"):
+            _write_report(settings, settings.report, answer)
     errors = np.abs(answer.targets.relative_error[answer.targets.asked])
     if not answer.converged:
         steps.line("the refit did not converge")
@@ -118,6 +125,18 @@ def _check_files(settings: Settings) -> None:
         file = getattr(settings, name)
         if file is not None:
             check_writable(f"--{name}", file)
+    if settings.report is not None:
+        check_report("--report", settings.report)
+
+
+def _write_report(settings: Settings, path: Path, answer: Calibration) -> None:
+    """Write the report, and the settings beside it if they are not beside the weights already."""
+    file = settings_file(path if settings.output is None else settings.output)
+    if settings.output is None:
+        settings.write(file, answer.settings)
+    command = settings.command_line(answer.seed, file)
+    title = f"Calibration of {settings.table('records').name} to {settings.table('totals').name}"
+    answer.report(path, title=title, repeat=command)
 
 
 def _problem(settings: Settings, steps: Steps) -> MarginProblem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,15 @@ from l0np.errors import InputError
 from l0np.inputs import did_you_mean, validation
 from l0np.tables import write_text
 
-FILES = ("records", "totals", "output", "targets")  # paths in a file of settings, relative to its folder
+FILES = (
+    "records",
+    "totals",
+    "output",
+    "targets",
+    "report",
+)  # paths in a file of settings, relative to its folder
+MARGINS = ("weight", "id", "unit", "missing", "uncovered")  # arguments that have an option
+ARGUMENTS = ("n_active", "method", "spread", "distance", "bounds", "total", "epochs", "device", "seed")
 KEYS = ("l0np", "command", *FILES, "margins", "arguments", "max_error")
 
 
@@ -25,7 +34,7 @@ class Settings:
     ----------
     command : str
         "calibrate", "path" or "check".
-    records, totals, output, targets : Path or None
+    records, totals, output, targets, report : Path or None
         The files that are read and written.
     margins : dict
         The arguments of `margins`.
@@ -40,6 +49,7 @@ class Settings:
     totals: Path | None = None
     output: Path | None = None
     targets: Path | None = None
+    report: Path | None = None
     margins: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     max_error: float | None = None
@@ -114,6 +124,23 @@ class Settings:
         content: dict[str, Any] = {"l0np": l0np.__version__, "command": self.command, **paths}
         content |= {"margins": self.margins, "arguments": arguments, "max_error": self.max_error}
         write_text(file, json.dumps(content, indent=2) + "\n")
+
+    def command_line(self, seed: int, config: Path) -> str:
+        """Return the command that repeats a run with its seed.
+
+        `config` is the file of settings that the run has written, for settings that have no option.
+        """
+        options = {name: self.arguments.get(name) for name in ARGUMENTS} | {"seed": seed}
+        if set(self.margins) - set(MARGINS) or set(self.arguments) - set(ARGUMENTS):
+            return shlex.join(["l0np", self.command, "--config", str(config)])
+        if options["bounds"] is not None:
+            options["bounds"] = ",".join("none" if end is None else str(end) for end in options["bounds"])
+        files = {name: getattr(self, name) for name in ("output", "targets", "report")}
+        given = {**self.margins, **options, "max_error": self.max_error, **files}
+        words = ["l0np", self.command, str(self.records), str(self.totals)]
+        for name, value in given.items():
+            words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
 
 
 _KIND = {str: "a string", dict: "an object"}

@@ -6,7 +6,7 @@ Colours and scales are those of `axes.py`; errors are shown on a logarithmic axi
 """
 
 from l0np.plots.errors_of_targets import estimates, group_errors, sorted_errors
-from l0np.plots.new_figures import new_figure
+from l0np.plots.new_figures import new_figure, svg_of
 from l0np.plots.overviews import answer_figure, path_figure
 from l0np.plots.runs import active_counts, held_out_errors, losses, path_errors, path_sizes
 from l0np.plots.weight_histograms import g_weights, weights
@@ -24,5 +24,6 @@ __all__ = [
     "path_figure",
     "path_sizes",
     "sorted_errors",
+    "svg_of",
     "weights",
 ]

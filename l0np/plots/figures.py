@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO, StringIO
 from typing import Any
 
 from matplotlib import figure as matplotlib_figure
-from matplotlib import rc_context
+from matplotlib import rc_context, style
+
+DPI = 150  # of the images within an SVG
 
 
 class Figure(matplotlib_figure.Figure):
@@ -19,12 +22,17 @@ class Figure(matplotlib_figure.Figure):
         return file.getvalue()
 
 
-def svg_of(figure: Any, name: str) -> str:
-    """Return a figure as SVG: text remains text, and the same figure gives the same string.
+def svg_of(draw: Callable[[Any], Any], name: str, size: tuple[float, float]) -> str:
+    """Return what `draw` draws on Axes as SVG: text remains text, and the same picture gives the same string.
 
-    `name` keeps the identifiers of several pictures on one page apart.
+    The user's settings of matplotlib do not count. `name` keeps the identifiers of several pictures on one
+    page apart.
     """
     file = StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with style.context("default"), rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.subplots())
+        figure.savefig(
+            file, format="svg", transparent=True, dpi=DPI, metadata={"Date": None, "Creator": None}
+        )
     return file.getvalue()

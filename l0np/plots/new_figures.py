@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from l0np.errors import MissingPackageError
@@ -34,3 +35,26 @@ def new_figure(purpose: str, size: tuple[float, float] = SIZE) -> Any:
     except ImportError as error:
         raise MissingPackageError(purpose, "matplotlib", "plot") from error
     return Figure(figsize=size, layout="constrained")
+
+
+def svg_of(draw: Callable[[Any], Any], name: str, purpose: str, size: tuple[float, float] = SIZE) -> str:
+    """Return what `draw` draws on the Axes that it is given as SVG.
+
+    Text remains text, and the same picture gives the same string, whatever the user's settings of matplotlib
+    are. Identifiers begin with a hash of `name`, so that several pictures can stand on one page.
+
+    Raises
+    ------
+    MissingPackageError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> svg_of(lambda axes: axes.set_title("an empty picture"), "empty", "this example")[:5]
+    '<?xml'
+    """
+    try:
+        from l0np.plots import figures
+    except ImportError as error:
+        raise MissingPackageError(purpose, "matplotlib", "plot") from error
+    return figures.svg_of(draw, name, size)

@@ -108,4 +108,5 @@ def _histogram(values: Floats, name: str, axes: Any) -> Any:
     axes.stairs(np.histogram(values, edges)[0], edges, fill=True, color=AFTER, alpha=0.85)
     axes.xaxis.set_major_formatter(number_label)
     axes.yaxis.set_major_formatter(number_label)
+    axes.yaxis.get_major_locator().set_params(integer=True)
     return axes

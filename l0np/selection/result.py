@@ -16,6 +16,7 @@ from l0np.margin_tables import Keys
 from l0np.matrix import absolute_totals, weighted_totals
 from l0np.plots import answer_figure
 from l0np.refit import Refit
+from l0np.report import write_report
 from l0np.selection.problem import SelectionProblem
 from l0np.selection.ranking import measured
 from l0np.selection.selections import Selection, Tried
@@ -155,6 +156,44 @@ class Calibration:
         ['Errors of the targets', 'Estimates against targets']
         """
         return answer_figure(self._grouped(), self.selected_weights, self.refit.ratios, "Calibration.plot")
+
+    @known_arguments()
+    def report(self, path: Any, *, title: str = "Calibration", repeat: str | None = None) -> None:
+        """Write a report for people who do not compute: one HTML file, which needs no other.
+
+        It says in words how many records were chosen, which targets are met, what the weights mean and what
+        not, how the records were chosen, and how to repeat the run. Targets can be sorted and searched.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, which ends in .html. It is written under a temporary name and renamed.
+        title : str
+            The heading.
+        repeat : str, optional
+            The command that repeats the run; by default lines of Python with `settings`.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If the path cannot be written, or `title` or `repeat` is not a string.
+        MissingPackageError
+            If jinja2 or matplotlib is not installed (extra `report`).
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import l0np
+        >>> M = np.random.default_rng(0).lognormal(size=(9, 200))
+        >>> answer = l0np.calibrate(M, M.sum(axis=1), n_active=40, seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     answer.report(Path(folder) / "report.html")
+        ...     "All 9 targets are met." in (Path(folder) / "report.html").read_text(encoding="utf-8")
+        True
+        """
+        write_report(path, self, self._grouped(), title, repeat)
 
     def _grouped(self) -> TargetTable:
         """Return the targets with their groups or, where they have none, with the margins they come from."""

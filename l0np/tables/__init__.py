@@ -5,13 +5,14 @@ here only. Answers are written under a temporary name and renamed, so that whoev
 old file or the new one.
 """
 
-from l0np.tables.files import check_writable, replaced, table_format, write_columns, write_text
+from l0np.tables.files import check_place, check_writable, replaced, table_format, write_columns, write_text
 from l0np.tables.frames import ANY_KIND, default_kind, frame_of, kind_of
 from l0np.tables.table import Table
 
 __all__ = [
     "ANY_KIND",
     "Table",
+    "check_place",
     "check_writable",
     "default_kind",
     "frame_of",

@@ -125,13 +125,20 @@ def check_writable(name: str, path: Path) -> str:
         For Parquet where polars is not installed.
     """
     ending = table_format(name, path, tuple(WRITERS))
-    _check_place(path)
+    check_place(path)
     if ending == "parquet" and importlib.util.find_spec("polars") is None:
         raise MissingPackageError("writing Parquet", "polars", "frames")
     return ending
 
 
-def _check_place(path: Path) -> None:
+def check_place(path: Path) -> None:
+    """Refuse a path in a folder that does not exist, or that is a folder itself.
+
+    Raises
+    ------
+    InputError
+        For such a path.
+    """
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: there is no folder {path.parent}")
     if path.is_dir():
@@ -156,7 +163,7 @@ def replaced(path: Any) -> Iterator[Path]:
         If the folder does not exist or cannot be written to.
     """
     path = Path(path)
-    _check_place(path)
+    check_place(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary

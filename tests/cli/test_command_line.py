@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shlex
+from html import unescape
 
 import numpy as np
 import polars as pl
@@ -72,6 +75,38 @@ def test_settings_repeat_a_run_to_the_byte(folder):
     assert (folder / "out" / "again.csv").read_bytes() != first
     settings = json.loads((folder / "out" / "again.settings.json").read_text())
     assert (settings["arguments"]["seed"], settings["records"]) == (9, "../people.csv")
+
+
+def test_a_report_has_the_command_that_repeats_the_run(folder):
+    pytest.importorskip("jinja2", reason="jinja2 is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    run = [*CALIBRATE, "--n-active", "40", "--bounds", "0.1,none", "--targets", "a b.csv"]
+    assert main([*run, "--report", "r.html"]) == 0
+    html, targets = (folder / "r.html").read_text(encoding="utf-8"), (folder / "a b.csv").read_bytes()
+    assert "Calibration of people.csv to totals.csv" in html
+    (command,) = re.findall("<code>(.*?)</code>", html)
+    words = shlex.split(unescape(command))
+    assert words[0] == "l0np"
+    assert words[-4:] == ["--targets", "a b.csv", "--report", "r.html"]
+    (folder / "a b.csv").unlink()
+    assert main(words[1:]) == 0
+    assert (folder / "a b.csv").read_bytes() == targets
+    settings = json.loads((folder / "r.settings.json").read_text())
+    assert (settings["report"], settings["arguments"]["n_active"]) == ("r.html", 40)
+
+
+def test_settings_without_an_option_are_repeated_from_their_file(folder):
+    pytest.importorskip("jinja2", reason="jinja2 is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    (folder / "given.json").write_text('{"arguments": {"lr": 0.2}}')
+    run = [*CALIBRATE, "--config", "given.json", "--report", "r.html"]
+    assert main(run) == 0
+    html = (folder / "r.html").read_text(encoding="utf-8")
+    assert "<code>l0np calibrate --config r.settings.json</code>" in html
+    assert main([*run, "--output", "w.csv"]) == 0
+    html = (folder / "r.html").read_text(encoding="utf-8")
+    assert "<code>l0np calibrate --config w.settings.json</code>" in html
+    assert main(["calibrate", "--config", "w.settings.json"]) == 0
 
 
 def test_units_and_missing_values(folder, capsys):

@@ -114,13 +114,18 @@ def number_label(value: float, _: Any) -> str:
 
 
 def log_scale(axes: Any, which: str, low: float, high: float) -> None:
-    """Make an axis, "x" or "y", logarithmic, with few ticks: powers of ten, or 1, 2 and 5 times these."""
+    """Make an axis, "x" or "y", logarithmic, with few ticks.
+
+    They are powers of ten, or 1, 2 and 5 times these or, within a narrow range, any numbers of two digits.
+    """
     getattr(axes, f"set_{which}scale")("log")
     powers = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     ticks = 10.0 ** powers[(10.0**powers >= low / 1.2) & (10.0**powers <= high * 1.2)]
     if len(ticks) < 3:
         ticks = np.ravel(np.outer(10.0**powers, [1.0, 2.0, 5.0]))
         ticks = ticks[(ticks >= low / 1.2) & (ticks <= high * 1.2)]
+    if len(ticks) < 3:
+        ticks = np.unique([float(f"{tick:.2g}") for tick in np.linspace(low, high, MOST_TICKS[which])])
     axis = getattr(axes, f"{which}axis")
     if len(ticks):
         axis.set_ticks(ticks[:: int(np.ceil(len(ticks) / MOST_TICKS[which]))])

@@ -15,7 +15,7 @@ from l0np.plots import estimates, g_weights, group_errors, sorted_errors, svg_of
 from l0np.report.answer import ReportedAnswer
 from l0np.targets import TargetTable
 
-SIZE = (5.4, 3.6)  # inches: its text can be read on a phone
+SIZE = (4.8, 3.3)  # inches: its text can be read on a phone
 
 
 @dataclass(frozen=True)

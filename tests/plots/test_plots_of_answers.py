@@ -108,6 +108,16 @@ def test_estimates_leave_out_what_has_no_logarithm(problem):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), (M @ base)[shown])
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.5, 20.0, 1e5])
+def test_logarithmic_axes_have_some_labels_but_not_many(factor):
+    table = l0np.target_table(np.diag([1.0, factor]), [700.0, 700.0 * factor], [700.0, 700.0])
+    axes = plots.estimates(table)
+    axes.figure.canvas.draw()
+    for shown in (axes.get_xticklabels(), axes.get_yticklabels()):
+        labels = {label.get_text() for label in shown}
+        assert (1 if factor == 1.0 else 2) <= len(labels) <= 8
+
+
 def test_negative_targets_are_drawn_by_their_size():
     axes = plots.estimates(l0np.target_table([[1.0, 1.0], [-1.0, -2.0]], [4, -8], [1.0, 2.0]))
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), [4, 8])

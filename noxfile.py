@@ -108,6 +108,13 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def mpi(session: nox.Session) -> None:
+    """Run the tests of ranks, with the MPI library of the wheel mpich; it should take less than 3 minutes."""
+    session.install(".[test,mpi]", "mpich")
+    session.run("pytest", "tests/mpi", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install("ruff")

@@ -27,11 +27,12 @@ def calibration_report(groups: NDArray[Any] | None) -> Callable[[Progress], None
             mean = f"mean_error={errors.mean():.4%}"
         else:
             mean = f"mean_group_mare={metrics.mean_group_error(errors, groups[fitted]):.4%}"
+        whose = " of rank 0" if progress.n_ranks > 1 else ""
         print(  # noqa: T201
             f"Epoch {progress.epoch:4d}: {mean}, max_error={errors.max():.1%}, "
             f"total_loss={progress.loss:.3f}, "
             f"active={active:4d}/{n_columns} ({1 - active / n_columns:.1%} sparse)\n"
-            f"         Weight dist{' of rank 0' if progress.n_ranks > 1 else ''}: {_weight_distribution(progress.weights[progress.weights > 0])}",
+            f"         Weight dist{whose}: {_weight_distribution(progress.weights[progress.weights > 0])}",
             flush=True,
         )
         if held_out.size:

@@ -28,6 +28,7 @@ from l0np.maths import BETA1, BETA2
 LARGEST_STEP = (1.0 - BETA1) / math.sqrt((1.0 - BETA2) * (1.0 - BETA1**2 / BETA2))
 ROUNDING = 1e-5  # that parameters move by in addition, where they are large
 ROOM, STEPS = 3.0, 3.0  # that parameters may move by from the reference: the larger of a number and of steps
+MOST_ROOM = 300.0  # with steps of a hundred nothing is trained, and exp may not overflow
 SLACK = 1.01  # times a bound, for the rounding of what it is computed from
 
 Floats = NDArray[np.float64]
@@ -70,7 +71,7 @@ class ExactSums:
     def renew(self, state: State) -> None:
         """Make the parameters of a state its reference; all ranks do so together."""
         step = self._step(state.epoch)
-        room = max(ROOM, STEPS * step) if math.isfinite(step) else ROOM
+        room = min(max(ROOM, STEPS * step), MOST_ROOM)
         state.sum_reference = SumReference(np.array(state.theta.value), room)
         self._set(state.sum_reference)
 

@@ -12,7 +12,6 @@ from l0np.engine.exact_sums import column_total
 from l0np.engine.state import Problem, State, test_time_weights
 from l0np.maths import l2_penalty
 
-
 # What is of all columns, in an order in which each is computed from those before it
 TOGETHER = ("l0_penalty", "loss", "n_columns", "active_count", "estimates")
 

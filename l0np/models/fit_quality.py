@@ -86,7 +86,7 @@ class FitEnd:
     @property
     def is_active(self) -> bool:
         """Whether any weight is not 0."""
-        return total(self.ranks, np.count_nonzero(self.weights)) > 0
+        return total(self.ranks, int(np.count_nonzero(self.weights))) > 0
 
     @cached_property
     def estimates(self) -> Floats:

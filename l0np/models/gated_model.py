@@ -190,7 +190,7 @@ class GatedModel(HeldState):
 
         def report(data_loss: float, interrupted: Callable[[], bool]) -> bool:
             self._state = reported = state.map(backend.to_numpy)
-            heard = {"interrupted": interrupted, "communicator": ranks}
+            heard: Any = {"interrupted": interrupted, "communicator": ranks}
             progress = Progress(backend, problem, reported, data_loss, targets, watched.fit, **heard)
             stops = bool(total(ranks, watched.callbacks.report(progress)))
             if self._state is not reported and not stops:

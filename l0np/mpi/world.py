@@ -105,7 +105,7 @@ class World:
             total = array.copy()
             total.set(self.allreduce(array.get()))
             return total
-        numbers = np.ascontiguousarray(array)
+        numbers = np.asarray(array, order="C")
         key = numbers.shape, numbers.dtype.str
         if key not in self._buffers:
             self._buffers[key] = np.empty_like(numbers)

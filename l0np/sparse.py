@@ -14,11 +14,13 @@ from l0np.engine import Communicator, State
 from l0np.errors import InputError, warn
 from l0np.inputs import known_arguments, validation
 from l0np.maths import IdentityLink, Link, Parameter, philox
+from l0np.matrix import SharedMatrix
 from l0np.models import (
     Fault,
     FitEnd,
     ResumableRegression,
     TrainingSettings,
+    check_same,
     checked_communicator,
     faults_of_regression,
 )
@@ -220,7 +222,9 @@ class SparseL0Linear(ResumableRegression):
         return faults_of_regression(end)
 
     @known_arguments(old_names=OLD_NAMES)
-    def refit(self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0) -> Self:
+    def refit(
+        self, X: Any, y: ArrayLike, *, lambda_l2: float = 0.0, communicator: Communicator | None = None
+    ) -> Self:
         """Replace the coefficients of the selected features, and the bias, by least squares.
 
         The selected features are those that `n_active` selected, else those whose test-time gate is above 0.
@@ -237,6 +241,8 @@ class SparseL0Linear(ResumableRegression):
             The response.
         lambda_l2 : float
             Ridge penalty, 0 or more.
+        communicator : Communicator, optional
+            As in `SparseCalibrationWeights.refit`.
 
         Returns
         -------
@@ -266,13 +272,22 @@ class SparseL0Linear(ResumableRegression):
         array([ 1.,  0., -2.,  0.], dtype=float32)
         """
         penalty = validation.real_number("lambda_l2", lambda_l2, at_least=0.0)
-        matrix = self._refittable("X", X)
+        ranks = communicator and checked_communicator(communicator)
+        matrix: Any = self._refittable("X", X)
         validation.check_order("y", y, "X", X)
         n, labels = matrix.shape[0], validation.row_labels(X, y)
         target = validation.vector("y", y, n, np.dtype(np.float64), per="row of X", labels=labels)
         validation.check_squarable("y", np.abs(target).max())
         state = self._state
-        chosen = np.flatnonzero(self._test_time_gates(state) > 0)
+        is_chosen = self._test_time_gates(state) > 0
+        is_own: Any = slice(None)
+        if ranks is None:
+            chosen = np.flatnonzero(is_chosen)
+        else:
+            check_same(ranks, {"y": target, "lambda_l2": penalty})
+            matrix = SharedMatrix(matrix, ranks)
+            chosen = np.flatnonzero(matrix.joined(is_chosen))
+            is_own = (chosen >= matrix.columns.start) & (chosen < matrix.columns.stop)
         design = Design.of(matrix, chosen, intercept=self.fit_intercept)
         answer = design.solve(target, np.arange(len(chosen)), penalty)
         if not answer.converged:
@@ -284,7 +299,7 @@ class SparseL0Linear(ResumableRegression):
             warn(message, RuntimeWarning)
         weight = np.array(state.theta.value)
         with np.errstate(over="ignore"):
-            weight[chosen] = answer.coefficients
+            weight[is_chosen] = answer.coefficients[is_own]
             finite = np.isfinite(weight).all() and np.isfinite(self.dtype.type(answer.intercept))
         if not finite:
             rule = 'use other units or dtype="float64"'
@@ -292,7 +307,7 @@ class SparseL0Linear(ResumableRegression):
         intercept = state.intercept and replace(
             state.intercept, value=np.full(1, answer.intercept, self.dtype)
         )
-        selection = np.isin(np.arange(self.n_features), chosen)
+        selection = np.array(is_chosen)
         theta = replace(state.theta, value=weight)
         with self._named_after(X):
             self._state = replace(state, theta=theta, intercept=intercept, selection=selection)

@@ -1,6 +1,9 @@
 """Ranks as threads of one process, for tests of what ranks compute; `tests/mpi` runs real ones."""
 
+import functools
+import gc
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -16,9 +19,9 @@ class ThreadRanks:
     def _all(self, array):
         arrays, barrier = self._shared
         arrays[self.rank] = np.array(array)
-        barrier.wait(timeout=15)
+        barrier.wait(timeout=60)
         found = [np.array(arrays[rank]) for rank in range(self.size)]
-        barrier.wait(timeout=15)
+        barrier.wait(timeout=60)
         return found
 
     def allreduce(self, array):
@@ -28,8 +31,16 @@ class ThreadRanks:
         return np.concatenate(self._all(array))
 
 
+def drop_locks_of_cached_properties():
+    """Until Python 3.12 each has one for all instances, at which ranks in one process would wait for ever."""
+    for one in gc.get_objects():
+        if type(one) is functools.cached_property and hasattr(one, "lock"):
+            one.lock = nullcontext()
+
+
 def on_ranks(n, work):
     """Return what ``work(communicator)`` returns on each of n ranks; raise what the first of them raised."""
+    drop_locks_of_cached_properties()
     shared, found, errors = ([None] * n, threading.Barrier(n)), [None] * n, [None] * n
 
     def run(rank):

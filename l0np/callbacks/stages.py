@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from l0np.callbacks.dispatch import Callbacks
 from l0np.callbacks.printed import stage_report
 from l0np.callbacks.progress import StageProgress
+from l0np.engine import Communicator
 from l0np.inputs import validation
 from l0np.targets import Targets
 
@@ -31,6 +32,8 @@ class Stages:
         Each gets a `StageProgress`; one that returns True stops the run.
     targets : Targets, optional
         The targets to which reported estimates belong.
+    ranks : Communicator, optional
+        The ranks that run the stages together; all of them have as many callbacks.
 
     Attributes
     ----------
@@ -51,18 +54,28 @@ class Stages:
     """
 
     def __init__(
-        self, callbacks: Sequence[Callable[[Any], bool | None]] = (), targets: Targets | None = None
+        self,
+        callbacks: Sequence[Callable[[Any], bool | None]] = (),
+        targets: Targets | None = None,
+        ranks: Communicator | None = None,
     ) -> None:
-        self.callbacks, self.stopped = tuple(callbacks), False
-        self._dispatch, self._targets = Callbacks(self.callbacks), targets
+        self.callbacks, self.stopped, self._ranks = tuple(callbacks), False, ranks
+        self._dispatch = Callbacks(self.callbacks, is_first=ranks is None or ranks.rank == 0)
+        self._targets = targets
         self._stage, self._began = "", time.monotonic()
         self._size: tuple[int, int] | None = None
 
     @classmethod
-    def checked(cls, callbacks: Any, verbose: Any, targets: Targets | None = None) -> Self:
+    def checked(
+        cls,
+        callbacks: Any,
+        verbose: Any,
+        targets: Targets | None = None,
+        ranks: Communicator | None = None,
+    ) -> Self:
         """Check the `callbacks` and `verbose` of a public function; verbose runs print their stages first."""
         given = validation.callables("callbacks", callbacks)
-        return cls((stage_report(), *given) if validation.flag("verbose", verbose) else given, targets)
+        return cls((stage_report(), *given) if validation.flag("verbose", verbose) else given, targets, ranks)
 
     def __enter__(self) -> Self:
         """Begin the run."""
@@ -89,6 +102,8 @@ class Stages:
             seconds = time.monotonic() - self._began
             progress = StageProgress(self._stage, fraction, seconds, self._targets, estimates, size, n_sizes)
             self.stopped = self._dispatch.report_stage(progress)
+            if self._ranks is not None:  # any of them may stop the run
+                self.stopped = bool(np.any(self._ranks.allgather(np.array([self.stopped]))))
         return self.stopped
 
     def each(self, sizes: Iterable[Value]) -> Iterator[Value]:

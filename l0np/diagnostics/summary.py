@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np._text import NAME_WIDTH, columns, counted, number, percent, shorten
+from l0np.engine import Communicator
 from l0np.inputs import validation
-from l0np.matrix import absolute_totals, weighted_totals
+from l0np.matrix import SharedMatrix, absolute_totals, weighted_totals
 from l0np.tables import frame_of, kind_of, write_columns
 from l0np.targets import TargetOptions, Targets, TargetTable, metrics, takes_target_options
 
@@ -256,6 +257,8 @@ def diagnose(
     y: ArrayLike,
     weights: ArrayLike,
     base_weights: ArrayLike | None = None,
+    *,
+    communicator: Communicator | None = None,
     **options: Unpack[TargetOptions],
 ) -> Diagnostics:
     """Report how well weights meet their targets and how uneven they are.
@@ -272,6 +275,9 @@ def diagnose(
         The weights to judge, 0 for records that are not selected.
     base_weights : float or array of shape (N,), optional
         What the weights are compared with; above 0 where a weight is not 0.
+    communicator : Communicator, optional
+        `l0np.mpi.World()`, if ranks share the records: M and weights are the rank's own, the answer
+        is of all.
     **options
         Target options, see `l0np.TargetOptions`: `names`, `target_groups` for errors by group,
         `target_scales` for what relative errors are relative to (``|y|`` by default), `tolerances`,
@@ -319,6 +325,10 @@ def diagnose(
         validation.check_elements(
             "base_weights", base, (base == 0) & (checked != 0), "must be above 0 where a weight is not 0"
         )
+    if communicator is not None:
+        shared: Any = SharedMatrix(matrix, communicator)
+        matrix, checked = shared, shared.joined(checked)
+        base = None if base is None else shared.joined(base)
     targets = targets.sized(matrix, checked if base is None else base)
     targets.check_sizes(matrix, "weights", checked)
     estimate, sizes = weighted_totals(matrix, checked), absolute_totals(matrix, checked)

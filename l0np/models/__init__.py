@@ -14,7 +14,7 @@ written as JSON, `resuming` how a fit goes on from there, `ranks` what ranks tha
 from l0np.models.calibrated_model import SMALLEST_WEIGHT, CalibratedModel
 from l0np.models.fit_quality import Fault, FitEnd, faults_of_regression
 from l0np.models.gated_model import GatedModel
-from l0np.models.ranks import checked_communicator
+from l0np.models.ranks import check_same, checked_communicator
 from l0np.models.resuming import ResumableModel, ResumableRegression
 from l0np.models.settings import TrainingSettings
 from l0np.models.state_dict import LARGEST_SEED, check_finite_weights
@@ -30,6 +30,7 @@ __all__ = [
     "ResumableRegression",
     "TrainingSettings",
     "check_finite_weights",
+    "check_same",
     "checked_communicator",
     "faults_of_regression",
 ]

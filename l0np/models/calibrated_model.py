@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l0np.callbacks import Stages
+from l0np.engine import Communicator
 from l0np.errors import InputError
 from l0np.margin_tables import problem_parts
 from l0np.maths import LOSSES
+from l0np.matrix import SharedMatrix
 from l0np.models.fit_quality import Fault, FitEnd, faults_of_calibration
+from l0np.models.ranks import check_same, checked_communicator
 from l0np.models.resuming import ResumableModel
 from l0np.refit import DEFAULT_BOUNDS, Refit, checked_total, distance_of, refit_to_targets
 from l0np.targets import TargetOptions, Targets, takes_target_options
@@ -49,6 +52,7 @@ class CalibratedModel(ResumableModel):
         total: float | None = None,
         callbacks: Sequence[Callable[[Any], bool | None]] = (),
         verbose: bool = False,
+        communicator: Communicator | None = None,
         **options: Unpack[TargetOptions],
     ) -> Refit:
         """Fix the selection and give it the weights that meet the targets as closely as the bounds allow.
@@ -79,6 +83,9 @@ class CalibratedModel(ResumableModel):
             refit with the weights of that step.
         verbose : bool
             Print how the refit proceeds.
+        communicator : Communicator, optional
+            `l0np.mpi.World()`, if ranks share the records. The columns of the selected records are gathered,
+            and every rank computes the weights of all of them; the answer holds the rank's own.
         **options
             Options on targets: see `l0np.TargetOptions`. Errors are divided by `target_scales`, by default
             ``|y|``; that matters only for targets that cannot all be met.
@@ -109,25 +116,35 @@ class CalibratedModel(ResumableModel):
         )
         total = checked_total(total)
         M, y, _, options, _ = problem_parts(M, y, None, options)
-        matrix = self._refittable("M", M)
+        ranks = communicator and checked_communicator(communicator)
+        matrix: Any = self._refittable("M", M)
         targets = Targets.build(y, matrix.shape[0], M=M, **options)
         is_selected = self._test_time_weights(self._state) != 0
-        selected = np.flatnonzero(is_selected)
+        base = np.maximum(self._initial_weights, SMALLEST_WEIGHT)
+        if reference is not None:
+            base = self._column_values("reference", reference, "M", M, above=0.0)
+        own, is_selected_of_all = slice(None), is_selected
+        if ranks is not None:
+            check_same(ranks, {"y": targets.value, "bounds": bounds, "distance": distance, "total": total})
+            matrix = SharedMatrix(matrix, ranks)
+            own, is_selected_of_all, base = matrix.columns, matrix.joined(is_selected), matrix.joined(base)
+        selected = np.flatnonzero(is_selected_of_all)
         if not selected.size:
             raise InputError("no record is active: nothing to refit")
         if reference is None:
-            base = np.maximum(self._initial_weights, SMALLEST_WEIGHT)
             base = base * (base.sum() / base[selected].sum())
-        else:
-            base = self._column_values("reference", reference, "M", M, above=0.0)
         targets = targets.sized(matrix, base)
         targets.check_sizes(matrix, "init_weights" if reference is None else "reference", base)
-        with Stages.checked(callbacks, verbose, targets) as stages:
+        with Stages.checked(callbacks, verbose, targets, ranks) as stages:
             report = partial(stages.report, None) if stages.callbacks else None
             stages.begin("refit")
             refit = refit_to_targets(matrix, selected, targets, base[selected], found, total, report)
+        is_own = np.zeros(len(base), bool)
+        is_own[own] = True
+        is_own = is_own[selected]
+        refit = replace(refit, weights=refit.weights[is_own], ratios=refit.ratios[is_own])
         log_weight = np.array(self._state.theta.value)
-        log_weight[selected] = np.log(refit.weights)
+        log_weight[is_selected] = np.log(refit.weights)
         with self._named_after(M):
             theta = replace(self._state.theta, value=log_weight)
             self._state = replace(self._state, theta=theta, selection=is_selected)

@@ -7,13 +7,14 @@ as possible: the landing. Many totals are balanced in levels: first those of eac
 then those that districts share (totals of a state, say) among the records left, and so on.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l0np.maths import philox
-from l0np.matrix import ColumnMatrix, column_entries, entry_blocks
+from l0np.matrix import ColumnMatrix, SharedMatrix, column_entries, row_lengths, squared_totals
 from l0np.sampling.cube_flight import Flight
 from l0np.sampling.cube_landing import land
 from l0np.sampling.strata import record_blocks, strata
@@ -172,11 +173,9 @@ class _Totals:
 
     def __init__(self, matrix: ColumnMatrix, expansion: Floats, probabilities: Floats) -> None:
         self.matrix, self.expansion = matrix, expansion  # expansion: weight / probability
-        self.lengths = matrix.row_lengths
+        self.lengths = row_lengths(matrix)
         spread = expansion * (expansion * probabilities) * (1.0 - probabilities)
-        variances = np.zeros(matrix.shape[0])  # of the totals, if records were drawn independently
-        for rows, records, values in entry_blocks(matrix):
-            variances += np.bincount(rows, values**2 * spread[records], len(variances))
+        variances = squared_totals(matrix, spread)  # of the totals, if records were drawn independently
         self.scales = np.sqrt(np.where(variances > 0, variances, 1.0))
         self.weight_scale = float(np.sqrt(spread.sum())) or 1.0
 
@@ -255,20 +254,57 @@ class _Walk:
             groups = list(strata(self.totals.matrix, self.totals.lengths, left, is_shared))
             if len(groups) == 1 and not is_first:
                 return left
-            touching = np.zeros(len(is_shared), np.int64)
-            for group in groups:
-                touching[self.totals.rows_of(group)] += 1
-            is_shared &= touching > 1
-            for group in groups:
-                if not lands:
-                    self.fly_with_all_rows(group, most_rows)
-                    continue
+            is_shared &= self._touching(groups) > 1
+            if not lands:
+                self._fly_apart(groups, most_rows)
+            for group in groups if lands else ():
                 self.fly(group, most_rows)
                 if not is_first:
                     self.land(group[_undecided(self.p[group])], np.flatnonzero(is_shared))
             left, is_first = left[_undecided(self.p[left])], False
             if not is_shared.any() or not len(left):
                 return left
+
+    def _touching(self, groups: list[Integers]) -> Integers:
+        """Return the number of groups that contribute to each row."""
+        touching: Integers = np.zeros(self.totals.matrix.shape[0], np.int64)
+
+        def count(group: Integers) -> None:
+            touching[self.totals.rows_of(group)] += 1
+
+        shared: Any = self.totals.matrix
+        together = self._each_where_it_lies(groups, count)
+        if isinstance(shared, SharedMatrix):
+            touching = shared.total(touching)
+        for group in together:
+            count(group)
+        return touching
+
+    def _fly_apart(self, groups: list[Integers], most_rows: int) -> None:
+        """Let the probabilities of each group walk by themselves."""
+        shared: Any = self.totals.matrix
+        together = self._each_where_it_lies(groups, lambda group: self.fly_with_all_rows(group, most_rows))
+        if isinstance(shared, SharedMatrix):
+            self.p[:] = shared.joined(self.p[shared.columns])
+        for group in together:
+            self.fly_with_all_rows(group, most_rows)
+
+    def _each_where_it_lies(self, groups: list[Integers], work: Callable[[Integers], None]) -> list[Integers]:
+        """Do the work of each group, where ranks share the records only of those on this rank.
+
+        Return the groups that lie on several ranks, whose work all do together.
+        """
+        shared: Any = self.totals.matrix
+        if not isinstance(shared, SharedMatrix):
+            for group in groups:
+                work(group)
+            return []
+        holders = [shared.holder(group) for group in groups]
+        with shared.alone():
+            for group, holder in zip(groups, holders, strict=True):
+                if holder == shared.ranks.rank:
+                    work(group)
+        return [group for group, holder in zip(groups, holders, strict=True) if holder is None]
 
     def fly(self, records: Integers, most_rows: int) -> None:
         """Let probabilities walk while the totals can be kept; of too many rows only the longest count."""

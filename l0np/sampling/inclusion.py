@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.matrix import ColumnMatrix, entry_blocks
+from l0np.matrix import ColumnMatrix, absolute_totals, largest_in_columns
 
 Floats = NDArray[np.float64]
 
@@ -65,16 +65,6 @@ def largest_fractions(matrix: ColumnMatrix, weights: Floats) -> Floats:
     >>> largest_fractions(M, np.ones(3))
     array([0.25, 1.  , 0.5 ])
     """
-    totals = _absolute_totals(matrix, weights)
+    totals = absolute_totals(matrix, weights)
     inverse = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
-    fractions = np.zeros(matrix.shape[1])
-    for rows, records, values in entry_blocks(matrix):
-        np.maximum.at(fractions, records, np.abs(values) * inverse[rows])
-    return np.asarray(np.minimum(fractions * weights, 1.0))
-
-
-def _absolute_totals(matrix: ColumnMatrix, weights: Floats) -> Floats:
-    totals = np.zeros(matrix.shape[0])
-    for rows, records, values in entry_blocks(matrix):
-        totals += np.bincount(rows, np.abs(values) * weights[records], len(totals))
-    return totals
+    return np.asarray(np.minimum(largest_in_columns(matrix, inverse) * weights, 1.0))

@@ -176,6 +176,6 @@ def _trained_weights(problem: SelectionProblem) -> Floats:
     settings = TrainingSettings.checked(
         lr=LEARNING_RATE, epochs=epochs, verbose_freq=LOOK, callbacks=[is_enough, *callbacks]
     )
-    model.train_on(problem.training_matrix, targets, settings)
+    model.train_on(problem.training_matrix, targets, settings, communicator=problem.ranks)
     stages.stopped |= model.epoch_ < epochs and not reached[-1]
-    return np.asarray(model.get_weights(deterministic=True), np.float64)
+    return np.asarray(problem.of_all(model.get_weights(deterministic=True)), np.float64)

@@ -8,11 +8,14 @@ from typing import Any, Unpack
 
 from numpy.typing import ArrayLike, DTypeLike
 
+from l0np.engine import Communicator
 from l0np.inputs import validation
+from l0np.models import checked_communicator
 from l0np.refit import DEFAULT_BOUNDS, checked_total, distance_of
 from l0np.selection.all_records import AllRecords
 from l0np.selection.methods import METHODS
 from l0np.selection.problem import GateTraining, SelectionProblem
+from l0np.selection.ranks import own_part, shared_input
 from l0np.selection.result import Calibration, calibration_of
 from l0np.selection.selections import Selection
 from l0np.selection.settings import settings_of
@@ -43,6 +46,8 @@ def calibrate(
     seed: int | None = None,
     callbacks: Sequence[Callable[[Any], bool | None]] = (),
     verbose: bool = False,
+    communicator: Communicator | None = None,
+    gather: bool = False,
     **options: Unpack[TargetOptions],
 ) -> Calibration:
     """Select exactly `n_active` records and give them weights that meet the targets.
@@ -104,6 +109,12 @@ def calibrate(
         `callbacks.checkpoint` keeps the training of gates; other methods start anew.
     verbose : bool
         Print the stages of the run.
+    communicator : Communicator, optional
+        `l0np.mpi.World()`, if ranks share the records: M, base weights and all else with one value for each
+        record are the rank's own. Diagnostics are of all records; callbacks are called on every rank.
+    gather : bool
+        With a communicator: whether the first rank returns the answer for all records. Otherwise each rank
+        returns the part of its own records.
     **options
         `tolerances`: errors that cost nothing; `caps`: the most that one target may cost; `target_weights`:
         factors on the cost; `target_scales`: what errors are divided by (``|y|`` by default);
@@ -154,7 +165,9 @@ def calibrate(
         "seed": seed,
     }
     no_zero = "" if n_active is None else NO_ZERO
-    problem = checked_problem(M, y, base_weights, given, options, no_zero).watched(callbacks, verbose)
+    ranks = communicator and checked_communicator(communicator)
+    problem = checked_problem(M, y, base_weights, given, options, no_zero, ranks).watched(callbacks, verbose)
+    whole = validation.flag("gather", gather) and ranks is not None and ranks.rank == 0
     k = None if n_active is None else problem.checked_count("n_active", n_active)
     settings = {"n_active": n_active, "base_weights": base_weights, **given, "seed": problem.seed, **options}
     if k is not None:
@@ -164,16 +177,25 @@ def calibrate(
             selection = Selection.of_all(problem)
         else:
             selection = METHODS[method](AllRecords.calibrated(problem), k)
-    return calibration_of(problem, selection, settings_of(settings))
+    answer = calibration_of(problem, selection, settings_of(settings))
+    return answer if whole else own_part(problem, answer)
 
 
 def checked_problem(
-    M: Any, y: Any, base_weights: Any, given: Mapping[str, Any], options: TargetOptions, no_zero: str
+    M: Any,
+    y: Any,
+    base_weights: Any,
+    given: Mapping[str, Any],
+    options: TargetOptions,
+    no_zero: str,
+    ranks: Communicator | None,
 ) -> SelectionProblem:
     """Check what `calibrate` and `l0_path` have in common; `given` holds their arguments by name.
 
-    `no_zero` says why no g-weight may be 0, if none may.
+    `no_zero` says why no g-weight may be 0, if none may; `ranks` share the records, if there are any.
     """
+    if ranks is not None:
+        M, y, base_weights, given, options = shared_input(M, y, base_weights, given, options, ranks)
     method = given["method"]
     validation.one_of("method", method, METHODS)
     training = GateTraining.checked(*(given[name] for name in ("epochs", "lr", "device", "dtype")))

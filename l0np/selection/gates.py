@@ -36,7 +36,7 @@ class GateRun:
     def select(self, k: int) -> Selection:
         """Train until k gates stay open, with a controlled L0 multiplier, and refit their records."""
         self._train(n_active=k)
-        records = np.flatnonzero(self._model.get_weights(deterministic=True))
+        records = np.flatnonzero(self.problem.of_all(self._model.get_weights(deterministic=True)))
         inclusion = self.all_records.inclusion(k)
         return self.all_records.select(records, inclusion, "gates", self._model.lambda_l0_)
 
@@ -44,9 +44,11 @@ class GateRun:
         """Train at a given L0 multiplier, and refit the active records; if none is, the likeliest one."""
         self._train(lambda_l0=lambda_l0)
         is_eligible = self.problem.base_weights > 0
-        records = np.flatnonzero((self._model.get_weights(deterministic=True) != 0) & is_eligible)
+        weights = self.problem.of_all(self._model.get_weights(deterministic=True))
+        records = np.flatnonzero((weights != 0) & is_eligible)
         if not records.size:
-            records = np.array([int(np.argmax(np.where(is_eligible, self._model.log_alpha, -np.inf)))])
+            log_alpha = self.problem.of_all(self._model.log_alpha)
+            records = np.array([int(np.argmax(np.where(is_eligible, log_alpha, -np.inf)))])
         inclusion = self.all_records.inclusion(len(records))
         return self.all_records.select(records, inclusion, "gates", lambda_l0)
 
@@ -57,6 +59,7 @@ class GateRun:
         settings = TrainingSettings.checked(
             **size, lr=problem.training.lr, epochs=epochs, callbacks=callbacks
         )
-        self._model.train_on(problem.training_matrix, problem.training_targets, settings)
+        matrix, targets = problem.training_matrix, problem.training_targets
+        self._model.train_on(matrix, targets, settings, communicator=problem.ranks)
         stages.stopped |= self._model.epoch_ < end
         self._epochs = max(self.problem.training.epochs // LATER, 1)

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np._text import columns, percentage
+from l0np.engine import Communicator
 from l0np.errors import InputError
 from l0np.inputs import known_arguments, validation
+from l0np.models import checked_communicator
 from l0np.plots import path_figure
 from l0np.refit import DEFAULT_BOUNDS
 from l0np.selection.all_records import AllRecords
@@ -19,6 +21,7 @@ from l0np.selection.api import NO_ZERO, checked_problem
 from l0np.selection.gates import GateRun
 from l0np.selection.methods import METHODS
 from l0np.selection.problem import SelectionProblem
+from l0np.selection.ranks import own_part
 from l0np.selection.result import Calibration, calibration_of
 from l0np.selection.selections import Selection
 from l0np.selection.settings import settings_of
@@ -55,7 +58,7 @@ class CalibrationPath:
 
     @property
     def n_active(self) -> NDArray[np.int64]:  # noqa: D102  # see the class
-        return np.array([len(answer.indices) for answer in self.answers])
+        return np.array([answer.diagnostics.n_active for answer in self.answers])
 
     @property
     def lambda_l0(self) -> NDArray[np.float64]:  # noqa: D102
@@ -228,6 +231,7 @@ def l0_path(
     seed: int | None = None,
     callbacks: Sequence[Callable[[Any], bool | None]] = (),
     verbose: bool = False,
+    communicator: Communicator | None = None,
     **options: Unpack[TargetOptions],
 ) -> CalibrationPath:
     """Answer one problem for several numbers of records, or for several L0 multipliers.
@@ -239,7 +243,7 @@ def l0_path(
     ----------
     M, y, base_weights, method, spread, certainty, at_least, groups_of_records, distance, bounds, total
         As in `calibrate`.
-    epochs, lr, device, dtype, seed, callbacks, verbose, **options
+    epochs, lr, device, dtype, seed, callbacks, verbose, communicator, **options
         As in `calibrate`; when training continues from size to size, sizes after the first take a third of
         `epochs`. The smaller of the `bounds` must be above 0.
     n_active : sequence of int
@@ -292,7 +296,8 @@ def l0_path(
         "dtype": dtype,
         "seed": seed,
     }
-    problem = checked_problem(M, y, base_weights, given, options, NO_ZERO).watched(callbacks, verbose)
+    ranks = communicator and checked_communicator(communicator)
+    problem = checked_problem(M, y, base_weights, given, options, NO_ZERO, ranks).watched(callbacks, verbose)
     multipliers = [
         validation.real_number(name, value, at_least=0.0) for name, value in _named("lambda_l0", lambda_l0)
     ]
@@ -327,5 +332,6 @@ def _named(name: str, values: Any) -> list[tuple[str, Any]]:
 def _path(
     problem: SelectionProblem, settings: dict[str, Any], selections: Iterable[Selection]
 ) -> CalibrationPath:
-    answers = [calibration_of(problem, selection) for selection in selections]
-    return CalibrationPath(tuple(sorted(answers, key=lambda answer: len(answer.indices))), settings)
+    answers = [own_part(problem, calibration_of(problem, selection)) for selection in selections]
+    answers.sort(key=lambda answer: answer.diagnostics.n_active)
+    return CalibrationPath(tuple(answers), settings)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from l0np.backends import backend_name, get_backend
 from l0np.calibration import SparseCalibrationWeights
 from l0np.callbacks import Stages
+from l0np.engine import Communicator
 from l0np.errors import InputError, L0npWarning, warn
 from l0np.inputs import column_names, validation
 from l0np.margin_tables import Keys, problem_parts
 from l0np.maths import Loss
-from l0np.matrix import ColumnMatrix
+from l0np.matrix import ColumnMatrix, SharedMatrix, largest_entry
 from l0np.models import LARGEST_SEED
 from l0np.refit import Distance, RefitProblem, warn_if_not_minimised
 from l0np.selection.requirements import NOTHING, Requirements
@@ -166,7 +167,7 @@ class SelectionProblem:
 
     def watched(self, callbacks: Any, verbose: Any) -> Self:
         """Return the problem with stages that are reported to callbacks, which are checked."""
-        return replace(self, stages=Stages.checked(callbacks, verbose, self.targets))
+        return replace(self, stages=Stages.checked(callbacks, verbose, self.targets, self.ranks))
 
     def warn_of_squares(self) -> None:
         """Warn that records are selected by squared errors, if the loss is a sum of absolute ones."""
@@ -188,7 +189,7 @@ class SelectionProblem:
         """Refuse entries and weights that the dtype of training cannot hold."""
         largest = float(np.finfo(self.dtype).max)
         for name, size in (
-            ("M", float(np.abs(self.matrix.extremes).max())),
+            ("M", largest_entry(self.matrix)),
             ("base_weights", float(self.base_weights.max())),
         ):
             if size > largest:
@@ -216,8 +217,25 @@ class SelectionProblem:
 
     @cached_property
     def training_matrix(self) -> ColumnMatrix:
-        """The matrix in `dtype`, not copied if it has that dtype already."""
-        return ColumnMatrix.build(self.matrix, self.dtype)
+        """The matrix, or this rank's columns of it, in `dtype`, not copied if it has that dtype already."""
+        own = self.shared.own if self.shared else self.matrix
+        return ColumnMatrix.build(own, self.dtype)
+
+    @property
+    def shared(self) -> SharedMatrix | None:
+        """The matrix, if ranks share its columns."""
+        matrix: Any = self.matrix
+        return matrix if isinstance(matrix, SharedMatrix) else None
+
+    @property
+    def ranks(self) -> Communicator | None:
+        """The ranks that share the columns, which train gates together."""
+        ranks: Communicator | None = self.shared.ranks if self.shared else None
+        return ranks
+
+    def of_all(self, own: Any) -> Any:
+        """Return one value for each record, of which a rank gives those of its own."""
+        return self.shared.joined(own) if self.shared else own
 
     @cached_property
     def training_targets(self) -> Targets:
@@ -225,10 +243,12 @@ class SelectionProblem:
         return self.targets.scaled_by_errors()
 
     def model(self, weights: Floats, **arguments: Any) -> SparseCalibrationWeights:
-        """Return an untrained model that starts from these weights."""
+        """Return an untrained model that starts from these weights: of all records, or of the rank's own."""
+        own = self.shared.columns if self.shared else slice(None)
+        arguments = {name: v[own] if isinstance(v, np.ndarray) else v for name, v in arguments.items()}
         return SparseCalibrationWeights(
-            self.matrix.shape[1],
-            init_weights=weights,
+            self.training_matrix.shape[1],
+            init_weights=weights[own],
             device=self.training.device,
             seed=self.seed,
             dtype=self.dtype,

@@ -44,7 +44,7 @@ class Requirements:
     ) -> Self:
         """Check `certainty`, `at_least` and `groups_of_records` against the records that may be selected."""
         n = len(eligible)
-        certain = _record_mask("certainty", certainty, n, names)
+        certain = record_mask("certainty", certainty, n, names)
         outside = np.flatnonzero(certain & ~eligible)
         if outside.size:
             raise InputError(f"certainty holds {_named(outside[0], names)}, which has no base weight")
@@ -150,8 +150,8 @@ class Requirements:
 NOTHING = Requirements(np.empty(0, bool), None, np.empty(0), np.empty(0, np.int64))
 
 
-def _record_mask(name: str, value: Any, n: int, names: tuple[str, ...] | None) -> Mask:
-    """Return a mask of records, from a mask, from indices or from names."""
+def record_mask(name: str, value: Any, n: int, names: tuple[str, ...] | None) -> Mask:
+    """Return a mask of n records, from a mask, from indices or from names."""
     mask = np.zeros(n, bool)
     if value is None:
         return mask

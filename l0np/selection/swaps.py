@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.matrix import ColumnMatrix, column_entries, entry_blocks
+from l0np.matrix import ColumnMatrix, column_entries, column_sums
 from l0np.selection.selections import Selection
 from l0np.targets import Targets
 
@@ -119,11 +119,8 @@ class Swaps:
         n : int
             How many to add; fewer are returned if no others lower the residual.
         """
-        pull = np.zeros(len(self.reference))
-        for rows, records, values in entry_blocks(self.matrix):
-            first = records[0]
-            sums = np.bincount(records - first, values * (self.factor * residual)[rows])
-            pull[first : first + len(sums)] += sums
+        scaled = self.factor * residual
+        pull = column_sums(self.matrix, lambda rows, values: values * scaled[rows])
         gain = _gain(pull, self._squares, self.reference)
         gain[selected] = 0.0
         most = min(max(CANDIDATES * n, 10 * CANDIDATES), len(gain))
@@ -143,12 +140,7 @@ class Swaps:
     @cached_property
     def _squares(self) -> Floats:
         """Squared norms of the scaled columns."""
-        squares = np.zeros(len(self.reference))
-        for rows, records, values in entry_blocks(self.matrix):
-            first = records[0]
-            sums = np.bincount(records - first, (values * self.factor[rows]) ** 2)
-            squares[first : first + len(sums)] += sums
-        return squares
+        return column_sums(self.matrix, lambda rows, values: (values * self.factor[rows]) ** 2)
 
     def _scaled_columns(self, records: Integers) -> Any:
         """Return the scaled columns of some records as rows of a sparse array."""

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l0np.backends import uses_compiled_kernels
-from l0np.matrix import ColumnMatrix, weighted_totals
+from l0np.matrix import ColumnMatrix, row_lengths, weighted_totals
 from l0np.refit import DISTANCES, Refit, RefitProblem
 from l0np.sampling import CubeLimits, balanced_flight, thin_out
 from l0np.selection.all_records import AllRecords, Inclusion
@@ -171,7 +171,7 @@ class Thinning:
     @cached_property
     def _n_totals(self) -> int:
         """The number of totals that a record contributes to."""
-        return int(np.count_nonzero(self._rows.row_lengths))
+        return int(np.count_nonzero(row_lengths(self._rows)))
 
     def _filled_up(self, weights: Floats) -> tuple[Integers, Floats]:
         """Return the records of a walk, with the likeliest others at no weight where records are missing.
@@ -296,19 +296,23 @@ class Thinning:
         return counts if counts.any() else np.ones(len(counts), bool)
 
     @cached_property
-    def _rows(self) -> ColumnMatrix:
+    def _rows(self) -> Any:
         """The rows of the targets that count and of their totals, as the walk balances them."""
         problem = self.all_records.problem
         if self._counts.all() and not problem.targets.aggregates:
             return problem.matrix
-        return ColumnMatrix.build(self._by_row(), np.float64, fold=False)
+        if problem.shared:
+            return problem.shared.mapped(
+                lambda own: ColumnMatrix.build(self._by_row(own), np.float64, fold=False)
+            )
+        return ColumnMatrix.build(self._by_row(problem.matrix), np.float64, fold=False)
 
-    def _by_row(self) -> Any:
-        """Return them as a sparse array by rows."""
+    def _by_row(self, columns: ColumnMatrix) -> Any:
+        """Return them, for some columns, as a sparse array by rows."""
         from scipy import sparse
 
         problem = self.all_records.problem
-        targets, matrix = problem.targets, problem.matrix.to_scipy().astype(np.float64).tocsr()
+        targets, matrix = problem.targets, columns.to_scipy().astype(np.float64).tocsr()
         parts = [matrix[self._counts]]
         parts += [a.matrix.to_scipy().astype(np.float64).tocsr() @ matrix for a in targets.aggregates]
         return sparse.vstack(parts, format="csr")

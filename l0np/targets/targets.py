@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from l0np.errors import InputError, InputTypeError
 from l0np.inputs import index_names, row_mask, row_names, validation
 from l0np.maths import LOSSES, Aggregated, Loss, Sum, TargetLoss
-from l0np.matrix import ColumnMatrix, absolute_totals
+from l0np.matrix import ColumnMatrix, SharedMatrix, absolute_totals, largest_entry
 from l0np.targets.aggregates import Aggregate, adding_matrix, listed
 from l0np.targets.options import DEFAULTS, TargetOptions
 from l0np.targets.weights import group_weights
@@ -176,7 +176,7 @@ class Targets:
     @classmethod
     def of(cls, M: Any, y: Any, options: TargetOptions) -> tuple[ColumnMatrix, Self]:
         """Check a matrix and its targets, and keep M's exact values; option names are not checked."""
-        matrix = ColumnMatrix.of(M)
+        matrix: Any = M if isinstance(M, SharedMatrix) else ColumnMatrix.of(M)
         validation.check_rows("M", matrix.shape, "y", y)
         return matrix, cls.build(y, matrix.shape[0], M=M, **options)
 
@@ -250,13 +250,13 @@ class Targets:
 
     def check_sizes(self, matrix: ColumnMatrix, name: str, weights: NDArray[np.float64]) -> None:
         """Refuse a matrix and weights, called `name`, whose squared relative errors overflow float64."""
-        limits, (entry, sizes) = validation.DIVISIBLE, (_largest(matrix), np.abs(weights))
+        limits, (entry, sizes) = validation.DIVISIBLE, (largest_entry(matrix), np.abs(weights))
         validation.check_squarable("M", entry, limits)
         validation.check_squarable(name, sizes.max(), limits)
         estimate = entry * float(sizes.sum())
         for part, factor in (
             (self, 1.0),
-            *((a.totals, _largest(a.matrix) * len(self)) for a in self.aggregates),
+            *((a.totals, largest_entry(a.matrix) * len(self)) for a in self.aggregates),
         ):
             largest = max(estimate * factor, float(np.abs(part.value).max())) / float(part.error_scale.min())
             if largest > limits[1]:
@@ -340,10 +340,6 @@ class _Rows:
             self.check_order(f"{name}.T", aggregate.members.T)
         else:
             self.check_order(name, aggregate.members)
-
-
-def _largest(matrix: ColumnMatrix) -> float:
-    return float(np.abs(matrix.extremes).max())
 
 
 def _loss_of_totals(aggregate: AggregatedTargets, products: Products) -> Aggregated:

@@ -19,7 +19,10 @@ app = typer.Typer(
     epilog="Exit status: 0 done; 1 not good enough; 2 unusable arguments or data. --debug shows tracebacks.",
 )
 
-Records = Annotated[Path | None, typer.Argument(help="The records: CSV or Parquet.", show_default=False)]
+Records = Annotated[
+    Path | None,
+    typer.Argument(help="The records: CSV or Parquet, or a saved matrix.", show_default=False),
+]
 Totals = Annotated[
     Path | None, typer.Argument(help="The totals, one target a row: CSV or Parquet.", show_default=False)
 ]

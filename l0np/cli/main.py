@@ -11,6 +11,7 @@ from typing import Any
 
 import l0np
 from l0np.errors import L0npError, L0npWarning, MissingPackageError
+from l0np.mpi import World, is_launched
 
 FINE, UNUSABLE, INTERRUPTED = 0, 2, 130  # exit statuses; 1 is that of runs that are not good enough
 LONGEST = 600  # characters of an error that are shown
@@ -57,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             if debug:
                 raise
-            return _explained(error)
+            status = _explained(error)
+            if is_launched() and World().size > 1:  # the others may wait for this rank
+                World().abort(f"{type(error).__name__}: {error}")
+            return status
     return status if isinstance(status, int) else FINE
 
 

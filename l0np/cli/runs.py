@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 
 import l0np
 from l0np import Calibration, MarginProblem, TargetTable
-from l0np._text import NAME_WIDTH, SHOWN, columns, number, percentage, shorten
+from l0np._text import NAME_WIDTH, SHOWN, columns, counted, number, percentage, shorten
 from l0np.cli.settings import Settings, settings_file
 from l0np.cli.steps import Steps
+from l0np.cli.stored import calibrate_stored, ranks_of_run
+from l0np.matrix import ColumnMatrix
 from l0np.report import check_report
 from l0np.tables import check_writable
 
@@ -40,19 +43,47 @@ PACKAGES = [
 def calibrate(settings: Settings, steps: Steps) -> int:
     """Calibrate; print the problem, the answer and the worst targets; write what was asked for."""
     _check_files(settings)
+    if settings.table("records").is_dir():
+        return _calibrate_stored(settings, steps)
     problem = _problem(settings, steps)
-    k = settings.arguments.get("n_active")
-    what = (
-        "calibrating all records" if k is None else f"selecting {k} of {problem.shape[1]:,} {_nouns(problem)}"
-    )
-    with steps.stage(what) as show:
+    with steps.stage(_selecting(settings, problem.shape[1], _nouns(problem))) as show:
         answer = l0np.calibrate(problem, **settings.arguments, callbacks=[show])
     _print(problem, "", answer, "", *_table(answer.targets))
+    return _written(settings, steps, answer, answer.settings, _nouns(problem))
+
+
+def _calibrate_stored(settings: Settings, steps: Steps) -> int:
+    """Calibrate a saved matrix, on all ranks that share its columns; the first one prints and writes."""
+    ranks = ranks_of_run()
+    if ranks.rank:
+        steps.silence()
+    folder, k = settings.table("records"), settings.arguments.get("n_active")
+    what = "calibrating all records" if k is None else f"selecting {k} records"
+    with steps.stage(f"{what} of {folder.name}, {counted(ranks.size, 'rank')}") as show:
+        answer = calibrate_stored(settings, ranks, show)
+    if ranks.rank:
+        return FINE
+    ids = ColumnMatrix.stored_ids(folder)
+    if ids is not None:
+        answer = replace(answer, keys=replace(answer.keys, name="id", values=ids))
+    _print(answer, "", *_table(answer.targets))
+    return _written(settings, steps, answer, settings.arguments | {"seed": answer.seed}, "records")
+
+
+def _selecting(settings: Settings, n_records: int, nouns: str) -> str:
+    k = settings.arguments.get("n_active")
+    return "calibrating all records" if k is None else f"selecting {k} of {n_records:,} {nouns}"
+
+
+def _written(
+    settings: Settings, steps: Steps, answer: Calibration, arguments: dict[str, Any], nouns: str
+) -> int:
+    """Write weights, targets and settings; return the exit status."""
     if settings.output is not None:
         answer.write(settings.output)
         file = settings_file(settings.output)
-        settings.write(file, answer.settings)
-        _print("", f"{settings.output}: {len(answer.indices):,} of {problem.shape[1]:,} {_nouns(problem)}")
+        settings.write(file, arguments)
+        _print("", f"{settings.output}: {len(answer.indices):,} of {len(answer.weights):,} {nouns}")
         steps.line(f"--config {file} repeats this run")
     if settings.targets is not None:
         answer.targets.write(settings.targets)

@@ -29,12 +29,16 @@ class Steps:
     """
 
     def __init__(self, log: Path | None = None, min_seconds: float = 5.0) -> None:
-        self._log, self._min_seconds = log, min_seconds
+        self._log, self._min_seconds, self._is_silent = log, min_seconds, False
         if log is not None:
             try:
                 log.open("a").close()
             except OSError as reason:
                 raise InputError(f"cannot write the log {log}: {reason.strerror}") from reason
+
+    def silence(self) -> None:
+        """Say nothing from now on, because another rank does."""
+        self._is_silent = True
 
     @contextmanager
     def stage(self, what: str) -> Iterator[Callable[[Progress | StageProgress], None]]:
@@ -44,7 +48,7 @@ class Steps:
         left where that is known.
         """
         start = time.monotonic()
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self._is_silent:
             with _bar(what) as show:
                 yield show
         else:
@@ -65,6 +69,8 @@ class Steps:
 
     def line(self, text: str) -> None:
         """Write a line to stderr and to the log."""
+        if self._is_silent:
+            return
         print(text, file=sys.stderr, flush=True)  # noqa: T201
         if self._log is not None:
             with self._log.open("a", encoding="utf-8") as file:

@@ -21,11 +21,19 @@ class Communicator(Protocol):
 
 
 class Serial:
-    """One rank that holds all columns."""
+    """One rank that holds all columns.
+
+    Parameters
+    ----------
+    reproducible : bool
+        Whether to train what several ranks would, to the last bit.
+    """
 
     rank = 0
     size = 1
-    reproducible = False
+
+    def __init__(self, reproducible: bool = False) -> None:
+        self.reproducible = reproducible
 
     def allreduce(self, array: Any) -> Any:
         """Return `array` itself."""

@@ -4,6 +4,6 @@
 (`World.columns`), fits a model of these with ``communicator=world``, and has their weights.
 """
 
-from l0np.mpi.world import World
+from l0np.mpi.world import World, is_launched
 
-__all__ = ["World"]
+__all__ = ["World", "is_launched"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from l0np.errors import MissingPackageError
 from l0np.inputs import is_on_a_device
 from l0np.matrix import even_cuts
+
+LAUNCHED = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")  # set by mpiexec of MPICH, Intel, OpenMPI
 
 
 class World:
@@ -146,6 +149,11 @@ class World:
         """End all ranks, with a message on stderr that names this one."""
         print(f"rank {self.rank} of {self.size}: {message}", file=sys.stderr, flush=True)  # noqa: T201
         self._all.Abort(1)
+
+
+def is_launched() -> bool:
+    """Return whether `mpiexec` of a usual MPI library has started this program."""
+    return any(name in os.environ for name in LAUNCHED)
 
 
 class _EndsAllRanks:

@@ -8,9 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from l0np.callbacks.dispatch import FitCallback
 from l0np.callbacks.progress import Progress, RunningFit, StageProgress
-from l0np.engine import Checkpoint, has_checkpoint, write_checkpoint
+from l0np.engine import Checkpoint, Communicator, has_checkpoint, write_checkpoint, write_part
 from l0np.errors import CheckpointWarning, InputError, warn
 from l0np.inputs import validation
 
@@ -18,7 +20,11 @@ DEFAULT_EVERY = 50
 
 
 def checkpoint(
-    folder: str | PathLike[str], every: int | None = None, *, seconds: float | None = None
+    folder: str | PathLike[str],
+    every: int | None = None,
+    *,
+    seconds: float | None = None,
+    resume: bool = False,
 ) -> Callable[[Progress | StageProgress], None]:
     """Return a callback that writes checkpoints, from which `resume` of the model goes on after a crash.
 
@@ -33,6 +39,9 @@ def checkpoint(
     If a checkpoint cannot be written, for instance because the disk is full, a warning says so once, the
     training goes on, and the last good checkpoints stay.
 
+    Where ranks share the columns each writes its part, in a folder of its own in `folder`, and the first one
+    a manifest once all parts are there; the fit may be resumed on another number of ranks.
+
     Parameters
     ----------
     folder : str or path
@@ -42,6 +51,10 @@ def checkpoint(
         Epochs between checkpoints, 1 or more, whatever `verbose_freq` is; 50 unless `seconds` is given.
     seconds : float, optional
         Instead of `every`: write at the first report (see `verbose_freq`) after this time, above 0.
+    resume : bool
+        In `calibrate`: go on from the newest checkpoint in `folder`, if there is one, where gates are
+        trained. All other arguments must be those of the interrupted run. `resume` of the models does not
+        need it.
 
     Returns
     -------
@@ -85,7 +98,7 @@ def checkpoint(
         every = validation.integer("every", DEFAULT_EVERY if every is None else every, at_least=1)
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    return CheckpointWriter(path, every, seconds)
+    return CheckpointWriter(path, every, seconds, validation.flag("resume", resume))
 
 
 class CheckpointWriter(FitCallback):
@@ -93,14 +106,16 @@ class CheckpointWriter(FitCallback):
 
     after_others = True  # so that a checkpoint knows what they have made of its report
 
-    def __init__(self, folder: Path, every: int | None, seconds: float | None) -> None:
+    def __init__(self, folder: Path, every: int | None, seconds: float | None, resume: bool = False) -> None:
         self._folder, self.every, self._seconds = folder, every, seconds
         self._written = 0.0
-        self._owns_folder = self._has_warned = False
+        self._ranks: Communicator | None = None  # of the running fit
+        self._owns_folder, self._has_warned = resume, False
+        self.resumes_from = folder if resume else None
 
     def start(self, fit: RunningFit, memory: Mapping[str, Any] | None) -> None:
         """Refuse to mix the checkpoints of two runs."""
-        self._written = time.monotonic()
+        self._written, self._ranks = time.monotonic(), fit.ranks
         is_own = fit.resumed_from is not None and fit.resumed_from.resolve() == self._folder.resolve()
         if not (is_own or self._owns_folder) and has_checkpoint(self._folder):
             cure = "resume that run, remove its checkpoints or use another folder"
@@ -112,6 +127,8 @@ class CheckpointWriter(FitCallback):
         if isinstance(progress, StageProgress):  # in which nothing is trained that could be resumed
             return
         is_time = self._seconds is None or time.monotonic() - self._written >= self._seconds
+        if self._ranks is not None and self._ranks.size > 1:  # whose clocks differ
+            is_time = bool(self._ranks.allgather(np.array([is_time]))[0])
         if progress.epoch < progress.last_epoch and (is_time or progress.interrupted):
             self._write(progress.checkpoint)
 
@@ -123,7 +140,10 @@ class CheckpointWriter(FitCallback):
     def _write(self, make: Callable[[], Checkpoint]) -> None:
         self._written = time.monotonic()
         try:
-            write_checkpoint(self._folder, make())
+            if self._ranks is not None and self._ranks.size > 1:
+                write_part(self._folder, make(), self._ranks)
+            else:
+                write_checkpoint(self._folder, make())
         except OSError as error:
             if not self._has_warned:
                 self._has_warned = True

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.engine import Backend, Checkpoint, Communicator, Problem, State, TrainingProgress
+from l0np.engine import Backend, Checkpoint, Communicator, Problem, Serial, State, TrainingProgress
 from l0np.targets import Targets, TargetTable, metrics
 
 
@@ -38,6 +38,8 @@ class RunningFit:
         Returns the checkpoint of a state.
     began : float
         When the training began, on the clock of `time.monotonic`.
+    ranks : Communicator
+        The ranks that share the columns.
     """
 
     first_epoch: int
@@ -48,6 +50,7 @@ class RunningFit:
     restore: Callable[[Mapping[str, Any]], None]
     checkpoint: Callable[[State], Checkpoint]
     began: float = field(default_factory=time.monotonic)
+    ranks: Communicator = field(default_factory=Serial)
 
 
 class Progress(TrainingProgress):

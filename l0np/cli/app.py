@@ -59,6 +59,10 @@ Log = Annotated[Path | None, typer.Option(help="A file to which the steps are ad
 Report = Annotated[
     Path | None, typer.Option(help="Where to write a report for people who do not compute: .html.")
 ]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="A folder for checkpoints of gates that are trained.", show_default=False)
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint there, if any.")]
 
 
 @app.command()
@@ -85,6 +89,8 @@ def calibrate(
     config: Config = None,
     log: Log = None,
     report: Report = None,
+    checkpoint: Checkpoint = None,
+    resume: Resume = False,
 ) -> int:
     """Find weights that meet the totals, with all records or with exactly so many."""
     settings = _settings("calibrate", config)
@@ -104,6 +110,9 @@ def calibrate(
             "seed": seed,
         },
     )
+    if resume and checkpoint is None:
+        raise InputError("--resume needs the folder of the checkpoints: --checkpoint FOLDER")
+    settings.checkpoint, settings.resume = checkpoint, resume
     return _run(runs.calibrate, settings, max_error, log)
 
 

@@ -47,7 +47,7 @@ def calibrate(settings: Settings, steps: Steps) -> int:
         return _calibrate_stored(settings, steps)
     problem = _problem(settings, steps)
     with steps.stage(_selecting(settings, problem.shape[1], _nouns(problem))) as show:
-        answer = l0np.calibrate(problem, **settings.arguments, callbacks=[show])
+        answer = l0np.calibrate(problem, **settings.arguments, callbacks=settings.callbacks(show))
     _print(problem, "", answer, "", *_table(answer.targets))
     return _written(settings, steps, answer, answer.settings, _nouns(problem))
 

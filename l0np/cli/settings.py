@@ -10,19 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import l0np
+from l0np.callbacks import checkpoint
 from l0np.errors import InputError
 from l0np.inputs import did_you_mean, validation
 from l0np.tables import write_text
 
-FILES = (
-    "records",
-    "totals",
-    "output",
-    "targets",
-    "report",
-)  # paths in a file of settings, relative to its folder
+FILES = ("records", "totals", "output", "targets", "report")  # paths, relative to the folder of the settings
 MARGINS = ("weight", "id", "unit", "missing", "uncovered")  # arguments that have an option
 ARGUMENTS = ("n_active", "method", "spread", "distance", "bounds", "total", "epochs", "device", "seed")
+CHECKPOINT_SECONDS = 30.0
 KEYS = ("l0np", "command", *FILES, "margins", "arguments", "max_error")
 
 
@@ -42,6 +38,10 @@ class Settings:
         The arguments of `calibrate`, `l0_path` or `check_targets`.
     max_error : float or None
         The largest relative error that is good enough.
+    checkpoint : Path or None
+        A folder for checkpoints; not written to files of settings.
+    resume : bool
+        Whether to go on from what is in that folder.
     """
 
     command: str
@@ -53,6 +53,8 @@ class Settings:
     margins: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     max_error: float | None = None
+    checkpoint: Path | None = None
+    resume: bool = False
 
     @classmethod
     def read(cls, file: Path, command: str) -> Self:
@@ -98,6 +100,12 @@ class Settings:
                 setattr(self, name, path)
         for name, given in options.items():
             getattr(self, name).update({key: value for key, value in given.items() if value is not None})
+
+    def callbacks(self, show: Any) -> list[Any]:
+        """Return the callbacks of a run: what shows its steps and, if asked, what writes checkpoints."""
+        if self.checkpoint is None:
+            return [show]
+        return [show, checkpoint(self.checkpoint, seconds=CHECKPOINT_SECONDS, resume=self.resume)]
 
     def table(self, name: str) -> Path:
         """Return the file of records or of totals.

@@ -36,7 +36,7 @@ def calibrate_stored(settings: Settings, ranks: Communicator, show: Any) -> l0np
     """Calibrate the columns of a saved matrix; return the answer, on the first rank that of all columns."""
     folder, totals = settings.table("records"), settings.table("totals")
     columns = even_cuts(folder, ranks.size)[ranks.rank]
-    own = ColumnMatrix.open(folder, columns)
+    own = ColumnMatrix.open(folder, columns, verify=settings.resume)
     y, options = _totals(totals, own.shape[0])
     weights = (
         None if settings.margins.get("weight") is None else _weights(settings.margins["weight"], columns)
@@ -50,7 +50,7 @@ def calibrate_stored(settings: Settings, ranks: Communicator, show: Any) -> l0np
         base_weights=weights,
         **settings.arguments,
         **options,
-        callbacks=[show],
+        callbacks=settings.callbacks(show),
         communicator=ranks,
         gather=True,
     )

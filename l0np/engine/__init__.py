@@ -6,7 +6,14 @@ Checkpoints are written and read here, as arrays and a document whose meaning th
 """
 
 from l0np.engine.backend import Backend, first_bad_epoch, statistics, with_intercept
-from l0np.engine.checkpoint import Checkpoint, has_checkpoint, read_checkpoint, write_checkpoint
+from l0np.engine.checkpoint import (
+    Checkpoint,
+    has_checkpoint,
+    part_folder,
+    read_checkpoint,
+    write_checkpoint,
+    write_part,
+)
 from l0np.engine.communicator import Communicator, Serial
 from l0np.engine.exact_sums import column_total, exact_totals
 from l0np.engine.lambda_control import most_open
@@ -44,6 +51,7 @@ __all__ = [
     "first_bad_epoch",
     "has_checkpoint",
     "most_open",
+    "part_folder",
     "read_checkpoint",
     "selected_weights",
     "statistics",
@@ -51,4 +59,5 @@ __all__ = [
     "train",
     "with_intercept",
     "write_checkpoint",
+    "write_part",
 ]

@@ -22,10 +22,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from l0np.engine.communicator import Communicator
 from l0np.errors import CheckpointError, CheckpointWarning, warn
 
 FORMAT = 1  # version of the files; a change that this version cannot read counts it up
-KEPT = 2
+KEPT, KEPT_PARTS = 2, 4  # more parts, so that those of a manifest outlive an interrupted one after it
 ARRAYS, DOCUMENT = "arrays.npz", "checkpoint.json"
 NAME = re.compile(r"checkpoint-(\d{6,18})")
 DRAFT, RETIRED = ".draft-", ".retired-"  # starts of the names of folders that are being written, or removed
@@ -52,8 +53,8 @@ def has_checkpoint(folder: Path) -> bool:
     return bool(_numbers(folder))
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint to a folder, durably, and remove all but the last two; return its path.
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> Path:
+    """Write a checkpoint to a folder, durably, and remove all but the last `kept`; return its path.
 
     Raises
     ------
@@ -96,15 +97,72 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     _sync_folder(folder)
-    for old in [*numbers, number][:-KEPT]:
+    for old in [*numbers, number][:-kept]:
         with suppress(OSError):  # renamed first, so that none is ever half removed
             (folder / f"checkpoint-{old:06d}").rename(folder / f"{RETIRED}{old:06d}")
     _remove_remnants(folder)
     return path
 
 
-def read_checkpoint(folder: Path) -> tuple[Path, Checkpoint]:
-    """Return the newest checkpoint in a folder that is whole, with its path.
+def part_folder(folder: Path, rank: int, n_ranks: int) -> Path:
+    """Return where a rank writes its part of the checkpoints in a folder."""
+    return folder / f"part-{rank + 1}-of-{n_ranks}"
+
+
+def write_part(folder: Path, checkpoint: Checkpoint | None, ranks: Communicator) -> Path | None:
+    """Write a checkpoint of which each rank has a part, and then the manifest, on the first rank.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the manifests are; the parts are in folders in it.
+    checkpoint : Checkpoint, optional
+        The rank's part; None if it has none, which all ranks then learn.
+    ranks : Communicator
+        The ranks.
+
+    Returns
+    -------
+    Path or None
+        The path of the manifest, None if a part is missing.
+
+    Raises
+    ------
+    OSError
+        On any rank whose part, or the manifest, cannot be written; what was there stays.
+    """
+    number, error = 0, None
+    place = part_folder(folder, ranks.rank, ranks.size)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if checkpoint is not None:
+            number = int(write_checkpoint(place, checkpoint, KEPT_PARTS).name.rpartition("-")[2])
+    except OSError as reason:
+        error = reason
+    columns = 0 if checkpoint is None else len(checkpoint.arrays["state/log_alpha"])
+    written = np.asarray(ranks.allgather(np.array([number, columns]))).reshape(ranks.size, 2)
+    path = None
+    if written[:, 0].all() and checkpoint is not None:
+        parts = {"numbers": written[:, 0].tolist(), "columns": written[:, 1].tolist()}
+        document = {
+            "parts": parts,
+            "model": checkpoint.document["model"],
+            "epoch": checkpoint.document["epoch"],
+        }
+        path = folder / "manifest"
+        try:
+            if ranks.rank == 0:
+                path = write_checkpoint(folder, Checkpoint({}, document))
+        except OSError as reason:
+            error = reason
+    ranks.allgather(np.array([0]))  # nobody replaces a part before the manifest is there
+    if error is not None:
+        raise error
+    return path
+
+
+def read_checkpoint(folder: Path, *, number: int | None = None) -> tuple[Path, Checkpoint]:
+    """Return the newest checkpoint in a folder that is whole, or that of a number, with its path.
 
     Raises
     ------
@@ -116,12 +174,12 @@ def read_checkpoint(folder: Path) -> tuple[Path, Checkpoint]:
     CheckpointWarning
         If an older one is read because the newest is damaged.
     """
-    numbers = _numbers(folder)
+    numbers = [one for one in _numbers(folder) if number in (None, one)]
     if not numbers:
         raise CheckpointError(f"there is no checkpoint in {str(folder)!r}")
     damages: list[str] = []
-    for number in reversed(numbers):
-        path = folder / f"checkpoint-{number:06d}"
+    for candidate in reversed(numbers):
+        path = folder / f"checkpoint-{candidate:06d}"
         try:
             checkpoint = _read(path)
         except _DamagedError as damage:

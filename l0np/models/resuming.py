@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l0np.callbacks import Progress
-from l0np.engine import read_checkpoint
+from l0np.engine import Checkpoint, Communicator
 from l0np.errors import CheckpointError, InputError, InputTypeError
 from l0np.inputs import validation
+from l0np.models.checkpoint_parts import checkpoint_of_rank
 from l0np.models.gated_model import GatedModel
+from l0np.models.ranks import checked_communicator
 from l0np.models.records import GivenAgain, decode
 from l0np.models.settings import TrainingSettings
 from l0np.models.snapshots import InterruptedFit, fingerprint
@@ -73,9 +75,8 @@ class StoredFit:
     memories: dict[str, Any]
 
 
-def _read(kind: type[GatedModel], folder: str | PathLike[str]) -> StoredFit:
-    """Read a checkpoint and decode it."""
-    path, checkpoint = read_checkpoint(Path(folder))
+def _read(kind: type[GatedModel], path: Path, checkpoint: Checkpoint) -> StoredFit:
+    """Decode a checkpoint."""
     document, arrays = checkpoint.document, checkpoint.arrays
     if document.get("model") != kind.__name__:
         raise CheckpointError(f"{str(path)!r} is of a {document.get('model')}, not of a {kind.__name__}")
@@ -168,6 +169,8 @@ def _check_matrix(name: str, given: Mapping[str, Any], stored: Mapping[str, Any]
     if given["form"] != stored.get("form"):
         where = "on a CUDA device" if stored.get("form") == "device" else "in main memory"
         raise InputError(f"{name} was {where} when the checkpoint was written: give it there again")
+    if "non_zeros" not in stored:  # of other ranks, which held other columns
+        return
     folded, folded_then = given["folded_rows"], stored.get("folded_rows", 0)
     if folded != folded_then:
         rule = "give it as it was given then, or what ColumnMatrix.build makes of it with that `fold`"
@@ -219,17 +222,21 @@ def _resumed(
     given: tuple[Any, ArrayLike],
     changes: Changes,
     targets_of: Callable[[int, np.dtype[Any]], Targets] | None = None,
+    communicator: Communicator | None = None,
 ) -> Model:
     """Return a model of class `kind`, trained to the end of the fit whose checkpoints are in `folder`.
 
     `given` is the matrix, called `name`, and y; `targets_of` makes the targets from the number of rows and
     the dtype if the user gave target options, which must then be those of the checkpoint.
     """
-    stored = _read(kind, folder)
+    ranks = checked_communicator(communicator)
+    found = checkpoint_of_rank(Path(folder), ranks, lambda: _n_columns(given[0]))
+    stored = _read(kind, *found)
     arguments, settings = _changed(stored, changes)
     model = _checked(stored, lambda: kind(**arguments))
     _checked(stored, lambda: model.load_state_dict(stored.state))
-    matrix = model._trainable(name, given[0], settings.fold)
+    fold = settings.fold if communicator is None else False
+    matrix = model._trainable(name, given[0], fold)
     _check_matrix(name, fingerprint(matrix, model._backend), stored.matrix)
     validation.check_order("y", given[1], name, given[0])
     n = matrix.shape[0]
@@ -238,7 +245,15 @@ def _resumed(
     if targets_of is not None:
         _check_options(targets_of(n, model.dtype), stored.targets)
     fit = InterruptedFit(stored.first_epoch, Path(folder), stored.memories)
-    return model.train_on(matrix, stored.targets, settings, answer_like=given, interrupted=fit, judged=True)
+    return model.train_on(
+        matrix,
+        stored.targets,
+        settings,
+        answer_like=given,
+        interrupted=fit,
+        judged=True,
+        communicator=communicator,
+    )
 
 
 class ResumableModel(GatedModel):
@@ -256,6 +271,7 @@ class ResumableModel(GatedModel):
         lr: float | Callable[[int], float] | None = None,
         beta: float | Callable[[int], float] | None = None,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+        communicator: Communicator | None = None,
         **options: Unpack[TargetOptions],
     ) -> Self:
         """Return a model that has trained what an interrupted `fit` still had to train, bit for bit.
@@ -278,6 +294,9 @@ class ResumableModel(GatedModel):
         callbacks : sequence of callables
             As in `fit`; those of the interrupted fit are not kept, nor is `verbose`. `csv_log` continues its
             file and `checkpoint` its folder; `early_stopping` and `history` go on from the checkpoint.
+        communicator : Communicator, optional
+            As in `fit`. The interrupted fit may have been on another number of ranks, which may have divided
+            the columns in another way; then M is not compared with that of the checkpoint.
         **options
             The target options may be left out. If any is given, all that `fit` was given must be, and they
             must be the same; `loss_type` is one of them.
@@ -322,7 +341,7 @@ class ResumableModel(GatedModel):
             return Targets.build(y, n, M=M, dtype=dtype, **options)
 
         changes = Changes(epochs, lr, beta, callbacks)
-        return _resumed(cls, "M", folder, (M, y), changes, targets if options else None)
+        return _resumed(cls, "M", folder, (M, y), changes, targets if options else None, communicator)
 
 
 class ResumableRegression(GatedModel):
@@ -339,6 +358,7 @@ class ResumableRegression(GatedModel):
         lr: float | Callable[[int], float] | None = None,
         beta: float | Callable[[int], float] | None = None,
         callbacks: Sequence[Callable[[Progress], bool | None]] = (),
+        communicator: Communicator | None = None,
     ) -> Self:
         """Return a model that has trained what an interrupted `fit` still had to train, bit for bit.
 
@@ -356,6 +376,8 @@ class ResumableRegression(GatedModel):
             Learning rate and temperature, if they are to be others. Functions must be given again.
         callbacks : sequence of callables
             As in `fit`; those of the interrupted fit are not kept.
+        communicator : Communicator, optional
+            As in `SparseCalibrationWeights.resume`.
 
         Returns
         -------
@@ -379,4 +401,9 @@ class ResumableRegression(GatedModel):
         ...     SparseL0Linear.resume(folder, X, X[:, 0]).epoch_
         60
         """
-        return _resumed(cls, "X", folder, (X, y), Changes(epochs, lr, beta, callbacks))
+        changes = Changes(epochs, lr, beta, callbacks)
+        return _resumed(cls, "X", folder, (X, y), changes, communicator=communicator)
+
+
+def _n_columns(M: Any) -> int:
+    return int(M.shape[1] if hasattr(M, "shape") else np.shape(M)[1])

@@ -132,6 +132,7 @@ class WatchedFit:
             state_dict=state_dict,
             restore=model.load_state_dict,
             checkpoint=lambda state: self._checkpoint(state_dict(state), has_ended=False),
+            ranks=ranks,
         )
 
     def start(self) -> None:

@@ -173,6 +173,8 @@ def _trained_weights(problem: SelectionProblem) -> Floats:
 
     stages = problem.stages
     epochs, callbacks = (1, ()) if stages.begin("calibrating all records") else (EPOCHS, stages.callbacks)
+    # What resumes from a checkpoint must not replace it here
+    callbacks = tuple(one for one in callbacks if getattr(one, "resumes_from", None) is None)
     settings = TrainingSettings.checked(
         lr=LEARNING_RATE, epochs=epochs, verbose_freq=LOOK, callbacks=[is_enough, *callbacks]
     )

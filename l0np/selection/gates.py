@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from l0np.calibration import SparseCalibrationWeights
+from l0np.engine import has_checkpoint
+from l0np.errors import CheckpointError
 from l0np.models import TrainingSettings
 from l0np.selection.all_records import AllRecords
 from l0np.selection.selections import Selection
@@ -35,7 +38,8 @@ class GateRun:
 
     def select(self, k: int) -> Selection:
         """Train until k gates stay open, with a controlled L0 multiplier, and refit their records."""
-        self._train(n_active=k)
+        if not self._resumed(k):
+            self._train(n_active=k)
         records = np.flatnonzero(self.problem.of_all(self._model.get_weights(deterministic=True)))
         inclusion = self.all_records.inclusion(k)
         return self.all_records.select(records, inclusion, "gates", self._model.lambda_l0_)
@@ -51,6 +55,29 @@ class GateRun:
             records = np.array([int(np.argmax(np.where(is_eligible, log_alpha, -np.inf)))])
         inclusion = self.all_records.inclusion(len(records))
         return self.all_records.select(records, inclusion, "gates", lambda_l0)
+
+    def _resumed(self, k: int) -> bool:
+        """Go on from a checkpoint, if a callback of `checkpoint` says so and there is one of these gates."""
+        problem, stages = self.problem, self.problem.stages
+        folders = (getattr(one, "resumes_from", None) for one in stages.callbacks)
+        folder = next((one for one in folders if one is not None), None)
+        if stages.stopped or self._model.epoch_ or folder is None or not has_checkpoint(folder):
+            return False
+        model = SparseCalibrationWeights.resume(
+            folder,
+            problem.training_matrix,
+            problem.training_targets.value,
+            callbacks=stages.callbacks,
+            communicator=problem.ranks,
+        )
+        if not model.use_gates:  # the run was interrupted before, while all records were calibrated
+            return False
+        n_selected = np.count_nonzero(problem.of_all(model.get_weights(deterministic=True)))
+        if n_selected != k or model.seed_ != problem.seed:
+            found = f"of {n_selected} records with seed {model.seed_}, not of {k} with seed {problem.seed}"
+            raise CheckpointError(f"the checkpoint in {str(folder)!r} is {found}")
+        self._model = model
+        return True
 
     def _train(self, **size: Any) -> None:
         problem, stages = self.problem, self.problem.stages

@@ -299,9 +299,11 @@ class SparseCalibrationWeights(CalibratedModel):
     def predict(self, M: Any, *, communicator: Communicator | None = None) -> NDArray[np.float64]:
         """Return the totals ``M @ weights`` at test time, shape (rows of M,), in float64.
 
-        Columns of a frame are used by name if the model knows names (`column_names_`), else by position. With
-        a communicator, M has the rank's own columns, and the totals are those of all ranks.
+        Columns of a frame are used by name if the model knows names (`column_names_`), else by position. A
+        MarginProblem stands for its matrix. With a communicator, M has the rank's own columns, and the totals
+        are those of all ranks.
         """
+        M, *_ = problem_parts(M, None, None, {})
         return self._predict("M", M, self._state, communicator)
 
     @known_arguments()

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from l0np._text import NAME_WIDTH, columns, counted, number, percent, shorten
 from l0np.engine import Communicator
+from l0np.errors import InputError
 from l0np.inputs import validation
+from l0np.margin_tables import MarginProblem, problem_parts
 from l0np.matrix import SharedMatrix, absolute_totals, weighted_totals
 from l0np.tables import frame_of, kind_of, write_columns
 from l0np.targets import TargetOptions, Targets, TargetTable, metrics, takes_target_options
@@ -254,8 +256,8 @@ class Diagnostics:
 @takes_target_options
 def diagnose(
     M: Any,
-    y: ArrayLike,
-    weights: ArrayLike,
+    y: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     base_weights: ArrayLike | None = None,
     *,
     communicator: Communicator | None = None,
@@ -265,16 +267,18 @@ def diagnose(
 
     Parameters
     ----------
-    M : ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, shape (Q, N)
-        What each record adds to each target for one unit of weight. Of a DataFrame the order counts: Series
-        of other arguments must have the labels of its rows or columns in that order, or no labels but a
-        default index.
+    M : MarginProblem, ColumnMatrix, scipy.sparse array or matrix, array, list of lists or DataFrame, (Q, N)
+        What each record adds to each target for one unit of weight; or what `margins` returned, which stands
+        for M, y, base weights and target options: ``diagnose(problem, weights)``. Of a DataFrame the order
+        counts: Series of other arguments must have the labels of its rows or columns in that order, or no
+        labels but a default index.
     y : array of shape (Q,)
-        The targets.
+        The targets; left out with a MarginProblem.
     weights : array of shape (N,)
         The weights to judge, 0 for records that are not selected.
     base_weights : float or array of shape (N,), optional
-        What the weights are compared with; above 0 where a weight is not 0.
+        What the weights are compared with; above 0 where a weight is not 0. By default those of a
+        MarginProblem.
     communicator : Communicator, optional
         `l0np.mpi.World()`, if ranks share the records: M and weights are the rank's own, the answer
         is of all.
@@ -314,6 +318,13 @@ def diagnose(
     targets                        2   10.00%   10.00%   20.00%     50%     50%    100%  men
     held out                       1   20.00%   20.00%   20.00%      0%      0%    100%  age
     """
+    if isinstance(M, MarginProblem) and weights is None:
+        y, weights = None, y  # diagnose(problem, weights)
+    kind = M.keys.kind if isinstance(M, MarginProblem) else kind_of(M)
+    M, y, base_weights, options, _ = problem_parts(M, y, base_weights, options)
+    for name, value, after in (("y", y, "M"), ("weights", weights, "M and y")):
+        if value is None:
+            raise InputError(f"{name} is missing: it comes after {after}, or weights after a MarginProblem")
     matrix, targets = Targets.of(M, y, options)
     n_records = matrix.shape[1]
     validation.check_order("weights", weights, "M", M, axis="columns")
@@ -334,11 +345,16 @@ def diagnose(
     estimate, sizes = weighted_totals(matrix, checked), absolute_totals(matrix, checked)
     before = None if base is None else weighted_totals(matrix, base)
     found = Diagnostics.of(targets, estimate, checked, base, sizes, before)
-    return replace(found, targets=replace(found.targets, kind=kind_of(M)))
+    return replace(found, targets=replace(found.targets, kind=kind))
 
 
 @takes_target_options
-def target_table(M: Any, y: ArrayLike, weights: ArrayLike, **options: Unpack[TargetOptions]) -> TargetTable:
+def target_table(
+    M: Any,
+    y: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    **options: Unpack[TargetOptions],
+) -> TargetTable:
     """Return the estimate and the error of each target: arguments as for `diagnose`.
 
     Examples

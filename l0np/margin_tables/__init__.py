@@ -2,7 +2,7 @@
 
 The totals (counts by level, crossed levels, sums, sums within domains) become rows of M, and both tables are
 checked against each other by name. `MarginProblem` is what comes out, and what `calibrate`, `l0_path`,
-`check_targets` and `fit` take in the place of M and y; they read it through `problem_parts`.
+`check_targets`, `diagnose` and `fit` take in the place of M and y; they read it through `problem_parts`.
 """
 
 from l0np.margin_tables.margins import margins

@@ -78,8 +78,8 @@ def margins(
     Returns
     -------
     MarginProblem
-        What `calibrate`, `l0_path`, `check_targets` and `SparseCalibrationWeights.fit` take in the place of M
-        and y; it prints itself.
+        What `calibrate`, `l0_path`, `check_targets`, `diagnose` and `SparseCalibrationWeights.fit` take in
+        the place of M and y; it prints itself.
 
     Raises
     ------

@@ -48,8 +48,8 @@ class Keys:
 class MarginProblem:
     """What `margins` makes of a table of records and a table of totals; it prints itself.
 
-    `calibrate`, `l0_path`, `check_targets` and `SparseCalibrationWeights.fit` take it in the place of M and
-    y.
+    `calibrate`, `l0_path`, `check_targets`, `diagnose`, `target_table` and the methods `fit`, `refit` and
+    `predict` of `SparseCalibrationWeights` take it in the place of M and y.
 
     Attributes
     ----------

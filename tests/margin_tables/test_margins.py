@@ -8,7 +8,7 @@ import pytest
 from surveys import ROWS, UNIT_ROW, N, naive_matrix, people, totals
 
 import l0np
-from l0np.errors import L0npWarning
+from l0np.errors import InputError, L0npWarning
 
 PEOPLE = people()
 FRAMES = {
@@ -178,6 +178,14 @@ def test_every_function_takes_the_problem():
     assert str(l0np.check_targets(problem)) == str(
         l0np.check_targets(*plain, problem.base_weights, names=names)
     )
+    diagnosed = l0np.diagnose(*plain, answer.weights, problem.base_weights, names=names)
+    for found in (l0np.diagnose(problem, answer.weights), l0np.diagnose(problem, weights=answer.weights)):
+        assert str(found) == str(diagnosed) == str(answer.diagnostics)
+        assert isinstance(found.to_frame(), pd.DataFrame)
+    table = l0np.target_table(problem, answer.weights)
+    assert table.name.tolist() == names
+    assert (table.estimate == answer.targets.estimate).all()
+    assert isinstance(table.to_frame(), pd.DataFrame)
     path = l0np.l0_path(problem, n_active=[50], seed=1)
     assert (path.answers[0].weights == answer.weights).all()
     fits = [
@@ -185,6 +193,7 @@ def test_every_function_takes_the_problem():
         for start, given in (({}, (problem,)), ({"init_weights": problem.base_weights}, plain))
     ]
     assert (fits[0].log_weight == fits[1].log_weight).all()
+    assert (fits[0].predict(problem) == fits[1].predict(problem.matrix)).all()
     for fit in fits:
         fit.fit(*plain, epochs=20, n_active=30)
     assert (fits[0].refit(problem).weights == fits[1].refit(*plain).weights).all()
@@ -220,3 +229,15 @@ def test_many_records():
     assert (found[1] == ((age <= 17) | (age >= 65))).all()
     assert (found[2] == income).all()
     assert (found[3] == income * (region == "south")).all()
+
+
+def test_what_is_missing_or_too_much_beside_a_problem_is_said():
+    problem = l0np.margins(pd.DataFrame(PEOPLE), pd.DataFrame(totals()), weight="weight", id="id")
+    with pytest.raises(InputError, match="weights is missing"):
+        l0np.diagnose(problem)
+    with pytest.raises(InputError, match="weights is missing: it comes after M and y"):
+        l0np.target_table(problem.matrix, problem.y)
+    with pytest.raises(InputError, match="y is missing"):
+        l0np.diagnose(problem.matrix)
+    with pytest.raises(InputError, match="leave y out"):
+        l0np.diagnose(problem, problem.y, problem.base_weights)

@@ -37,6 +37,21 @@ Method = Annotated[str | None, typer.Option(help="auto, thinned, balanced, excha
 Spread = Annotated[
     float | None, typer.Option(help="How much uneven weights count where auto compares methods.")
 ]
+Certainty = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|FILE",
+        help="What is always selected: a column that marks it (1, yes, true), or a file of ids.",
+    ),
+]
+AtLeast = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at-least",
+        metavar="COLUMN:LEVEL=K",
+        help="Select at least K records of a level, e.g. region:north=5; region=5: of each. Repeatable.",
+    ),
+]
 Distance = Annotated[str | None, typer.Option(help="chi-square, raking or logit.")]
 BoundsText = Annotated[
     str | None, typer.Option("--bounds", help="Smallest and largest weight / reference weight: 0.1,10.")
@@ -77,6 +92,8 @@ def calibrate(
     n_active: Size = None,
     method: Method = None,
     spread: Spread = None,
+    certainty: Certainty = None,
+    at_least: AtLeast = None,
     distance: Distance = None,
     bounds: BoundsText = None,
     total: Total = None,
@@ -110,6 +127,7 @@ def calibrate(
             "seed": seed,
         },
     )
+    settings.required(certainty, at_least)
     if resume and checkpoint is None:
         raise InputError("--resume needs the folder of the checkpoints: --checkpoint FOLDER")
     settings.checkpoint, settings.resume = checkpoint, resume
@@ -128,6 +146,8 @@ def path(
     n_active: Sizes = None,
     method: Method = None,
     spread: Spread = None,
+    certainty: Certainty = None,
+    at_least: AtLeast = None,
     distance: Distance = None,
     bounds: BoundsText = None,
     total: Total = None,
@@ -156,6 +176,7 @@ def path(
             "seed": seed,
         },
     )
+    settings.required(certainty, at_least)
     if not settings.arguments.get("n_active") and not settings.arguments.get("lambda_l0"):
         raise InputError("l0np path needs numbers of records: --n-active 100,200,400")
     return _run(runs.path, settings, max_error, log)

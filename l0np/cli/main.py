@@ -19,6 +19,8 @@ LONGEST = 600  # characters of an error that are shown
 OPTIONS = {
     r'\b(missing|uncovered)="(\w+)"': r"--\1 \2",
     r"\bn_active\b": "--n-active",
+    r"^(certainty)(?=\W)": r"--\1",
+    r"^at_least\b": "--at-least",
     r"^(weight|id|unit|missing|uncovered|method|distance|bounds|total|epochs|device|seed)(?=\W)": r"--\1",
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 import l0np
 from l0np import Calibration, MarginProblem, TargetTable
 from l0np._text import NAME_WIDTH, SHOWN, columns, counted, number, percentage, shorten
+from l0np.cli.requirements import required_of
 from l0np.cli.settings import Settings, settings_file
 from l0np.cli.steps import Steps
 from l0np.cli.stored import calibrate_stored, ranks_of_run
@@ -46,10 +47,12 @@ def calibrate(settings: Settings, steps: Steps) -> int:
     if settings.table("records").is_dir():
         return _calibrate_stored(settings, steps)
     problem = _problem(settings, steps)
+    required = required_of(settings, problem)
     with steps.stage(_selecting(settings, problem.shape[1], _nouns(problem))) as show:
-        answer = l0np.calibrate(problem, **settings.arguments, callbacks=settings.callbacks(show))
+        callbacks = settings.callbacks(show)
+        answer = l0np.calibrate(problem, **settings.arguments, **required, callbacks=callbacks)
     _print(problem, "", answer, "", *_table(answer.targets))
-    return _written(settings, steps, answer, answer.settings, _nouns(problem))
+    return _written(settings, steps, answer, _without(required, answer.settings), _nouns(problem))
 
 
 def _calibrate_stored(settings: Settings, steps: Steps) -> int:
@@ -105,12 +108,13 @@ def path(settings: Settings, steps: Steps) -> int:
     """Select several numbers of records; print the path and, with a largest error, what suffices for it."""
     _check_files(settings)
     problem = _problem(settings, steps)
+    required = required_of(settings, problem)
     with steps.stage("selecting records for each size") as show:
-        found = l0np.l0_path(problem, **settings.arguments, callbacks=[show])
+        found = l0np.l0_path(problem, **settings.arguments, **required, callbacks=[show])
     _print(problem, "", found)
     if settings.output is not None:
         found.write(settings.output)
-        settings.write(settings_file(settings.output), found.settings)
+        settings.write(settings_file(settings.output), _without(required, found.settings))
     if settings.max_error is None:
         return FINE
     enough = found.smallest_adequate(max_error=settings.max_error)
@@ -148,6 +152,11 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "installed"  # under another name, as CuPy is
+
+
+def _without(required: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments without what `--certainty` and `--at-least` stand for, of an entry a record."""
+    return {name: value for name, value in arguments.items() if name not in required}
 
 
 def _check_files(settings: Settings) -> None:

@@ -19,7 +19,7 @@ FILES = ("records", "totals", "output", "targets", "report")  # paths, relative 
 MARGINS = ("weight", "id", "unit", "missing", "uncovered")  # arguments that have an option
 ARGUMENTS = ("n_active", "method", "spread", "distance", "bounds", "total", "epochs", "device", "seed")
 CHECKPOINT_SECONDS = 30.0
-KEYS = ("l0np", "command", *FILES, "margins", "arguments", "max_error")
+KEYS = ("l0np", "command", *FILES, "margins", "arguments", "certainty", "at_least", "max_error")
 
 
 @dataclass
@@ -38,6 +38,10 @@ class Settings:
         The arguments of `calibrate`, `l0_path` or `check_targets`.
     max_error : float or None
         The largest relative error that is good enough.
+    certainty : str or None
+        What is always selected: a column of the records that marks it, or a file of identifiers.
+    at_least : list of str
+        The least numbers to be selected, such as "region:north=5".
     checkpoint : Path or None
         A folder for checkpoints; not written to files of settings.
     resume : bool
@@ -53,6 +57,8 @@ class Settings:
     margins: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     max_error: float | None = None
+    certainty: str | None = None
+    at_least: list[str] = field(default_factory=list)
     checkpoint: Path | None = None
     resume: bool = False
 
@@ -80,7 +86,8 @@ class Settings:
                 raise InputError(f'--config: {file} has the unknown key "{key}"{did_you_mean(key, KEYS)}')
         if given.get("command", command) != command:
             raise InputError(f"--config: {file} is of l0np {given['command']}, not of l0np {command}")
-        for key, kind in {**dict.fromkeys(FILES, str), "margins": dict, "arguments": dict}.items():
+        kinds = {"margins": dict, "arguments": dict, "certainty": str, "at_least": list}
+        for key, kind in {**dict.fromkeys(FILES, str), **kinds}.items():
             if given.get(key) is not None and not isinstance(given[key], kind):
                 raise InputError(f'--config: "{key}" in {file} must be {_KIND[kind]}, got {given[key]!r}')
         if given.get("max_error") is not None:
@@ -88,9 +95,11 @@ class Settings:
                 f"max_error in {file}", given["max_error"], at_least=0.0
             )
         paths = {key: file.parent / given[key] for key in FILES if given.get(key) is not None}
-        rest = {
-            key: given[key] for key in ("margins", "arguments", "max_error") if given.get(key) is not None
-        }
+        rest = {key: given[key] for key in (*kinds, "max_error") if given.get(key) is not None}
+        rest["at_least"] = [str(one) for one in rest.get("at_least", [])]
+        beside = file.parent / str(rest.get("certainty"))
+        if beside.is_file():
+            rest["certainty"] = str(beside)
         return cls(command, **paths, **rest)
 
     def updated(self, files: dict[str, Path | None], **options: dict[str, Any]) -> None:
@@ -106,6 +115,11 @@ class Settings:
         if self.checkpoint is None:
             return [show]
         return [show, checkpoint(self.checkpoint, seconds=CHECKPOINT_SECONDS, resume=self.resume)]
+
+    def required(self, certainty: str | None, at_least: list[str] | None) -> None:
+        """Put what the command line requires of a selection in the place of what was there."""
+        self.certainty = self.certainty if certainty is None else certainty
+        self.at_least = at_least or self.at_least
 
     def table(self, name: str) -> Path:
         """Return the file of records or of totals.
@@ -131,6 +145,12 @@ class Settings:
         }
         content: dict[str, Any] = {"l0np": l0np.__version__, "command": self.command, **paths}
         content |= {"margins": self.margins, "arguments": arguments, "max_error": self.max_error}
+        if self.certainty is not None:
+            is_file = Path(self.certainty).is_file()
+            certainty = os.path.relpath(Path(self.certainty).resolve(), folder) if is_file else self.certainty
+            content["certainty"] = certainty
+        if self.at_least:
+            content["at_least"] = self.at_least
         write_text(file, json.dumps(content, indent=2) + "\n")
 
     def command_line(self, seed: int, config: Path) -> str:
@@ -148,10 +168,12 @@ class Settings:
         words = ["l0np", self.command, str(self.records), str(self.totals)]
         for name, value in given.items():
             words += [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+        words += [] if self.certainty is None else ["--certainty", self.certainty]
+        words += [word for one in self.at_least for word in ("--at-least", one)]
         return shlex.join(words)
 
 
-_KIND = {str: "a string", dict: "an object"}
+_KIND = {str: "a string", dict: "an object", list: "a list"}
 
 
 def settings_file(output: Path) -> Path:

@@ -42,6 +42,7 @@ def calibrate_stored(settings: Settings, ranks: Communicator, show: Any) -> l0np
         None if settings.margins.get("weight") is None else _weights(settings.margins["weight"], columns)
     )
     unknown = [name for name in ("id", "unit", "missing", "uncovered") if settings.margins.get(name)]
+    unknown += [name for name in ("certainty", "at_least") if getattr(settings, name)]
     if unknown:
         raise InputError(f"{unknown[0]} is an option for a table of records, and {folder} is a saved matrix")
     return l0np.calibrate(

@@ -8,6 +8,7 @@ PEOPLE = "id,region,age,income,weight\na,north,5,10,2\nb,south,40,20,3\nc,north,
 TOTALS = "region,variable,value\nnorth,,8\nsouth,,5\n,income,200\n"
 RUN = ["calibrate", "people.csv", "totals.csv"]
 WITH = [*RUN, "--weight", "weight", "--id", "id"]
+SELECT = [*WITH, "--n-active", "2"]
 
 # What is changed in the files, the arguments, and what the message must say
 MISTAKES = {
@@ -149,6 +150,67 @@ MISTAKES = {
         {"s.json": '{"max_error": "small"}'},
         [*RUN, "--config", "s.json"],
         "max_error in s.json must be a number, got 'small'",
+    ),
+    "certainty of nothing": (
+        {},
+        [*SELECT, "--certainty", "regoin"],
+        '--certainty: "regoin" is neither a column of people.csv nor a file: did you mean "region"?',
+    ),
+    "certainty by ids that are not known": (
+        {"certain.csv": "b\n"},
+        [*RUN, "--n-active", "2", "--certainty", "certain.csv"],
+        "give their column by --id",
+    ),
+    "certainty of an unknown record": (
+        {"certain.csv": "id,why\nb,large\nx,large\n"},
+        [*SELECT, "--certainty", "certain.csv"],
+        '--certainty: no record has id "x", which certain.csv lists',
+    ),
+    "certainty in one of several columns": (
+        {"certain.csv": "school,why\nb,large\n"},
+        [*SELECT, "--certainty", "certain.csv"],
+        'certain.csv must have the column "id", or only one column',
+    ),
+    "more of certainty than are selected": (
+        {"certain.csv": "id\na\nb\nc\n"},
+        [*SELECT, "--certainty", "certain.csv"],
+        "--n-active must be at least 3, for 3 records of certainty",
+    ),
+    "at least how many": (
+        {},
+        [*SELECT, "--at-least", "region"],
+        "--at-least must be COLUMN:LEVEL=NUMBER, such as region:north=5",
+    ),
+    "at least of an unknown level": (
+        {},
+        [*SELECT, "--at-least", "region:nroth=1"],
+        '--at-least: no record has region "nroth": did you mean "north"?',
+    ),
+    "at least of an unknown column": ({}, [*SELECT, "--at-least", "area=1"], "not a column of people.csv"),
+    "at least of two columns": (
+        {},
+        [*SELECT, "--at-least", "region:north=1", "--at-least", "age:40=1"],
+        "--at-least must be of one column, got region and age",
+    ),
+    "at least twice": (
+        {},
+        [*SELECT, "--at-least", "region:north=1", "--at-least", "region:north=2"],
+        '--at-least gives two numbers for "region:north"',
+    ),
+    "more than there are": (
+        {},
+        [*SELECT, "--at-least", "region:north=3"],
+        "--at-least['north'] is 3, but the group has 2 records",
+    ),
+    "an area that is missing": (
+        {"people.csv": PEOPLE.replace("d,south", "d,")},
+        [*SELECT, "--missing", "zero", "--at-least", "region=1"],
+        '--at-least: "region" is missing in line 5 of people.csv',
+    ),
+    "another kind of certainty in settings": (
+        {"s.json": '{"certainty": 3}'},
+        [*RUN, "--config", "s.json"],
+        '"certainty" in s.json must be a string',
     ),
     "a path without sizes": (
         {},

@@ -68,6 +68,7 @@ def test_a_forked_child_trains_too():
 
 
 @needs_numba
+@needs_speed
 def test_threads_may_train_at_once():
     M, y = small_problem(20, 2000)
 

@@ -1,7 +1,7 @@
 """Paths: one problem for many numbers of records, by any method, and by L0 multipliers."""
 
 import numpy as np
-from support import needs_speed
+from support import LONG_RUNS, needs_speed
 from survey_problems import problem
 
 import l0np
@@ -59,10 +59,11 @@ def test_the_smallest_adequate_by_met_targets_and_effective_size():
 
 def test_paths_by_multipliers_and_by_gates():
     M, y, base = problem()
-    path = l0np.l0_path(M, y, lambda_l0=[1e-3, 1e-6], base_weights=base, epochs=300, seed=0)
+    options = {"base_weights": base, "seed": 0, "device": LONG_RUNS}
+    path = l0np.l0_path(M, y, lambda_l0=[1e-3, 1e-6], epochs=300, **options)
     assert path.n_active[0] < path.n_active[1]
     np.testing.assert_array_equal(path.lambda_l0, [1e-3, 1e-6])
-    gates = l0np.l0_path(M, y, n_active=[10, 50], base_weights=base, method="gates", epochs=150, seed=0)
+    gates = l0np.l0_path(M, y, n_active=[10, 50], method="gates", epochs=150, **options)
     np.testing.assert_array_equal(gates.n_active, [10, 50])
 
 

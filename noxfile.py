@@ -36,8 +36,8 @@ def coverage(session: nox.Session) -> None:
     """Measure which lines the tests run that are not slow.
 
     The kernels run as plain Python, so that their lines count; tests for which that is too slow are skipped.
-    The slow tests run in the sessions `tests` and `without_numba`; they repeat what these do, more often or on
-    larger problems, and hardly reach a line that these do not.
+    The slow tests run in the sessions `tests` and `without_numba`; they repeat what these do, more often or
+    on larger problems, and hardly reach a line that these do not.
     """
     session.install(".[test]", "pytest-cov")
     session.run("pip", "uninstall", "--yes", "--quiet", "l0np")  # so that the checkout is measured

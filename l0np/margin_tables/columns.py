@@ -69,13 +69,14 @@ class Categories:
         """Return which records have the level, or one of the levels that "|" separates."""
         text = _level(cell)
         parts = [text] if text in self.levels else [part.strip() for part in text.split(EITHER)]
-        mask: Mask = np.zeros(len(self.codes), bool)
+        mask: Mask | None = None
         for part in parts:
             code = self._code(part)
             if code is None:
                 raise InputError(f'{place}: no record has {self.name} "{part}"{self._instead(part)}')
-            mask |= self.codes == code
-        return mask
+            found = self.codes == code
+            mask = found if mask is None else mask | found
+        return np.zeros(len(self.codes), bool) if mask is None else mask
 
     def _instead(self, part: str) -> str:
         """Return what a message says of a level that no record has: which was meant, or what there is."""
@@ -119,15 +120,15 @@ class Numbers:
 
     def where(self, cell: Any, place: str) -> Mask:
         """Return which records have the number, one of several, or are in a range."""
-        mask: Mask = np.zeros(len(self.values), bool)
+        mask: Mask | None = None
         for part in str(cell).split(EITHER):
             found = self._part(part.strip(), place)
             if not found.any():
                 present = np.unique(self.values[~self.missing])
                 size = f"{present[0]:g} to {present[-1]:g}" if len(present) > SHOWN else _listed(present)
                 raise InputError(f"{place}: no record has {self.name} {part.strip()}: its values are {size}")
-            mask |= found
-        return mask
+            mask = found if mask is None else mask | found
+        return np.zeros(len(self.values), bool) if mask is None else mask
 
     def _part(self, part: str, place: str) -> Mask:
         span, start = RANGE.fullmatch(part), FROM.fullmatch(part)

@@ -129,30 +129,49 @@ def matrix_of(rows: Sequence[Row], n_columns: int) -> ColumnMatrix:
     array([[1., 0., 1.],
            [5., 0., 6.]])
     """
+    starts = np.arange(0, n_columns, BLOCK)
+    bounds = [_bounds(row, starts) for row in rows]
     counts = np.zeros(n_columns, np.int64)
-    for row in rows:
-        counts[row.columns] += 1  # the columns of a row differ
-    indptr = np.concatenate(([0], np.cumsum(counts)))
-    data, indices = np.empty(indptr[-1]), np.empty(indptr[-1], index_dtype(len(rows)))
 
-    def write(start: int) -> None:
+    def count(number: int) -> None:
+        start = number * BLOCK
+        of_block = counts[start : start + BLOCK]
+        for row, bound in zip(rows, bounds, strict=True):
+            of_block[_within(row, bound, number, start)] += 1  # the columns of a row differ
+
+    def write(number: int) -> None:
+        start = number * BLOCK
         end = min(start + BLOCK, n_columns)
         data[indptr[start] : indptr[end]] = 1.0
         free = indptr[start:end].copy()  # where the next entry of each column goes: rows come in order
-        for q, row in enumerate(rows):
-            first, last = np.searchsorted(row.columns, np.array((start, end), row.columns.dtype))
-            columns = row.columns[first:last] - start
+        for q, (row, bound) in enumerate(zip(rows, bounds, strict=True)):
+            columns = _within(row, bound, number, start)
             places = free[columns]
             indices[places] = q
             if row.values is not None:
-                data[places] = row.values[first:last]
+                data[places] = row.values[bound[number] : bound[number + 1]]
             places += 1
             free[columns] = places
 
     # Blocks share no entry, and NumPy releases the interpreter while it reads and writes by indices
     with ThreadPoolExecutor(min(os.cpu_count() or 1, THREADS)) as pool:
-        list(pool.map(write, range(0, n_columns, BLOCK)))
+        list(pool.map(count, range(len(starts))))
+        indptr = np.concatenate(([0], np.cumsum(counts)))
+        data, indices = np.empty(indptr[-1]), np.empty(indptr[-1], index_dtype(len(rows)))
+        list(pool.map(write, range(len(starts))))
     return ColumnMatrix(data, indices, indptr, (len(rows), n_columns), copy=False)
+
+
+def _bounds(row: Row, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where the columns of each block start among those of a row, and their number at the end."""
+    found = np.searchsorted(row.columns, starts.astype(row.columns.dtype))
+    return np.append(found, len(row.columns))
+
+
+def _within(row: Row, bound: NDArray[np.int64], number: int, start: int) -> NDArray[np.intp]:
+    """Return the columns of a row that are in a block, counted from its start."""
+    columns = row.columns[bound[number] : bound[number + 1]]
+    return np.subtract(columns, start, dtype=np.intp)  # NumPy would cast other integers at each use
 
 
 def _mask(total: Total, records: Records) -> Mask | None:

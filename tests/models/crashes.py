@@ -26,6 +26,6 @@ class CrashAt(FitCallback):
             raise CrashError
 
 
-def crash(model, folder, epoch, *, every=10, callbacks=(), **fit):
+def crash(model, folder, epoch, *, every=10, callbacks=(), problem=(M, Y), **fit):
     with pytest.raises(CrashError):
-        model.fit(M, Y, callbacks=[checkpoint(folder, every), *callbacks, CrashAt(epoch)], **fit)
+        model.fit(*problem, callbacks=[checkpoint(folder, every), *callbacks, CrashAt(epoch)], **fit)

@@ -26,7 +26,7 @@ def ours(case: Case, threads: int, device: str = "numba") -> Callable[[int], Any
 
     numba.set_num_threads(threads)
     kind = l0np.SparseL0Linear if case.linear else l0np.SparseCalibrationWeights
-    matrix = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape, copy=False)
+    matrix = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape, copy=False).folded()
     model = kind(case.shape[1], device=device, **case.model)
 
     def fit(epochs: int) -> dict[str, Any]:

@@ -40,6 +40,10 @@ class Backend(Protocol):
 
     Notes
     -----
+    *Folded rows.* A ColumnMatrix may hold only the remainders of rows that are sums of others
+    (`l0np.matrix.Fold`). Row space remains that of all Q rows: a backend adds the folded rows to each
+    prediction, and to the gradient of the stored rows what the chain rule gives, or unfolds the matrix.
+
     *Problem and state.* The problem's `matrix` comes from `matrix` or `adopt`, and its loss and its
     `l2_anchor` are of this backend's arrays. The state's parameters are such arrays too, all float32 or all
     float64, of shape (N,), or (1,) for the intercept. A backend changes them in place. Whatever else it needs

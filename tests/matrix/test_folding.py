@@ -222,7 +222,7 @@ def columns_of(dense, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_kernel_agrees_with_scipy_bit_for_bit(dtype):
     dense = survey(deviating=0.02, cells=True, dtype=dtype)
-    dense[18, ::40] = 0.0
+    dense[54, ::40] = 0.0  # the nation, the last row of the first variable: a remainder follows other rows
     columns = columns_of(dense, dtype)
     ours, reference = (fold_columns(columns, thorough=True, compiled_from=n) for n in (0, 1 << 60))
     for one, other in zip(ours[0][:3], reference[0][:3], strict=True):

@@ -6,32 +6,24 @@ prediction; these are added in fixed order. So no result depends on the number o
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l0np.backends.numba import fold_kernels, kernels
-from l0np.backends.numba.kernels import Columns, Noise, Switches, WorkSpace
-from l0np.backends.numba.matrix import CHUNK_COST, NumbaMatrix
+from l0np.backends.numba.kernels import Entries, Noise, Switches
+from l0np.backends.numba.matrix import CHUNK_COST, NumbaMatrix, cost_of, entries_in_order
+from l0np.backends.numba.order import column_order
 from l0np.backends.numba.pace import Pace
+from l0np.backends.numba.run import NumbaRun, columns_for, columns_in_order
 from l0np.backends.numba.threads import run_on_threads, usable_threads
 from l0np.backends.numpy import EpochConstants, NumpyBackend, epoch_constants
 from l0np.engine import NEVER, Problem, Slopes, State
 from l0np.matrix import ColumnMatrix
 
 ENTRY_SECONDS = 1e-9  # rough time per entry on one thread; only a first guess
-
-
-@dataclass(frozen=True)
-class NumbaRun:
-    """What one run needs beside the state: made by `start`, changed by every epoch."""
-
-    sums: NDArray[np.float64]  # (chunks, rows): the prediction of each chunk
-    work: WorkSpace
-    pace: Pace
-    gradient: NDArray[np.float64] | None  # (rows,), for the rows that are stored; None if none is folded
 
 
 class NumbaBackend(NumpyBackend):
@@ -43,16 +35,37 @@ class NumbaBackend(NumpyBackend):
         Returns the number of threads for a run that starts; by default as many as Numba may use.
     chunk_cost : int, optional
         See `chunk_bounds`.
+    order_of : callable, optional
+        Returns for a ColumnMatrix the order in which runs visit its columns, None for their own. Draws,
+        states and answers have the columns' own numbers in any order; only sums are rounded differently.
     """
 
     name = "numba"
 
-    def __init__(self, n_threads: Callable[[], int] = usable_threads, chunk_cost: int = CHUNK_COST) -> None:
-        self._n_threads, self._chunk_cost = n_threads, chunk_cost
+    def __init__(
+        self,
+        n_threads: Callable[[], int] = usable_threads,
+        chunk_cost: int = CHUNK_COST,
+        order_of: Callable[[ColumnMatrix], NDArray[Any] | None] = column_order,
+    ) -> None:
+        self._n_threads, self._chunk_cost, self._order_of = n_threads, chunk_cost, order_of
+        self._ordered: WeakKeyDictionary[ColumnMatrix, Entries | None] = WeakKeyDictionary()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the matrices that were put in order."""
+        return type(self), (self._n_threads, self._chunk_cost, self._order_of)
 
     def matrix(self, matrix: ColumnMatrix) -> NumbaMatrix:
-        """Return the matrix with its chunks; the entries are shared, not copied."""
-        return NumbaMatrix.of(matrix, self._chunk_cost)
+        """Return the matrix with its chunks; the entries are shared, unless a run wants them in order."""
+        return NumbaMatrix.of(matrix, self._chunk_cost, self._in_order)
+
+    def _in_order(self, matrix: ColumnMatrix) -> Entries | None:
+        """Return the entries in the order of a run; None for their own. It is done once for each matrix."""
+        if matrix not in self._ordered:
+            order = self._order_of(matrix)
+            ordered = None if order is None else entries_in_order(matrix, order, self._chunk_cost)
+            self._ordered[matrix] = ordered
+        return self._ordered[matrix]
 
     def matvec(self, matrix: NumbaMatrix, columns: Any) -> Any:
         """Return M @ columns in float64."""
@@ -87,40 +100,49 @@ class NumbaBackend(NumpyBackend):
     def start(self, problem: Problem, state: State, out: Any) -> None:
         """Draw the gates of the state's epoch and write M @ (w z) into `out`."""
         matrix, theta = problem.matrix, state.theta.value
-        n_threads = min(self._n_threads(), matrix.n_chunks)
+        entries = matrix.ordered()
+        if problem.row_starts is not None:
+            entries = matrix.entries._replace(starts=problem.row_starts, bits=np.uint64(1))
+        n_chunks = len(entries.bounds) - 1
+        n_threads = min(self._n_threads(), n_chunks)
+        state.slopes = Slopes(np.empty_like(theta), np.empty_like(theta))
         state.run = NumbaRun(
-            sums=np.empty((matrix.n_chunks, matrix.shape[0])),
-            work=kernels.work_space(n_threads, matrix.n_chunks, theta.dtype),
-            pace=Pace(n_threads, ENTRY_SECONDS * matrix.cost),
+            entries=entries,
+            own=columns_in_order(problem, state, entries.order),
+            sums=np.empty((n_chunks, matrix.shape[0])),
+            work=kernels.work_space(n_threads, n_chunks, theta.dtype),
+            pace=Pace(n_threads, ENTRY_SECONDS * cost_of(entries)),
             gradient=np.empty(matrix.shape[0]) if matrix.is_folded else None,
         )
-        state.slopes = Slopes(np.empty_like(theta), np.empty_like(theta))
-        state.first_bad = np.full(matrix.n_chunks, NEVER)
-        state.counts = np.zeros((matrix.n_chunks, 3), np.int64)
+        state.first_bad = np.full(n_chunks, NEVER)
+        state.counts = np.zeros((n_chunks, 3), np.int64)
         self._epoch(problem, state, out, out, backward=False)
+        state.run.update(state)
 
     def step(self, problem: Problem, state: State, gradient: Any, out: Any) -> None:
         """Train one epoch in one visit to each column."""
         state.adam_step += 1
         state.epoch += 1
         self._epoch(problem, state, gradient, out, backward=True)
+        state.run.update(state)
+
+    def repeat(self, body: Callable[[], None], n: int, problem: Problem, state: State) -> None:
+        """Run `body` n times; columns in another order return to the state at the end, however it comes."""
+        state.run.unattended = True
+        try:
+            super().repeat(body, n, problem, state)
+        finally:
+            state.run.unattended = False
+            state.run.update(state)
 
     def _epoch(self, problem: Problem, state: State, gradient: Any, out: Any, *, backward: bool) -> None:
         """Train up to `state.epoch` by the slopes of the previous epoch, if `backward`; draw its gates."""
-        run, theta, log_alpha, slopes = state.run, state.theta, state.log_alpha, state.slopes
-        anchor, entries = problem.l2_anchor, problem.matrix.entries
-        if problem.row_starts is not None:
-            entries = entries._replace(starts=problem.row_starts, bits=np.uint64(1))
+        run = state.run
         if backward and run.gradient is not None:
             gradient = _with_parents(problem.matrix, gradient, run.gradient)
         arguments = (
-            entries,
-            Columns(
-                theta.value, theta.first_moment, theta.second_moment,
-                log_alpha.value, log_alpha.first_moment, log_alpha.second_moment,
-                slopes.theta_slope, slopes.log_alpha_slope,
-                theta.value if anchor is None else anchor,  # the kernel is compiled for one type, an array
-            ),
+            run.entries,
+            run.own or columns_for(problem, state),
             gradient,
             run.sums,
             run.work,
@@ -129,7 +151,7 @@ class NumbaBackend(NumpyBackend):
             Noise(np.uint64(problem.column_offset), np.uint64(state.epoch), np.uint64(state.seed)),
             state.first_bad,
             state.counts,
-        )  # fmt: skip
+        )
         run.work.taken.fill(0)
         n_threads, start = run.pace.threads(), time.perf_counter()
         if n_threads == 1:
@@ -137,7 +159,7 @@ class NumbaBackend(NumpyBackend):
         else:
             self._on_threads(n_threads, arguments)
         run.pace.note(n_threads, time.perf_counter() - start)
-        finite = kernels.add_up(run.sums, entries.starts, out)
+        finite = kernels.add_up(run.sums, run.entries.starts, out)
         if problem.matrix.is_folded:
             finite &= fold_kernels.add_children(problem.matrix.links, out)
         if not finite:

@@ -12,8 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l0np._jit import helper, jit
-from l0np.backends.numba.elementary_kernels import exp, log, uniforms
-from l0np.backends.numba.vector_instructions import add_fours, claim, dot_fours, prefetch, with_bits
+from l0np.backends.numba.elementary_kernels import exp, log, uniforms, uniforms_of
+from l0np.backends.numba.entry_kernels import (
+    gather,
+    gather_all,
+    list_open,
+    prefetch_first,
+    prefetch_not_gathered,
+    scatter,
+    scatter_all,
+)
+from l0np.backends.numba.vector_instructions import claim, with_bits
 
 U64, F32 = np.uint64, np.float32
 # Numbers added to an unsigned counter must be unsigned: with an int64, Numba makes the sum a float64
@@ -25,21 +34,22 @@ LARGEST_FLOAT64 = np.finfo(np.float64).max
 
 BLOCK = 256  # columns that go through the stages together; their work space stays in the first cache
 BLOCK_ENTRIES = 1 << 15  # at most, so that the scatter finds in the second cache what the gather read
-LINE = U64(16)  # entries in a cache line, about
-PREFETCHED = U64(512)  # entries ahead of their turn: at 0.5 ns each, the time that memory takes to answer
-LONG_COLUMN = U64(128)  # entries; where all columns are open and this long, the processor prefetches them
 
 
 # --- what a run works on
 
 
 class Entries(NamedTuple):
-    """The matrix as kernels see it; chunk c holds the columns ``bounds[c]`` to ``bounds[c + 1]``."""
+    """The matrix as kernels see it; chunk c holds the columns ``bounds[c]`` to ``bounds[c + 1]``.
+
+    Where columns are stored in another order than their own, `order` has the number of each.
+    """
 
     data: Any
     indices: Any
     indptr: Any
     bounds: Any
+    order: Any  # empty where column j is stored in place j
     # For sums that do not depend on the order of the columns (`l0np.engine.ExactSums`): what the sum of each
     # row starts at, and 1, a uint64, for the last bit of each product. Else 0 everywhere
     starts: Any
@@ -89,139 +99,6 @@ def work_space(n_threads: int, n_chunks: int, dtype: Any) -> WorkSpace:
     numbers = np.empty((n_threads, 14, BLOCK + 8), dtype)
     lists = np.empty((n_threads, 2, BLOCK + 1), np.uint64)
     return WorkSpace(numbers, lists, np.zeros(n_chunks, np.int64))
-
-
-# --- which columns to read, and when to prefetch them
-#
-# The columns whose gate is open are listed first, and their entries are prefetched before their turn: the
-# processor can predict neither where the next one lies nor where it ends, and would wait for each.
-
-
-@helper
-def list_open(is_open, first, n, listed):
-    """List the columns that `is_open` marks by numbers above 0; return how many. One more ends the list."""
-    n_open = ZERO
-    for i in range(n):
-        listed[n_open] = first + i
-        n_open += U64(is_open[i] > 0)
-    listed[n_open] = first
-    return n_open
-
-
-@helper
-def _prefetch_column(entries, column, n_lines):
-    """Prefetch the first entries of a column, in `n_lines` pairs of cache lines."""
-    data, indices = entries.data, entries.indices
-    k = entries.indptr[column]
-    for _ in range(n_lines):
-        prefetch(data, k)
-        prefetch(data, k + LINE)
-        prefetch(indices, k)
-        k += LINE + LINE
-
-
-@helper
-def _prefetch_first(entries, first, n, listed, n_open):
-    """Prefetch the first columns listed; return how far ahead to prefetch columns, and how many lines."""
-    mean = (entries.indptr[first + n] - entries.indptr[first]) // max(n, ONE)
-    n_lines = (mean + TWO * LINE - ONE) // (TWO * LINE)
-    if n_open == n and mean > LONG_COLUMN:
-        n_lines = ZERO
-    ahead = ONE + PREFETCHED // (mean + ONE)
-    for position in range(ZERO, min(ahead, n_open)):
-        _prefetch_column(entries, listed[position], n_lines)
-    return ahead, n_lines
-
-
-@helper
-def _prefetch_not_gathered(entries, first, listed, n_open, gathered, n_lines):
-    """Prefetch the listed columns from which nothing was gathered."""
-    for position in range(ZERO, n_open):
-        if gathered[listed[position] - first] == 0:
-            _prefetch_column(entries, listed[position], n_lines)
-
-
-# --- gather and scatter
-#
-# Entries are taken in fours. The last one to three entries of a column are then handled without a loop, whose
-# end the processor could not predict: an entry that is read there may belong to the next column, and then 0
-# is added in its place.
-
-
-@helper
-def gather(entries, first, n, rows, listed, n_open, ahead, n_lines, out):
-    """Write M_j . rows for each listed column, 0 for the others; return the number of entries read.
-
-    The borders of a column are read while the one before it is summed, and its entries are prefetched `ahead`
-    columns before.
-    """
-    data, indices, indptr = entries.data, entries.indices, entries.indptr
-    size, read = U64(data.size), ZERO
-    for i in range(n):
-        out[i] = 0
-    j = listed[0]
-    k, stop = indptr[j], indptr[j + ONE]
-    for position in range(ZERO, n_open):
-        following = listed[position + ONE]
-        k_following, stop_following = indptr[following], indptr[following + ONE]
-        if position + ahead < n_open:
-            _prefetch_column(entries, listed[position + ahead], n_lines)
-        read += stop - k
-        n_fours = (stop - k) // FOUR
-        total = dot_fours(data, indices, rows, k, n_fours)
-        k += FOUR * n_fours
-        if stop + FOUR <= size:
-            t0 = data[k] * rows[indices[k]]
-            t1 = data[k + ONE] * rows[indices[k + ONE]]
-            t2 = data[k + TWO] * rows[indices[k + TWO]]
-            t0, t1 = (t0 if k < stop else 0.0), (t1 if k + ONE < stop else 0.0)
-            total += t0 + t1 + (t2 if k + TWO < stop else 0.0)
-        elif entries.bits == ZERO:  # the last columns of the matrix, after which there may be nothing to read
-            while k < stop:
-                total += data[k] * rows[indices[k]]
-                k += ONE
-        else:  # those of a rank, which are added up as if they were not the last
-            t0 = data[k] * rows[indices[k]] if k < stop else 0.0
-            t1 = data[k + ONE] * rows[indices[k + ONE]] if k + ONE < stop else 0.0
-            t2 = data[k + TWO] * rows[indices[k + TWO]] if k + TWO < stop else 0.0
-            total += t0 + t1 + t2
-        out[j - first] = total
-        j, k, stop = following, k_following, stop_following
-    return np.int64(read)
-
-
-@helper
-def scatter(entries, first, coefficients, listed, n_open, out):
-    """Add coefficient_j M_j to `out` for each listed column; return the number of entries read."""
-    data, indices, indptr, bits = entries.data, entries.indices, entries.indptr, entries.bits
-    size, read = U64(data.size), ZERO
-    j = listed[0]
-    k, stop = indptr[j], indptr[j + ONE]
-    for position in range(ZERO, n_open):
-        following = listed[position + ONE]
-        k_following, stop_following = indptr[following], indptr[following + ONE]
-        read += stop - k
-        coefficient = np.float64(coefficients[j - first])
-        n_fours = (stop - k) // FOUR
-        last = stop - U64(stop > k)  # 0 is added to this row for each entry that is beyond the column's end
-        add_fours(data, indices, coefficient, k, n_fours, bits, out)
-        k += FOUR * n_fours
-        if stop + FOUR <= size:
-            t0 = with_bits(coefficient * data[k], bits)
-            t1 = with_bits(coefficient * data[k + ONE], bits)
-            t2 = with_bits(coefficient * data[k + TWO], bits)
-            r0 = indices[k if k < stop else last]
-            r1 = indices[k + ONE if k + ONE < stop else last]
-            r2 = indices[k + TWO if k + TWO < stop else last]
-            out[r0] += t0 if k < stop else 0.0
-            out[r1] += t1 if k + ONE < stop else 0.0
-            out[r2] += t2 if k + TWO < stop else 0.0
-        else:  # as in `gather`
-            while k < stop:
-                out[indices[k]] += with_bits(coefficient * data[k], bits)
-                k += ONE
-        j, k, stop = following, k_following, stop_following
-    return np.int64(read)
 
 
 # --- the backward half of an epoch: chain rule and Adam
@@ -372,6 +249,7 @@ def epoch(
     its caller: splitting it makes the first fit 50 % slower.
     """
     exponential, gated = switches.exponential, switches.gated
+    ordered = entries.order.size > 0
     theta, theta_first, theta_second = columns.theta, columns.theta_first, columns.theta_second
     log_alpha, log_alpha_first = columns.log_alpha, columns.log_alpha_first
     log_alpha_second = columns.log_alpha_second
@@ -402,12 +280,15 @@ def epoch(
                 n_next //= TWO
             n_gathered = n_open
             if switches.backward:
-                gathered += gather(entries, first, n, rows, listed, n_open, ahead, n_lines, gradient)
+                if ordered and n_open == n:
+                    gathered += gather_all(entries, first, n, rows, gradient)
+                else:
+                    gathered += gather(entries, first, n, rows, listed, n_open, ahead, n_lines, gradient)
                 for i in range(n_next):  # of the next block, whose entries arrive while this one is computed
                     j = first + n + i
                     is_open[i] = 1 if (theta_slope[j] != 0) | (log_alpha_slope[j] != 0) else 0
                 n_open = list_open(is_open, first + n, n_next, listed)
-                ahead, n_lines = _prefetch_first(entries, first + n, n_next, listed, n_open)
+                ahead, n_lines = prefetch_first(entries, first + n, n_next, listed, n_open)
                 chain_theta(gradient, theta_slope, theta, first, n, exponential, constants, change)
                 if constants.lambda_anchor > 0:
                     add_anchored_l2(theta, anchor, first, n, constants, change)
@@ -422,9 +303,13 @@ def epoch(
             some_log_alpha_slope = log_alpha_slope[first : first + n]
             some_draws, some_products, n_some, few = uniform, product, n, False
             if gated:
-                position = (noise.column_offset + first) % FOUR
+                position = ZERO if ordered else (noise.column_offset + first) % FOUR
                 n_quads = (position + n + THREE) // FOUR
-                uniforms((noise.column_offset + first) // FOUR, n_quads, noise.epoch, noise.seed, uniform)
+                if ordered:
+                    offset = noise.column_offset
+                    uniforms_of(entries.order, first, n, offset, noise.epoch, noise.seed, uniform)
+                else:
+                    uniforms((noise.column_offset + first) // FOUR, n_quads, noise.epoch, noise.seed, uniform)
                 some_draws = uniform[position : position + n]
                 n_closed = decide_open(some_log_alpha, n, some_draws, constants, is_open)
                 closed += n_closed
@@ -460,8 +345,11 @@ def epoch(
             else:
                 n_drawn = list_open(gate, first, n, drawn)
             if n_gathered < n:
-                _prefetch_not_gathered(entries, first, drawn, n_drawn, gradient, n_lines)
-            scattered += scatter(entries, first, product, drawn, n_drawn, out)
+                prefetch_not_gathered(entries, first, drawn, n_drawn, gradient, n_lines)
+            if ordered and n_drawn == n:
+                scattered += scatter_all(entries, first, n, product, out)
+            else:
+                scattered += scatter(entries, first, product, drawn, n_drawn, out)
             first += n
             n = n_next
         counts[chunk, 0] += gathered

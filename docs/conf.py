@@ -16,7 +16,8 @@ project = "l0np"
 author = "The l0np developers"
 copyright = "2026, The l0np developers"
 release = version = l0np.__version__
-extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "terminal"]
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "mathml", "terminal"]
+html_math_renderer = "mathml"
 exclude_patterns = ["_ext", "_templates"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]

@@ -133,9 +133,16 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the examples in the docstrings."""
-    session.install(".[test]")
+    """Run the examples in the docstrings, and build the pages in build/docs.
+
+    Every block of code of the pages runs. Whatever Sphinx warns of is an error: a link that leads nowhere, a
+    docstring that is not numpydoc, a cell that fails or prints a warning.
+    """
+    session.install(".[test,docs]")
     session.run("pytest", "--doctest-modules", "l0np")
+    session.run(
+        "sphinx-build", "-W", "--keep-going", "-E", "-b", "html", *session.posargs, "docs", "build/docs"
+    )
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Measure an epoch on the CPU beside its rivals, and write the table that the README shows.
+"""Measure an epoch on the CPU beside its rivals, and write the table that docs/performance.md shows.
 
     nox -s bench -- [SECTION ...] [--rounds 5]
 

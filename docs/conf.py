@@ -10,7 +10,9 @@ import l0np
 EXTENSIONS = Path(__file__).parent / "_ext"
 sys.path.insert(0, str(EXTENSIONS))
 # The processes that run the pages' code find `page_setup` there too
-os.environ["PYTHONPATH"] = os.pathsep.join([str(EXTENSIONS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+os.environ["PYTHONPATH"] = os.pathsep.join([str(EXTENSIONS), os.environ.get("PYTHONPATH", "")]).rstrip(
+    os.pathsep
+)
 
 project = "l0np"
 author = "The l0np developers"
@@ -43,6 +45,7 @@ nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_output_stderr = "warn"  # a page prints what it says, and no warnings
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -58,7 +61,9 @@ numpydoc_validation_checks = {"GL03", "GL06", "GL07", "PR02", "PR05", "PR10"}
 numpydoc_validation_exclude = {r"\.TargetOptions$"}  # its parameters are the keys of a mapping
 
 
-def skip_members_of_others(app: Any, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
+def skip_members_of_others(
+    app: Any, what: str, name: str, member: Any, skip: bool, options: Any
+) -> bool | None:
     """Leave out what classes inherit from other packages, which those document."""
     function = getattr(member, "fget", member)
     module = getattr(function, "__module__", None)

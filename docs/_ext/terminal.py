@@ -50,8 +50,7 @@ class Terminal(SphinxDirective):
                 shell=True,
                 cwd=folder,
                 env=os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 text=True,
                 check=False,
             )
@@ -64,7 +63,9 @@ class Terminal(SphinxDirective):
         shown = "\n".join(self.content)
         blocks = [nodes.literal_block(shown, shown, language="sh")]
         if printed.strip():
-            blocks.append(nodes.literal_block(printed, printed.rstrip(), language="text", classes=["printed"]))
+            blocks.append(
+                nodes.literal_block(printed, printed.rstrip(), language="text", classes=["printed"])
+            )
         self.set_source_info(blocks[0])
         return list(blocks)
 

@@ -1,4 +1,4 @@
-"""Turn results/cpu.json and cpu_notes.txt into cpu.md, whose first table docs/performance.md shows, and into cpu.png.
+"""Turn results/cpu.json and cpu_notes.txt into cpu.md, which docs/performance.md quotes, and into cpu.png.
 
 python benchmarks/cpu_report.py
 """

@@ -29,11 +29,11 @@ suppress_warnings = ["config.cache"]
 html_theme = "pydata_sphinx_theme"
 html_title = "l0np"
 html_show_sourcelink = False
-html_sidebars = {"index": []}
+html_sidebars = {"**": ["all_pages.html"]}
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 4,
+    "navbar_center": [],  # the pages are listed at the left
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],

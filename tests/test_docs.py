@@ -14,7 +14,7 @@ import l0np
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-GUIDES = sorted(ROOT.glob("*.md")) + [ROOT / "examples" / "README.md", ROOT / "benchmarks" / "README.md"]
+GUIDES = [*sorted(ROOT.glob("*.md")), ROOT / "examples" / "README.md", ROOT / "benchmarks" / "README.md"]
 FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n"
 # Subpackages with names for users; their `__all__` also holds what other subpackages use
 PUBLIC = ("callbacks", "errors", "gates", "layers", "penalties", "plots", "schedules", "sklearn")

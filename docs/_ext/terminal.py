@@ -61,7 +61,7 @@ class Terminal(SphinxDirective):
                 )
             printed += done.stdout
         shown = "\n".join(self.content)
-        blocks = [nodes.literal_block(shown, shown, language="sh")]
+        blocks = [nodes.literal_block(shown, shown, language="sh", classes=["command"])]
         if printed.strip():
             blocks.append(
                 nodes.literal_block(printed, printed.rstrip(), language="text", classes=["printed"])

@@ -103,7 +103,10 @@ def test_cells_are_run_in_a_folder_of_their_own(page):
 def test_the_table_of_speed_is_the_measured_one():
     measured = (ROOT / "benchmarks" / "results" / "cpu.md").read_text()
     (table,) = re.findall(r"\| problem \|.*?(?=\n\n)", measured, flags=re.DOTALL)
-    assert table in (DOCS / "performance.md").read_text()
+    page = (DOCS / "performance.md").read_text()
+    assert table in page
+    ratios = sorted(int(ratio) for ratio in re.findall(r"\*\*(\d+)\*\*", table))
+    assert f"{ratios[0]} to {ratios[-1]} times as long as one of l0np" in page
 
 
 def anchors(file):

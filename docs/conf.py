@@ -71,5 +71,6 @@ def skip_members_of_others(
 
 
 def setup(app: Any) -> None:
-    """Connect the function above."""
+    """Connect the function above, and tell the pages' code where built pages are."""
+    os.environ["L0NP_PAGES"] = str(app.outdir)
     app.connect("autodoc-skip-member", skip_members_of_others)

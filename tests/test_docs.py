@@ -20,7 +20,7 @@ FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n"
 PUBLIC = ("callbacks", "errors", "gates", "layers", "penalties", "plots", "schedules", "sklearn")
 NOT_FOR_USERS = {
     "callbacks": {"Callbacks", "Stages", "calibration_report", "regression_report", "stage_report"},
-    "plots": {"answer_figure", "new_figure", "path_figure"},
+    "plots": {"answer_figure", "new_figure", "path_figure", "svg_of"},
 }
 NOT_RUN = {"numbers.md": ["import svy", "library(survey)"], "gpus.md": [".[cuda13]"], "index.md": ["venv"]}
 

@@ -65,9 +65,12 @@ def example(name, folder=ROOT / "tests"):
 @pytest.mark.slow  # runs the README as a user does
 @trains
 def test_the_readme_prints_what_it_shows(in_copy):
+    pytest.importorskip("jinja2")
     names = {}
     tables, gated_model, regression = (text for language, text in BLOCKS if language == "python")
     compare(OUTPUTS[0], run(tables, names), relative=0.03, absolute=0.3)
+    assert (in_copy / "weights.csv").exists()
+    assert (in_copy / "report.html").exists()
     compare(OUTPUTS[1], run(gated_model, names), relative=0.05, absolute=0.4)  # NumPy and Numba differ by 0.3
     compare(OUTPUTS[2], run(regression, names), relative=0.01, absolute=0.01)
     assert len(OUTPUTS) == 3

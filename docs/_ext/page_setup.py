@@ -1,7 +1,9 @@
 """What the hidden first cell of each page runs: a folder with the examples, and how results are shown."""
 
 import os
+import shutil
 import warnings
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -16,3 +18,8 @@ mpl.rcParams.update({"svg.hashsalt": "l0np", "figure.figsize": (6.5, 4.0), "figu
 np.set_printoptions(linewidth=90)
 # a warning that a page does not expect fails the build
 warnings.simplefilter("error", L0npWarning)
+
+
+def show_file(written: str, name: str) -> None:
+    """Copy a file that the page has written to the built pages, under a name to which the page links."""
+    shutil.copy(written, Path(os.environ["L0NP_PAGES"]) / name)

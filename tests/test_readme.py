@@ -145,11 +145,8 @@ def test_pipeline_example(in_copy):
 @trains
 def test_the_picture_is_drawn_by_its_script(tmp_path):
     pytest.importorskip("matplotlib")
-    script, picture = ROOT / "examples" / "draw_schools.py", tmp_path / "schools.png"
-    printed = subprocess.run(
-        [sys.executable, script, picture], capture_output=True, text=True, check=True, cwd=tmp_path
-    ).stdout
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    printed = example("draw_schools.py", tmp_path)
+    assert (tmp_path / "schools.png").read_bytes().startswith(b"\x89PNG")
     sizes = {int(line.split()[0]): line.split() for line in printed.splitlines()[1:]}
     assert min(sizes) == 40
     assert max(sizes) == 800

@@ -1,7 +1,6 @@
-"""Draw how closely few schools represent all, and how even their weights are, to schools.png in the
-current folder.
+"""Draw how closely few schools represent all, and how even their weights are.
 
-The README shows the picture. Needs matplotlib, which the extra `plot` installs, and polars for the files.
+The picture is written to schools.png in the current folder; the README shows it. Needs matplotlib, which the extra `plot` installs, and polars for the files.
 """
 
 from pathlib import Path

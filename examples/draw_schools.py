@@ -1,6 +1,7 @@
 """Draw how closely few schools represent all, and how even their weights are.
 
-The picture is written to schools.png in the current folder; the README shows it. Needs matplotlib, which the extra `plot` installs, and polars for the files.
+The picture is written to schools.png in the current folder; the README shows it. Needs matplotlib, which the
+extra `plot` installs, and polars for the files.
 """
 
 from pathlib import Path

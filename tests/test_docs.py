@@ -22,7 +22,11 @@ NOT_FOR_USERS = {
     "callbacks": {"Callbacks", "Stages", "calibration_report", "regression_report", "stage_report"},
     "plots": {"answer_figure", "new_figure", "path_figure", "svg_of"},
 }
-NOT_RUN = {"numbers.md": ["import svy", "library(survey)"], "gpus.md": [".[cuda13]"], "index.md": ["venv"]}
+NOT_RUN = {
+    "numbers.md": ["import svy", "library(survey)"],
+    "gpus.md": [".[cuda13]"],
+    "index.md": ["venv", "@article"],
+}
 
 
 def documented():

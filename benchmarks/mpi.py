@@ -154,7 +154,8 @@ def page(rows: list[Any], where: str) -> str:
     ]
     intro = (
         "Epochs of the national problem (19,480 targets), in float32, all gates open. Ranks are processes on "
-        "one machine, each with its own columns of a memory map; ms are of the slowest rank, the least of three "
+        "one machine, each with its own columns of a memory map; ms are of the slowest rank, the least of "
+        "three "
         "runs. Anonymous memory is that of one rank, the matrix not included."
     )
     lines += [paragraph(intro), ""]
@@ -172,7 +173,8 @@ def page(rows: list[Any], where: str) -> str:
     lines += ["", "## A model of a large machine", ""]
     model = (
         f"{MODEL['records']:.0e} records x {MODEL['targets']:,} targets, {MODEL['entries']:.1e} entries, one "
-        f"thread for each rank, at the {speed:.2e} entries per second of one rank above. An all-reduce of the "
+        f"thread for each rank, at the {speed:.2e} entries per second of one rank above. An all-reduce of "
+        "the "
         "targets takes 2 log2(R) latencies and twice its bytes over the bandwidth; latencies and bandwidths "
         "are the nominal ones of the networks, not measured."
     )

@@ -1,6 +1,8 @@
 """`mpiexec -n R l0np calibrate FOLDER TOTALS`: the table of one rank, on any number of ranks."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -100,3 +102,11 @@ def test_every_value_must_be_there(folder):
     settings = Settings("calibrate", records=folder / "M", totals=folder / "totals.csv")
     with pytest.raises(InputError, match="totals"):
         calibrate_stored(settings, ranks_of_run(), lambda progress: None)
+
+
+def test_the_example_saves_what_can_be_calibrated(tmp_path):
+    example = Path(__file__).parents[2] / "examples" / "save_national.py"
+    if not example.exists():
+        pytest.skip("the examples are not here")
+    totals = runpy.run_path(str(example))["save"](tmp_path / "nation", 1000)
+    assert main(["calibrate", str(tmp_path / "nation"), str(totals), "--max-error", "1e-6"]) == 0

@@ -3,8 +3,8 @@
     python examples/save_national.py national 500000
     mpiexec -n 2 l0np calibrate national national_totals.csv --n-active 5000 --seed 1 --output weights.csv
 
-Each record belongs to a district, its state and the nation, and has eight variables; every variable has a total
-in each of these areas. No more than one block of records is in memory.
+Each record belongs to a district, its state and the nation, and has eight variables; every variable has a
+total in each of these areas. No more than one block of records is in memory.
 """
 
 import csv

@@ -19,7 +19,7 @@ from l0np.cli.requirements import required_of
 from l0np.cli.settings import Settings, settings_file
 from l0np.cli.steps import Steps
 from l0np.cli.stored import calibrate_stored, ranks_of_run
-from l0np.matrix import ColumnMatrix
+from l0np.matrix import ColumnMatrix, is_saved
 from l0np.report import check_report
 from l0np.tables import check_writable
 
@@ -44,7 +44,7 @@ PACKAGES = [
 def calibrate(settings: Settings, steps: Steps) -> int:
     """Calibrate; print the problem, the answer and the worst targets; write what was asked for."""
     _check_files(settings)
-    if settings.table("records").is_dir():
+    if is_saved(settings.table("records")):
         return _calibrate_stored(settings, steps)
     problem = _problem(settings, steps)
     required = required_of(settings, problem)

@@ -23,7 +23,7 @@ from l0np.matrix.checks import checked_shape, index_dtype
 from l0np.matrix.column_matrix import ColumnMatrix
 from l0np.matrix.fold import Fold
 from l0np.matrix.folding import checked_fold
-from l0np.matrix.saved import even_cuts
+from l0np.matrix.saved import even_cuts, is_saved
 from l0np.matrix.shared import SharedMatrix
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "entry_blocks",
     "even_cuts",
     "index_dtype",
+    "is_saved",
     "largest_entry",
     "largest_in_columns",
     "row_lengths",

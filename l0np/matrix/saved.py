@@ -7,6 +7,7 @@ order of its columns, is stored as a further array or property, with a feature i
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from l0np.errors import InputError
 from l0np.inputs import validation
-from l0np.matrix.array_folders import ArrayFolder, ArrayFolderWriter
+from l0np.matrix.array_folders import DOCUMENT, ENDING, ArrayFolder, ArrayFolderWriter
 from l0np.matrix.checks import index_dtype
 
 DATA, INDICES, INDPTR = "data", "indices", "indptr"
@@ -223,6 +224,11 @@ class MatrixWriter:
             self._files.append(IDS, np.concatenate(self._ids))
         shape = [self._n_rows, self._n_columns]
         self._files.complete({"shape": shape, "dtype": self._dtype.name, "non_zeros": self._n_entries})
+
+
+def is_saved(folder: Any) -> bool:
+    """Return whether a path is a folder in which a matrix is saved, or the writing of one was interrupted."""
+    return any((Path(folder) / name).is_file() for name in (DOCUMENT, f"{DATA}{ENDING}"))
 
 
 def even_cuts(folder: Any, n_parts: int) -> tuple[slice, ...]:

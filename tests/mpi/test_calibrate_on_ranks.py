@@ -110,3 +110,9 @@ def test_the_example_saves_what_can_be_calibrated(tmp_path):
         pytest.skip("the examples are not here")
     totals = runpy.run_path(str(example))["save"](tmp_path / "nation", 1000)
     assert main(["calibrate", str(tmp_path / "nation"), str(totals), "--max-error", "1e-6"]) == 0
+
+
+def test_a_folder_whose_writing_was_interrupted_is_named(folder, capsys):
+    (folder / "M" / "matrix.json").unlink()
+    assert main(arguments("w.csv")) == 2
+    assert "the folder M was not written to its end" in capsys.readouterr().err

@@ -48,7 +48,8 @@ def margins(records: int, targets: int) -> Problem:
         if size > 0:
             found.append((rng.integers(size, size=records), np.arange(start, start + size)))
     rows = np.stack([rows[category] for category, rows in found], axis=1)
-    entries = np.ones(rows.size), rows.ravel(), np.arange(records + 1) * len(found)
+    indptr = np.arange(records + 1, dtype=np.int32) * len(found)
+    entries = np.ones(rows.size), rows.ravel().astype(np.int32), indptr
     M = sparse.csr_array(entries, shape=(records, targets)).T.tocsr()
     base = rng.lognormal(3, 0.5, records)
     y = M @ (base * rng.lognormal(0, 0.2, records))

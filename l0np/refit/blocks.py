@@ -76,11 +76,14 @@ class Blocks:
             cost = FLOP * (float(n) ** 2 * k + n**3 / 3)
             found.append(cls(scaled, np.arange(n), np.array([0, n]), True, cost, 2 * DENSE_ENTRY * n**2))
         if sparse.issparse(scaled):
-            pairs = float((np.bincount(scaled.indices, minlength=k).astype(np.float64) ** 2).sum())
+            is_given = transposed is not None
+            lengths = np.diff(transposed.indptr) if is_given else np.bincount(scaled.indices, minlength=k)
+            pairs = float((lengths.astype(np.float64) ** 2).sum())
             if LISTED_FROM <= pairs < COMPILED_FROM and n <= LISTED_TARGETS:
                 cost = LISTED_PAIR * pairs + FLOP * n**3 / 3
-                one = np.arange(n), np.array([0, n]), False, cost, 2 * DENSE_ENTRY * n**2
-                found.append(cls(scaled, *one, pairs=_listed_pairs(scaled)))
+                bounds, solution = np.array([0, n]), 2 * DENSE_ENTRY * n**2
+                listed = _listed_pairs(scaled)
+                found.append(cls(scaled, np.arange(n), bounds, False, cost, solution, pairs=listed))
             transposed = transposed if pairs >= COMPILED_FROM else None
             compiled, pairs = COMPILED_PAIR * pairs, PAIR * pairs
             if transposed is not None and FLOP * n**3 / 3 <= compiled:  # no division would be much cheaper
@@ -88,17 +91,12 @@ class Blocks:
                 one = np.arange(n), np.array([0, n]), False, cost, 2 * DENSE_ENTRY * n**2, transposed
                 found.append(cls(scaled, *one))
             elif not found or pairs < found[0].cost:
-                # Beside a wide border the compiled product waits for memory at every entry
-                found += [
-                    cls.bordered(
-                        scaled,
-                        border,
-                        pairs if border or transposed is None else compiled,
-                        None if border else transposed,
-                    )
-                    for border in BORDERS
-                    if border == 0 or border < n
-                ]
+                for border in BORDERS:
+                    # Beside a wide border the compiled product waits for memory at every entry
+                    is_compiled = not border and transposed is not None
+                    least = compiled if is_compiled else pairs
+                    if border == 0 or (border < n and least < min(one.cost for one in found)):
+                        found.append(cls.bordered(scaled, border, least, transposed if is_compiled else None))
         best = min(found, key=lambda blocks: blocks.cost, default=None)
         return best if best and best.cost <= most_cost else None
 
@@ -247,9 +245,15 @@ def _groups(rows: Any) -> NDArray[np.int64]:
     """Return a label for each row; rows of different labels share no record, not even through others."""
     from scipy import sparse
 
-    graph = sparse.block_array([[None, rows], [rows.T, None]], format="csr")
-    label = sparse.csgraph.connected_components(graph, directed=False)[1][: rows.shape[0]]
-    return np.unique(label, return_inverse=True)[1].astype(np.int64)
+    n, k = rows.shape
+    row = np.repeat(np.arange(n, dtype=np.int32), np.diff(rows.indptr))
+    first = np.zeros(k, np.int32)
+    first[rows.indices[::-1]] = row[::-1]  # of each record; the last of several values stays
+    joined = first[rows.indices]
+    is_new = joined != row
+    edges = np.ones(int(is_new.sum()), np.int8), (row[is_new], joined[is_new])
+    graph = sparse.coo_array(edges, shape=(n, n)).tocsr()
+    return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def _joined(sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ each time starting from the multipliers found before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -36,6 +36,12 @@ Floats = NDArray[np.float64]
 FIRST_PROXIMITY, LAST_PROXIMITY = 1e-2, 1e-7
 # Newton steps at once with the last proximity, and the part of the misfit that may be left after them
 FIRST_TRIALS, PROMISING = 2, 1e-3
+# Problems of so many records, and so many for each target, start from the multipliers of every so-manieth
+# record: these are few enough to cost little, and enough that few steps remain
+MANY_RECORDS, RECORDS_PER_TARGET, SAMPLED_PER_TARGET = 200_000, 2_000, 400
+# Newton steps at once with the last proximity where the curvature changes, and after how many of them the
+# misfit must have fallen to this part
+MOST_AT_ONCE, FEW_AT_ONCE, NEAR = 12, 3, 0.3
 LAST_WIDTH = 1e-12  # of the rounded kinks of tolerances, relative to the first width, the largest multiplier
 # Factor on proximity and width after a multiplier step; with 0.1 the next step takes several times as many
 # Newton steps
@@ -45,6 +51,7 @@ INEXACT = 1e-2
 ALONG = 0.1  # slope along a Newton step at which its length is right, relative to the slope at its start
 MOST_LENGTHS = 60  # lengths that are tried for a Newton step
 SURE = 1e-4  # gradient, relative to the targets, above which rounding errors need not be estimated
+LITTLE = 1e-12  # the same, below which a step that does not halve it is one of rounding errors
 ROUNDING = 4 * np.finfo(float).eps  # relative error of a sum
 STILL = 1e-10  # relative change of the weights in a multiplier step at which nothing is left to do
 AS_CLOSE = 1e-12  # relative change of the squared misfit at which unreachable targets come no closer
@@ -214,11 +221,16 @@ def method_of_multipliers(
     tolerant = system.tolerance > 0
     start = point = _Point.at(system, distance, np.zeros(len(system.target)), np.inf)
     proximity, steps, widest = FIRST_PROXIMITY, 0, 0.0
+    found: _Point | None
     if distance.is_linear and not tolerant.any():
         # The first step leads to the end unless it crosses a bound or targets cannot be met
         found, steps = _newton(system, distance, start, LAST_PROXIMITY * system.mean_curvature, FIRST_TRIALS)
         left = np.linalg.norm(found.misfit) / (np.linalg.norm(start.misfit) or 1.0)
         if (found.curvature > 0).all() and left <= PROMISING:
+            start, proximity = found, LAST_PROXIMITY
+    elif not tolerant.any():
+        found, steps = _at_once(system, distance, start, limits)
+        if found is not None:
             start, proximity = found, LAST_PROXIMITY
     for _ in range(limits.multiplier_steps):
         before = point
@@ -238,6 +250,48 @@ def method_of_multipliers(
     return point.multipliers, has_converged, steps
 
 
+def _at_once(
+    system: ScaledSystem, distance: Distance, start: _Point, limits: RefitLimits
+) -> tuple[_Point | None, int]:
+    """Return where Newton steps with the last proximity lead, and their number.
+
+    There is no point if they do not nearly meet the targets, or come closer too slowly.
+    """
+    first, strength = float(np.linalg.norm(start.misfit)), LAST_PROXIMITY * system.mean_curvature
+    sampled = _of_sample(system, distance, limits)
+    if sampled is not None:
+        near = _Point.at(system, distance, sampled, np.inf)
+        start = near if np.linalg.norm(near.misfit) <= NEAR * first else start
+    point, steps, left = start, 0, np.inf
+    most = min(MOST_AT_ONCE, limits.newton_steps)
+    while steps < most:
+        point, taken = _newton(system, distance, point, strength, min(FEW_AT_ONCE, most - steps))
+        steps, before, left = steps + taken, left, float(np.linalg.norm(point.misfit))
+        if left <= PROMISING * first:
+            return point, steps
+        if not taken or left > NEAR * min(before, first):
+            break
+    return None, steps
+
+
+def _of_sample(system: ScaledSystem, distance: Distance, limits: RefitLimits) -> Floats | None:
+    """Return the multipliers of a sample of records; None if there are too few records to leave some out.
+
+    The sample stands for all records and has to change the totals by as much as all have to. So its
+    multipliers differ from those of all records only as far as the curvature does.
+    """
+    n, k = system.scaled.shape
+    if k < MANY_RECORDS or k < RECORDS_PER_TARGET * n:
+        return None
+    every = max(k // max(SAMPLED_PER_TARGET * n, MANY_RECORDS // 10), 2)
+    by_record = system.newton.transposed[::every]
+    reference = system.reference[::every] * (k / by_record.shape[0])
+    scaled = by_record.T if isinstance(by_record, np.ndarray) else by_record.T.tocsr()
+    target = system.target + np.asarray(scaled @ reference) - system.totals(system.reference)
+    sample = replace(system, scaled=scaled, target=target, reference=reference, report=None)
+    return method_of_multipliers(sample, distance, limits)[0]
+
+
 def _newton(
     system: ScaledSystem, distance: Distance, centre: _Point, proximity: float, most: int
 ) -> tuple[_Point, int]:
@@ -246,6 +300,7 @@ def _newton(
     Return the point and the number of steps taken.
     """
     point, size = centre, float(np.linalg.norm(system.target))
+    before = np.inf
     for step in range(most):
         moved = point.multipliers - centre.multipliers
         gradient = point.misfit + proximity * moved
@@ -253,8 +308,9 @@ def _newton(
         # What is left of the misfit if targets can be met; its last change if they cannot
         of_step = float(np.linalg.norm(moved))
         changed = min(proximity * of_step, float(np.linalg.norm(point.misfit - centre.misfit)))
-        if left <= INEXACT * changed:
+        if left <= INEXACT * changed or (left <= LITTLE * size and left > 0.5 * before):
             return point, step
+        before = left
         if (
             left <= SURE * size
             and left <= system.rounding(point.multipliers, point.weights, point.curvature)[1]

@@ -60,7 +60,8 @@ class NewtonSystems:
         is_compiled = is_sparse and find_spec("numba") is not None
         self._blocks = Blocks.cheapest(scaled, most_cost, self.transposed if is_compiled else None)
         self._factor: Solve | None = None
-        self._of: Floats | None = None  # the curvature that the factor belongs to
+        self._of: Floats | None = None  # the curvature and the diagonal that the factor belongs to
+        self._beside: Floats | None = None
         product = 2 * (SPARSE_ENTRY * scaled.nnz if is_sparse else DENSE_ENTRY * scaled.size)
         self._patience = MOST_ITERATIONS
         if self._blocks:
@@ -89,18 +90,23 @@ class NewtonSystems:
     def solve(self, curvature: Floats, diagonal: Floats, right: Floats) -> Floats:
         """Return x with a relative residual of `ACCURACY`, or the smallest that the iterations reached."""
         x = np.zeros_like(right)
-        # A factor that costs little is not worth keeping
-        is_current = self.factor_cost > CHEAP and self._of is not None and np.array_equal(self._of, curvature)
+        is_current = self._of is not None and np.array_equal(self._of, curvature)
+        if is_current and self._beside is not None and np.array_equal(self._beside, diagonal):
+            direct, done = self._direct(curvature, diagonal, right)
+            if done:
+                return direct
+        # A factor that costs little is not worth keeping for another diagonal
+        is_current = is_current and self.factor_cost > CHEAP
         if self._patience > FEW_ITERATIONS or is_current:
             most = FEW_ITERATIONS if is_current else self._patience
             x, done = self._iterate(curvature, diagonal, right, x, most)
             if done or self._blocks is None:
                 return x
         assert self._blocks is not None
-        self._factor, self._of = self._blocks.factor(curvature, diagonal), curvature
-        direct = self._factor(right)
-        left = right - self._product(curvature, diagonal, direct)
-        if float(np.linalg.norm(left)) <= ACCURACY * float(np.linalg.norm(right)):
+        self._factor = self._blocks.factor(curvature, diagonal)
+        self._of, self._beside = curvature, diagonal
+        direct, done = self._direct(curvature, diagonal, right)
+        if done:
             return direct
         return self._iterate(curvature, diagonal, right, x, MOST_CORRECTIONS)[0]
 
@@ -133,6 +139,13 @@ class NewtonSystems:
         inverse = LinearOperator(shape, matvec=precondition, dtype=np.float64)
         x, missing = cg(system, right, x, rtol=accuracy, maxiter=most, M=inverse)
         return x, not missing
+
+    def _direct(self, curvature: Floats, diagonal: Floats, right: Floats) -> tuple[Floats, bool]:
+        """Return what the factor takes for the solution, and whether it is accurate."""
+        assert self._factor is not None
+        x = self._factor(right)
+        left = right - self._product(curvature, diagonal, x)
+        return x, bool(np.linalg.norm(left) <= ACCURACY * np.linalg.norm(right))
 
     def _product(self, curvature: Floats, diagonal: Floats, x: Floats) -> Floats:
         return np.asarray(self.scaled @ (curvature * (self.transposed @ x)) + diagonal * x)

@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 
 # Derivative of the loss by a weight that counts as 0, relative to the sum of its terms' absolute values
 STATIONARY = 3e-5
+SMALL = 0.01  # relative error: see `PenalisedProblem.small`
 NEAR = 3e-5  # distance of a g-weight from its bound that counts as none
 PROXIMITY = 1e-8  # of the penalised problem, in units of the mean curvature
 HUGE = 1e150  # stands for a bound that is infinite

@@ -17,11 +17,10 @@ from l0np._text import counted
 from l0np.errors import L0npWarning, warn
 from l0np.inputs import validation
 from l0np.matrix import ColumnMatrix
-from l0np.refit.descent import descend
 from l0np.refit.distances import Distance
-from l0np.refit.elastic import least_absolute
-from l0np.refit.multipliers import LIMITS, RefitLimits, ScaledSystem, Stopped, method_of_multipliers
-from l0np.refit.penalty import STATIONARY, PenalisedProblem
+from l0np.refit.multipliers import LIMITS, RefitLimits, ScaledSystem, Stopped
+from l0np.refit.penalty import SMALL, PenalisedProblem
+from l0np.refit.solver import least_absolute_ratios, least_squares_ratios
 from l0np.targets import Targets, metrics
 
 Floats = NDArray[np.float64]
@@ -29,11 +28,7 @@ Report = Callable[[Floats], bool]
 
 DEFAULT_BOUNDS = (0.05, None)  # of weight / reference weight: no selected record is lost
 TOTAL_IMPORTANCE = 1e4  # weight of an error in the fixed total, relative to one in a target
-# Newton steps before the descent takes over, where a factor is cheap (nanoseconds) and where it is not: the
-# method of multipliers meets targets in few steps if they can be met, and else may take hundreds
-CHEAP, FEW_STEPS = 1e7, (60, 20)
-MOST_COSTLY = 80  # factorisations of a descent where they are not cheap
-SMALL = 0.01  # relative error: see `PenalisedProblem.small`
+MOST_AT_ONCE = 1_000_000  # entries for which an array is made beside the matrix
 DENSE_FRACTION = 0.3  # of non-zeros, above which a sparse matrix is slower than a dense one
 NO_SQUARES = (
     "the loss of these targets is neither a sum of squared errors nor one of absolute errors. Gates are "
@@ -187,14 +182,15 @@ def refit_weights(
     with np.errstate(all="ignore"):  # steps that leave the range of floats are shortened
         stopped = False
         try:
-            find = _ratios_of_least_absolute if targets.absolute else _ratios
+            find = least_absolute_ratios if targets.absolute else least_squares_ratios
             ratios, converged, steps = find(problem, limits)
         except Stopped as reached:
             ratios, converged, steps, stopped = reached.weights / reference, False, 0, True
     weights = reference * ratios
     errors = np.asarray(matrix @ weights - targets.value)
     total_error = 0.0 if total is None else float(weights.sum() / total - 1.0)
-    missed = targets.missed(errors, np.asarray(abs(matrix) @ np.abs(weights)))
+    sizes = matrix if matrix.data.min(initial=0.0) >= 0 else abs(matrix)
+    missed = targets.missed(errors, np.asarray(sizes @ np.abs(weights)))
     at_lower, at_upper = distance.at_bounds(ratios)
     return Refit(
         weights,
@@ -209,49 +205,6 @@ def refit_weights(
         len(missed),
         stopped,
     )
-
-
-def _ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
-    """Return the g-weights, whether they have converged, and the number of steps."""
-    system, distance = problem.system, problem.distance
-    if not len(system.target):
-        return np.ones_like(problem.reference), True, 0
-    is_limited = bool(problem.finite_sides.any() or system.tolerance.any() or problem.has_caps)
-    may_descend = is_limited and limits.factorisations > 0 and problem.has_factor
-    if may_descend:
-        limits = limits._replace(newton_steps=min(limits.newton_steps, _patience(problem)))
-    multipliers, converged, steps = method_of_multipliers(system, distance, limits)
-    ratios = distance(system.pull(multipliers))[0]
-    converged = converged and problem.residual(ratios, problem.errors(ratios)) <= STATIONARY
-    if converged or not may_descend:
-        return ratios, converged, steps
-    is_cheap = system.newton.factor_cost <= CHEAP
-    found = descend(problem, limits.factorisations if is_cheap else min(limits.factorisations, MOST_COSTLY))
-    return found.ratios, found.is_stationary, steps + found.steps
-
-
-def _ratios_of_least_absolute(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
-    """Return the same for a sum of absolute errors, which differs where targets cannot all be met."""
-    system = problem.system
-    if not len(system.target):
-        return np.ones_like(problem.reference), True, 0
-    few = limits._replace(newton_steps=min(limits.newton_steps, _patience(problem)))
-    multipliers, converged, steps = method_of_multipliers(system, problem.distance, few)
-    ratios = problem.distance(system.pull(multipliers))[0]
-    beyond = np.abs(problem.errors(ratios)) - system.tolerance
-    if converged and (beyond <= metrics.MET / SMALL * problem.small).all():
-        return ratios, True, steps
-    found = least_absolute(problem, ratios)
-    return found.ratios, found.converged, steps + found.steps
-
-
-def _patience(problem: PenalisedProblem) -> int:
-    """Return the Newton steps after which the descent takes over from the method of multipliers."""
-    if problem.system.newton.factor_cost <= CHEAP:
-        return FEW_STEPS[0]
-    n, k = problem.system.scaled.shape
-    # Many more targets than records cannot all be met, and the systems of the descent are smaller
-    return 0 if k < n / 2 else FEW_STEPS[1]
 
 
 def _problem(
@@ -272,12 +225,13 @@ def _problem(
     of_error = importance if targets.absolute else np.sqrt(importance)  # the factor on a relative error
     factor = of_error / np.abs(targets.scale[used])
     scaled = matrix if len(used) == matrix.shape[0] else matrix[used]
-    by_entry = np.repeat(factor, np.diff(scaled.indptr))
-    scaled = sparse.csr_array((scaled.data * by_entry, scaled.indices, scaled.indptr), shape=scaled.shape)
+    entries = np.repeat(factor, np.diff(scaled.indptr))
+    np.multiply(scaled.data, entries, out=entries)
+    scaled = sparse.csr_array((entries, scaled.indices, scaled.indptr), shape=scaled.shape)
     value, tolerance = targets.value[used] * factor, targets.tolerance[used] * factor
     cap = np.full(len(used), np.inf) if targets.cap is None else targets.cap[used] * importance
     small = SMALL * of_error
-    curvature = float((scaled.power(2) @ reference).mean()) if len(used) else 1.0
+    curvature = _mean_curvature(scaled, reference)
     if total is not None:
         row = sparse.csr_array(np.full((1, len(reference)), TOTAL_IMPORTANCE / total))
         scaled = sparse.vstack([scaled, row], format="csr")
@@ -287,6 +241,16 @@ def _problem(
     scaled = scaled.toarray() if is_dense else scaled
     system = ScaledSystem(scaled, value, tolerance, reference, curvature or 1.0, factor_cost)
     return PenalisedProblem(system, cap, small, distance)
+
+
+def _mean_curvature(scaled: Any, reference: Floats) -> float:
+    """Return the mean of the diagonal of ``scaled diag(reference) scaled'``, 0 without rows."""
+    total = 0.0
+    for start in range(0, scaled.nnz, MOST_AT_ONCE):
+        here = slice(start, start + MOST_AT_ONCE)
+        values = scaled.data[here]
+        total += float(np.einsum("i,i,i->", values, values, reference[scaled.indices[here]]))
+    return total / max(int(scaled.shape[0]), 1)
 
 
 class RefitProblem:
@@ -354,9 +318,12 @@ class RefitProblem:
         """Return the rows of the targets, then those of their totals, for some records."""
         from scipy import sparse
 
-        rows = [sparse.csr_array(self.matrix.take(records))]
+        is_all = np.array_equal(records, np.arange(self.matrix.shape[1]))
+        taken = self.matrix.to_scipy() if is_all else self.matrix.take(records)  # the first copies less
+        rows = [sparse.csr_array(taken).astype(np.float64, copy=False)]
+        del taken
         rows += [sparse.csr_array(adding @ rows[0]) for adding in self._adding]
-        return sparse.vstack(rows, format="csr")
+        return sparse.vstack(rows, format="csr") if len(rows) > 1 else rows[0]
 
 
 def warn_if_not_minimised(targets: Targets) -> None:

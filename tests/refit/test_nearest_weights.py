@@ -125,8 +125,6 @@ def test_what_was_cut_off_while_it_came_closer_is_not_called_converged():
     M = sparse.csr_array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0], [0.0, 1.0, 0.0, 2.0]])
     y, reference, bounds = np.array([1e9, 3.5, 3.2]), np.array([1e9, 1.0, 1.0, 1.0]), (0.05, 20.0)
     assert refit(M, y, reference, "raking", bounds).converged
-    cut_off = refit(
-        M, y, reference, "raking", bounds, limits=RefitLimits(multiplier_steps=2, factorisations=0)
-    )
+    cut_off = refit(M, y, reference, "raking", bounds, limits=RefitLimits(newton_steps=2, factorisations=0))
     assert len(cut_off.missed)
     assert not cut_off.converged

@@ -1,11 +1,12 @@
 """Measure calibration without selection, `l0np.calibrate(M, y, base_weights=base)`, beside other programs.
 
-    python benchmarks/calibration.py [PROBLEM ...] [--rounds 3] [--rival-python PATH]
+    python benchmarks/calibration.py [PROBLEM ...] [--rounds 3] [--rival PACKAGE=PYTHON ...]
 
-Each measurement is a process of its own, on one thread; user seconds and peak memory are reported, medians
-over the rounds. A process calibrates a small problem of the same kind first, so that imports and compiled
-kernels do not count. `--rival-python` is the Python of an environment in which ipfn is installed; without it,
-or without the package, that rival is left out, and the page says so. Writes
+Each measurement is a process of its own, on one thread; the programs alternate. User seconds and peak memory
+are reported, medians over the rounds. A process calibrates a small problem of the same kind first, so that
+imports and compiled kernels do not count. `--rival` names the Python of an environment in which a package of
+calibration_rivals.py is installed, and SciPy with it; the page says which are left out. A run is ended after
+`--patience` seconds, and one that takes more than a fifth of that is not repeated. Writes
 benchmarks/results/calibration.json and calibration.md.
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from calibration_rivals import RIVALS, TOLERANCE
 from pages import machine, paragraph
 from scipy import sparse
 
@@ -102,7 +104,6 @@ CASES = {
     "scattered": Case("500 targets, 5 % dense", scattered, 300_000, 5_000, "chi-square"),
     "margins-1m": Case("60 margins", lambda n: margins(n, 60), 1_000_000, 200_000, "raking"),
 }
-RIVALS = ("ipfn",)
 
 
 def calibrated(problem: Problem, distance: str) -> Any:
@@ -115,26 +116,25 @@ def calibrated(problem: Problem, distance: str) -> Any:
     ).weights
 
 
-def fitted_by_ipfn(problem: Problem, distance: str) -> Any:
-    """Return the weights of iterative proportional fitting, for margins only."""
-    import pandas as pd
-    from ipfn import ipfn
-
-    if distance != "raking" or problem.categories is None:
-        raise NotImplementedError("ipfn fits margins only")
-    names = [f"v{i}" for i in range(len(problem.categories))]
-    frame = pd.DataFrame(dict(zip(names, problem.categories, strict=True))).assign(total=problem.base)
-    targets, start = [], 0
-    for name, category in zip(names, problem.categories, strict=True):
-        size = int(category.max()) + 1
-        index = pd.Index(range(size), name=name)
-        targets.append(pd.Series(problem.y[start : start + size], index, name="total"))
-        start += size
-    dimensions = [[name] for name in names]
-    return ipfn.ipfn(frame, targets, dimensions, convergence_rate=1e-8).iteration()["total"].to_numpy()
+PROGRAMS = {"l0np": calibrated} | RIVALS
 
 
-PROGRAMS = {"l0np": calibrated, "ipfn": fitted_by_ipfn}
+def reset_peak() -> bool:
+    """Let the peak memory of this process start anew; return whether the system can do that."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def peak_kilobytes() -> int:
+    """Return the peak memory of this process since it was reset, or ever."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def measure(name: str, program: str) -> dict[str, Any]:
@@ -142,50 +142,75 @@ def measure(name: str, program: str) -> dict[str, Any]:
     case, run = CASES[name], PROGRAMS[program]
     problem = case.make(case.records)
     run(case.make(case.warm), case.distance)
+    reset_peak()
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
     weights = run(problem, case.distance)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    peak = peak_kilobytes()
     worst = float((np.abs(problem.M @ weights - problem.y) / np.maximum(np.abs(problem.y), 1)).max())
     return {
         "user": after.ru_utime - before.ru_utime,
         "seconds": seconds,
-        "gigabytes": after.ru_maxrss / 1e6,
-        "gigabytes_before": before.ru_maxrss / 1e6,
+        "gigabytes": peak / 1e6,
         "worst": worst,
     }
-
-
-def counted(rounds: int) -> str:
-    """Return how many processes there were."""
-    return f"{rounds} process{'es' * (rounds != 1)}"
 
 
 def page(found: dict[str, Any]) -> str:
     """Return calibration.md."""
     programs = [p for p in PROGRAMS if any(p in rows for rows in found["problems"].values())]
-    lines = [
-        "| problem | distance |" + "".join(f" {p}, user s | {p}, worst error | {p}, GB |" for p in programs),
-        "|---|---" + "|--:" * 3 * len(programs) + "|",
-    ]
+    sections = ["# Calibration without selection, beside other programs"]
     for name, rows in found["problems"].items():
-        case, cells = CASES[name], []
-        for program in programs:
-            row = rows.get(program)
-            cells += (
-                [f"{row['user']:.3g}", f"{row['worst']:.1g}", f"{row['gigabytes']:.2f}"] if row else ["-"] * 3
-            )
-        lines.append(f"| {case.records:,} records, {case.text} | {case.distance} | {' | '.join(cells)} |")
+        case = CASES[name]
+        lines = ["| program | user s | seconds | worst error | peak GB | runs |", "|---" + "|--:" * 5 + "|"]
+        for program in sorted(rows, key=lambda program: rows[program].get("user", np.inf)):
+            row = rows[program]
+            if "failed" in row:
+                lines.append(f"| {program} | {row['failed']} | | | | |")
+                continue
+            cells = f"{row['user']:.3g}", f"{row['seconds']:.3g}", f"{row['worst']:.1g}"
+            lines.append(f"| {program} | {' | '.join(cells)} | {row['gigabytes']:.2f} | {row['runs']} |")
+        sections += [f"## {case.records:,} records, {case.text}, {case.distance}", "\n".join(lines)]
     notes = (
         f"{found['machine']}. `python benchmarks/calibration.py`. User seconds of one thread, medians of "
-        f"{counted(found['rounds'])}, each warmed up by a small problem. Peak memory includes the problem "
-        "and the imports. The machine did other work too, which makes user seconds longer."
+        "runs that alternate between the programs; a process is warmed up by a small problem. Tolerances of "
+        f"the other programs are {TOLERANCE:g} where they can be set. Peak memory is that of the call, "
+        "problem and imports included. The machine did other work at the same time, which makes seconds "
+        "and, less so, user seconds longer."
     )
     missing = [p for p in RIVALS if p not in programs]
     if missing:
-        notes += f" Not measured, because not installed: {', '.join(missing)}."
-    title = "# Calibration without selection, beside other programs"
-    return "\n\n".join([title, "\n".join(lines), paragraph(notes)]) + "\n"
+        notes += f" Not measured, because no environment was given: {', '.join(missing)}."
+    notes += " R was not available: its survey package is not measured."
+    return "\n\n".join([*sections, paragraph(notes)]) + "\n"
+
+
+def one_run(python: str, name: str, program: str, patience: float) -> dict[str, Any]:
+    """Measure in a process of its own; what keeps it from an answer is under "failed"."""
+    command = [python, __file__, name, "--one", program]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | ONE_THREAD, timeout=patience
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"> {patience:.0f}"}
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1][:100]}
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def is_not_its_kind(run: dict[str, Any]) -> bool:
+    """Return whether a program does not solve such problems."""
+    return "NotImplementedError" in run.get("failed", "")
+
+
+def median(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the medians of several runs and their number, or why there are none."""
+    good = [run for run in runs if "failed" not in run]
+    if not good:
+        return runs[-1]
+    return {field: statistics.median(run[field] for run in good) for field in good[0]} | {"runs": len(good)}
 
 
 def main() -> None:
@@ -195,7 +220,8 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="PROBLEM", help=f"{', '.join(CASES)}; all by default")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rival-python", help="Python of an environment with ipfn")
+    parser.add_argument("--rival", action="append", default=[], metavar="PACKAGE=PYTHON")
+    parser.add_argument("--patience", type=float, default=150.0, help="seconds for a process")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(CASES)
@@ -204,27 +230,20 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(*arguments.names, arguments.one)))
         return
+    pythons = {"l0np": sys.executable} | dict(given.split("=", 1) for given in arguments.rival)
     path = HERE / "results" / "calibration.json"
     earlier = json.loads(path.read_text())["problems"] if path.exists() else {}
     for name in arguments.names or CASES:
-        for program in PROGRAMS:
-            python = arguments.rival_python if program in RIVALS else sys.executable
-            if python is None:
-                continue
-            runs = []
-            for _ in range(arguments.rounds):
-                command = [python, __file__, name, "--one", program]
-                done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ONE_THREAD)
-                if done.returncode:
-                    print(f"{name}: {program} left out: {done.stderr.splitlines()[-1]}", file=sys.stderr)
-                    break
-                runs.append(json.loads(done.stdout.splitlines()[-1]))
-            if runs:
-                medians = {field: statistics.median(run[field] for run in runs) for field in runs[0]}
-                earlier.setdefault(name, {})[program] = medians
-                print(name, program, medians, file=sys.stderr, flush=True)
+        runs: dict[str, list[dict[str, Any]]] = {program: [] for program in PROGRAMS if program in pythons}
+        for _ in range(arguments.rounds):
+            for program, done in runs.items():
+                if done and ("failed" in done[-1] or done[-1]["seconds"] > arguments.patience / 5):
+                    continue
+                done.append(one_run(pythons[program], name, program, arguments.patience))
+                print(name, program, done[-1], file=sys.stderr, flush=True)
+        earlier[name] = {p: median(done) for p, done in runs.items() if not is_not_its_kind(done[-1])}
     problems = {name: earlier[name] for name in CASES if name in earlier}
-    found = {"machine": machine(), "rounds": arguments.rounds, "problems": problems}
+    found = {"machine": machine(), "problems": problems}
     path.write_text(json.dumps(found, indent=1) + "\n")
     (HERE / "results" / "calibration.md").write_text(page(found))
 

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 # Newton steps before another method takes over, where a factor is cheap (nanoseconds) and where it is not:
 # the method of multipliers meets targets in few steps if they can be met, and else may take hundreds
-CHEAP, FEW_STEPS = 1e7, (60, 20)
+CHEAP, FEW_STEPS = 1e7, (60, 10)
 MOST_COSTLY = 80  # factorisations of a descent where they are not cheap
 
 

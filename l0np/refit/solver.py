@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 # Newton steps before another method takes over, where a factor is cheap (nanoseconds) and where it is not:
 # the method of multipliers meets targets in few steps if they can be met, and else may take hundreds
 CHEAP, FEW_STEPS = 1e7, (60, 10)
-MOST_COSTLY = 80  # factorisations of a descent where they are not cheap
+COSTLY, MOST_COSTLY = 1e9, 80  # nanoseconds of a costly factor, and how many of them a descent may take
 
 
 def least_squares_ratios(problem: PenalisedProblem, limits: RefitLimits) -> tuple[Floats, bool, int]:
@@ -37,8 +37,8 @@ def least_squares_ratios(problem: PenalisedProblem, limits: RefitLimits) -> tupl
     converged = converged and problem.residual(ratios, problem.errors(ratios)) <= STATIONARY
     if converged or not may_descend:
         return ratios, converged, steps
-    is_cheap = system.newton.factor_cost <= CHEAP
-    found = descend(problem, limits.factorisations if is_cheap else min(limits.factorisations, MOST_COSTLY))
+    is_costly = system.newton.factor_cost > COSTLY
+    found = descend(problem, min(limits.factorisations, MOST_COSTLY) if is_costly else limits.factorisations)
     return found.ratios, found.is_stationary, steps + found.steps
 
 

@@ -17,14 +17,16 @@ PAGES = sorted(DOCS.rglob("*.md"))
 GUIDES = [*sorted(ROOT.glob("*.md")), ROOT / "examples" / "README.md", ROOT / "benchmarks" / "README.md"]
 FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n"
 # Subpackages with names for users; their `__all__` also holds what other subpackages use
-PUBLIC = ("callbacks", "errors", "gates", "layers", "penalties", "plots", "schedules", "sklearn")
+PUBLIC = ("callbacks", "errors", "gates", "layers", "mpi", "penalties", "plots", "schedules", "sklearn")
 NOT_FOR_USERS = {
+    "mpi": {"is_launched"},
     "callbacks": {"Callbacks", "Stages", "calibration_report", "regression_report", "stage_report"},
     "plots": {"answer_figure", "new_figure", "path_figure", "svg_of"},
 }
 NOT_RUN = {
     "numbers.md": ["import svy", "library(survey)"],
     "gpus.md": [".[cuda13]"],
+    "ranks.md": [".[cli,mpi]", "mpiexec", "World()"],  # tests/mpi runs both
     "index.md": ["venv", "@article"],
 }
 

@@ -54,3 +54,27 @@ def test_blocks_with_a_border_and_the_diagonal_alone_give_one_answer(most_cost):
     found = refit(M, y, reference, limits=RefitLimits(factor_cost=most_cost))
     assert found.converged
     assert not len(found.missed)
+
+
+def test_a_list_of_pairs_gives_the_product():
+    rng = np.random.default_rng(1)
+    A = sparse.random_array((40, 6000), density=0.15, rng=rng, format="csr")
+    curvature, diagonal, right = rng.random(6000), rng.random(40), rng.normal(size=40)
+    blocks = Blocks.cheapest(A)
+    assert blocks.pairs is not None
+    whole = (A @ sparse.diags_array(curvature) @ A.T).toarray() + np.diag(diagonal)
+    found = blocks.factor(curvature, diagonal)(right)
+    np.testing.assert_allclose(found, np.linalg.solve(whole, right), rtol=1e-9)
+
+
+@pytest.mark.parametrize("changed", ["curvature", "diagonal"])
+def test_a_factor_serves_again_only_for_its_own_system(changed):
+    rng = np.random.default_rng(2)
+    A = rng.normal(size=(30, 80))
+    systems, right = NewtonSystems(A), rng.normal(size=30)
+    given = {"curvature": rng.random(80), "diagonal": rng.random(30)}
+    for _ in range(2):
+        whole = A @ np.diag(given["curvature"]) @ A.T + np.diag(given["diagonal"])
+        found = systems.solve(given["curvature"], given["diagonal"], right)
+        np.testing.assert_allclose(whole @ found, right, atol=1e-3)
+        given[changed] = 100.0 * rng.random(given[changed].shape)

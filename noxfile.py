@@ -138,7 +138,7 @@ def docs(session: nox.Session) -> None:
     Every block of code of the pages runs. Whatever Sphinx warns of is an error: a link that leads nowhere, a
     docstring that is not numpydoc, a cell that fails or prints a warning.
     """
-    session.install(".[test,docs]")
+    session.install(".[test,docs,mpi]", "mpich")
     session.run("pytest", "--doctest-modules", "l0np")
     session.run(
         "sphinx-build", "-W", "--keep-going", "-E", "-b", "html", *session.posargs, "docs", "build/docs"

@@ -36,6 +36,7 @@ PACKAGES = [
     "cupy",
     "rich",
     "typer",
+    "mpi4py",
     "matplotlib",
     "jinja2",
 ]

@@ -49,7 +49,7 @@ class World:
     >>> M = np.random.default_rng(0).uniform(size=(3, 50))
     >>> model = SparseCalibrationWeights(n_features=50, seed=0)
     >>> model = model.fit(M, [25.0, 26.0, 24.0], epochs=20, lr=0.1, n_active=5, communicator=world)
-    >>> np.count_nonzero(world.allgather(model.get_weights(deterministic=True)))
+    >>> int(np.count_nonzero(world.allgather(model.get_weights(deterministic=True))))
     5
     """
 

@@ -52,7 +52,7 @@ def test_totals_are_the_same_for_any_division_and_near_to_the_exact_ones(device,
 def test_products_halfway_between_two_multiples_do_not_make_the_order_count(device):
     """The rounding of such a product depends on the sum to which it is added, unless its last bit is set."""
     unit = 2.0 ** (3 - 52)
-    backend, columns = get_backend(device), np.array([1.0, 1.5 * unit, 0.5 * unit, 2.5 * unit])
+    backend, columns = get_backend(device), np.array([unit, 0.5 * unit, 0.5 * unit, 1.5 * unit])
     totals = {
         float(
             backend.exact_matvec(

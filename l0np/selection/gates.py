@@ -9,7 +9,7 @@ import numpy as np
 from l0np.calibration import SparseCalibrationWeights
 from l0np.engine import has_checkpoint
 from l0np.errors import CheckpointError
-from l0np.models import TrainingSettings
+from l0np.models import Changes, TrainingSettings, resume
 from l0np.selection.all_records import AllRecords
 from l0np.selection.selections import Selection
 
@@ -63,13 +63,10 @@ class GateRun:
         folder = next((one for one in folders if one is not None), None)
         if stages.stopped or self._model.epoch_ or folder is None or not has_checkpoint(folder):
             return False
-        model = SparseCalibrationWeights.resume(
-            folder,
-            problem.training_matrix,
-            problem.training_targets.value,
-            callbacks=stages.callbacks,
-            communicator=problem.ranks,
-        )
+        given = problem.training_matrix, problem.training_targets.value
+        changes, ranks = Changes(callbacks=stages.callbacks), problem.ranks
+        kind = SparseCalibrationWeights
+        model = resume(kind, "M", folder, given, changes, communicator=ranks, judged=False)
         if not model.use_gates:  # the run was interrupted before, while all records were calibrated
             return False
         n_selected = np.count_nonzero(problem.of_all(model.get_weights(deterministic=True)))

@@ -12,7 +12,8 @@ The methods, by what `benchmarks/selection.py` measures:
    that reduce the errors. "auto" tries it if thinning misses targets that all records can meet.
 3. "exchange": pursuit of the residual, then exchanges; for selections of fewer records than there are
    independent targets, which cannot meet them all. Nothing is random. If both miss targets, "auto" tries it,
-   if affordable (up to some hundred targets).
+   if affordable (up to some hundred targets), and also exchanges records of the thinned selection as long as
+   that lowers the sum by which selections are compared.
 4. "gates": training with Hard Concrete gates, with the L0 multiplier controlled so that k stay open. If
    exchanges are too expensive but training is affordable, "auto" trains gates and swaps records as above.
 
@@ -32,11 +33,13 @@ from l0np.sampling import balanced_sample
 from l0np.selection.all_records import AllRecords, Inclusion
 from l0np.selection.gates import GateRun
 from l0np.selection.problem import SelectionProblem
-from l0np.selection.pursuit import exchange, pursue
+from l0np.selection.pursuit import exchange, exchange_with_ridge, pursue
 from l0np.selection.ranking import best_of
 from l0np.selection.selections import Selection
 from l0np.selection.swaps import Swaps
 from l0np.selection.thinned import by_thinning
+
+EXCHANGED = "thinned, exchanged"  # how "auto" calls exchanges from the thinned selection
 
 
 def by_balanced_sample(all_records: AllRecords, k: int) -> Selection:
@@ -67,16 +70,35 @@ def by_balanced_sample(all_records: AllRecords, k: int) -> Selection:
 
 def by_exchange(all_records: AllRecords, k: int) -> Selection:
     """Pursue the residual, then exchange single records as long as that lowers the squared error."""
-    problem = all_records.problem
-    targets, eligible = problem.targets, problem.eligible
-    factor = np.sqrt(targets.weights * targets.fitted) / targets.error_scale
-    scaled = problem.matrix.take(eligible).toarray() * factor[:, None]
-    target = targets.value * factor
+    problem, (scaled, target) = all_records.problem, _scaled(all_records.problem)
     problem.stages.begin("pursuit")
     pursued = pursue(scaled, target, k, report=problem.stages.report)
     problem.stages.begin("exchanges")
-    selected = eligible[exchange(scaled, target, pursued, report=problem.stages.report)]
-    return all_records.select(selected, all_records.inclusion(k), "exchange")
+    selected = exchange(scaled, target, pursued, report=problem.stages.report)
+    return all_records.select(problem.eligible[selected], all_records.inclusion(k), "exchange")
+
+
+def _exchanged(all_records: AllRecords, selection: Selection) -> Selection:
+    """Exchange records of a selection as long as that lowers the squared error and spread / ESS together.
+
+    With weights whose sum is known, that is the least squares with a ridge.
+    """
+    problem, (scaled, target) = all_records.problem, _scaled(all_records.problem)
+    counts = float((problem.targets.weights * problem.targets.fitted).sum())
+    total = float(all_records.weights_before.sum()) if problem.refits.total is None else problem.refits.total
+    problem.stages.begin("exchanges")
+    start = np.searchsorted(problem.eligible, selection.records)
+    ridge = problem.spread * counts / total**2
+    selected = exchange_with_ridge(scaled, target, start, ridge, report=problem.stages.report)
+    inclusion = all_records.inclusion(len(selected))
+    return all_records.select(problem.eligible[selected], inclusion, EXCHANGED)
+
+
+def _scaled(problem: SelectionProblem) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the columns of eligible records and the targets, scaled so that squares are the loss."""
+    targets = problem.targets
+    factor = np.sqrt(targets.weights * targets.fitted) / targets.error_scale
+    return problem.matrix.take(problem.eligible).toarray() * factor[:, None], targets.value * factor
 
 
 def by_gates(all_records: AllRecords, k: int) -> Selection:
@@ -94,6 +116,8 @@ def automatic(all_records: AllRecords, k: int) -> Selection:
             pass
         elif _can_exchange(problem, k):
             tried.append(by_exchange(all_records, k))
+            if problem.spread and not problem.stages.stopped:
+                tried.append(_exchanged(all_records, tried[0]))
         elif _can_train(problem):
             tried.append(_with_swaps(all_records, by_gates(all_records, k), all_records.inclusion(k)))
     return best_of(problem, tried)

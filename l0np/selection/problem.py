@@ -46,7 +46,7 @@ class SelectionLimits(NamedTuple):
         Epochs times non-zeros, up to which "auto" trains gates.
     samples : int
         Largest number of balanced samples that are drawn until one meets the targets, and of thinned
-        selections that are compared.
+        selections of the same surplus that are compared.
     samples_size : float
         Non-zeros above which only one sample is drawn.
     """

@@ -5,7 +5,8 @@ missed, and this module minimises that alone. Orthogonal matching pursuit with n
 Bruckstein, M. Elad, M. Zibulevsky: On the uniqueness of nonnegative sparse solutions to underdetermined
 systems of equations, IEEE Transactions on Information Theory 54, 2008) makes a start; then one record is
 exchanged for the best other one, as long as that lowers the squared error (A. J. Miller: Subset selection in
-regression, 2002, chapter 3).
+regression, 2002, chapter 3). Exchanges may also lower the squared error and a multiple of the sum of squared
+weights together, which is least where weights are even.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ Report = Callable[[float | None], bool]
 MOST_REMOVED = 5
 LEAST_ERROR = 1e-14  # squared error, relative to the targets' squares, below which nothing is left to improve
 LEAST_GAIN = 1e-9  # relative decrease of the squared error from which an exchange is made
+FREE = 1e-9  # a column cannot be removed if a ridge changes less than this of what it contributes
 INDEPENDENT = 1e-9  # a column is no new direction if its residual keeps less than this of its square
 
 
@@ -110,6 +112,74 @@ def exchange(
                 break
         else:
             break
+    return np.sort(selected)
+
+
+def exchange_with_ridge(
+    scaled: Floats,
+    target: Floats,
+    selected: Integers,
+    ridge: float,
+    most: int = 300,
+    report: Report = _nobody,
+) -> Integers:
+    """Return a selection after exchanges, each of which lowers ``|A w - t|^2 + ridge |w|^2``.
+
+    For selected columns A the least of that, by weights of any sign, is ``t' K^-1 t`` with
+    ``K = I + A A' / ridge``. Without column r it is larger by
+    ``(a_r' K^-1 t)^2 / (ridge - a_r' K^-1 a_r)``, and with another column j smaller by
+    ``(a_j' K^-1 t)^2 / (ridge + a_j' K^-1 a_j)``; only columns whose weight is positive are added. K^-1 A of
+    all columns is carried along by updates of rank one.
+
+    Parameters
+    ----------
+    scaled, target, selected, report
+        As in `exchange`.
+    ridge : float
+        Above 0.
+    most : int
+        Largest number of exchanges.
+
+    Returns
+    -------
+    array of shape (k,)
+        The columns, ascending.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scaled = np.array([[1.0, 0.9, 0.0], [0.0, 0.5, 1.0]])
+    >>> exchange_with_ridge(scaled, np.array([5.0, 2.0]), np.array([0, 2]), 0.1)
+    array([0, 1])
+    """
+    selected = np.array(selected)
+    gram = scaled[:, selected] @ scaled[:, selected].T / ridge
+    solved = np.linalg.solve(np.eye(len(target)) + gram, scaled)
+    cost = float(target @ np.linalg.solve(np.eye(len(target)) + gram, target))
+    squares = np.einsum("ij,ij->j", scaled, solved)
+    for _ in range(most):
+        pull, own = target @ solved, squares[selected]
+        loss = np.full(len(selected), np.inf)
+        np.divide(pull[selected] ** 2, ridge - own, out=loss, where=own < (1.0 - FREE) * ridge)
+        if report(None):
+            break
+        for removed in np.argsort(loss)[:MOST_REMOVED]:
+            gone = selected[removed]
+            along, free = scaled.T @ solved[:, gone], ridge - squares[gone]
+            without, sizes = pull + along * (pull[gone] / free), squares + along**2 / free
+            gain = np.where(without > 0, without**2 / (ridge + sizes), -1.0)
+            gain[selected] = -1.0
+            new = int(gain.argmax())
+            if loss[removed] - gain[new] < -LEAST_GAIN * cost:
+                break
+        else:
+            break
+        cost += float(loss[removed] - gain[new])
+        solved = solved + np.outer(solved[:, gone], along / free)
+        along = scaled.T @ solved[:, new]
+        squares = sizes - along**2 / (ridge + sizes[new])
+        solved = solved - np.outer(solved[:, new], along / (ridge + sizes[new]))
+        selected[removed] = new
     return np.sort(selected)
 
 

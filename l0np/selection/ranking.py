@@ -18,7 +18,8 @@ from l0np.selection.problem import SelectionProblem
 from l0np.selection.selections import Selection, Tried
 from l0np.targets import Targets, metrics
 
-DIGITS = 9  # to which sums are compared: beyond them, fewer missed targets decide
+DIGITS = 9  # to which sums are compared: beyond them, fewer missed targets decide, then evenness
+ROUNDING = 1e-20  # squared relative error that counts as none, so that rounding does not choose
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ Floats = NDArray[np.float64]
 def best_of(problem: SelectionProblem, selections: Sequence[Selection]) -> Selection:
     """Return the best of some selections, with what was measured of each of them, in the order given."""
     tried = [measured(problem, selection) for selection in selections]
-    best = min(range(len(tried)), key=lambda i: _rank(tried[i]))
+    best = min(range(len(tried)), key=lambda i: _rank(tried[i], selections[i]))
     return replace(selections[best], tried=tuple(tried))
 
 
@@ -47,9 +48,11 @@ def measured(problem: SelectionProblem, selection: Selection) -> Tried:
     )
 
 
-def _rank(tried: Tried) -> tuple[float, int]:
-    """Return what selections are compared by: the sum, then the number of targets missed."""
-    return float(f"{tried.total:.{DIGITS}g}"), tried.n_missed
+def _rank(tried: Tried, selection: Selection) -> tuple[float, int, float]:
+    """Return what selections are compared by: the sum, the number of targets missed, the evenness."""
+    total = tried.spread + (tried.squared_error if tried.squared_error > ROUNDING else 0.0)
+    size = metrics.effective_sample_size(selection.refit.weights)
+    return float(f"{total:.{DIGITS}g}"), tried.n_missed, -size
 
 
 def _weighted_squares(targets: Targets, errors: Floats) -> tuple[float, float]:

@@ -55,7 +55,8 @@ class Calibration:
     converged : bool
         Whether the refit converged.
     method : str
-        How the records were selected: "all", "thinned", "balanced", "exchange" or "gates".
+        How the records were selected: "all", "thinned", "balanced", "exchange" or "gates"; "thinned,
+        exchanged" if "auto" exchanged records of the thinned selection.
     lambda_l0 : float or None
         The L0 multiplier at the end of training, if gates were trained.
     seed : int

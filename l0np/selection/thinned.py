@@ -67,6 +67,9 @@ class ThinningPlan(NamedTuple):
         Fraction of the surplus that leaves before the next refit.
     near : float
         Records for each target below which several selections of a small problem are compared.
+    of_totals_near : float
+        The surplus of a further one of these, as a fraction of the number of targets: as many records as a
+        flight leaves undecided. With hardly more records than targets, weights are much more even then.
     """
 
     least_surplus: float = 0.02
@@ -80,6 +83,7 @@ class ThinningPlan(NamedTuple):
     at_once_of_k: float = 0.005
     fraction: float = 0.5
     near: float = 1.1
+    of_totals_near: float = 0.5
 
 
 PLAN = ThinningPlan()
@@ -129,7 +133,7 @@ class Thinning:
         """How many selections are to be compared."""
         limits = self.all_records.problem.limits
         is_small = self._rows.nnz <= limits.samples_size
-        return limits.samples if is_small and self.k < self.plan.near * self._n_totals else 1
+        return limits.samples + 1 if is_small and self.k < self.plan.near * self._n_totals else 1
 
     def _drawn(self) -> tuple[Integers, Floats]:
         """Return at least k records and their weights after the walk, which keep the totals."""
@@ -164,6 +168,8 @@ class Thinning:
 
     def _surplus(self) -> float:
         """Return how many records more than k are drawn."""
+        if self.attempt >= self.all_records.problem.limits.samples:
+            return self.plan.of_totals_near * self._n_totals
         plan, is_many = self.plan, self._n_totals > self.plan.many
         of_totals = (plan.of_many_totals if is_many else plan.of_totals) * self._n_totals
         return float(np.clip(of_totals, plan.least_surplus * self.k, plan.most_surplus * self.k))

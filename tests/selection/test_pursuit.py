@@ -1,10 +1,11 @@
 """Pursuit and exchanges, against planted selections and least squares."""
 
 import numpy as np
+import pytest
 from scipy.optimize import nnls
 
 import l0np
-from l0np.selection.pursuit import best_addition, exchange, pursue
+from l0np.selection.pursuit import best_addition, exchange, exchange_with_ridge, pursue
 
 
 def squared_error(scaled, target, selection):
@@ -55,3 +56,31 @@ def test_a_record_in_no_target_is_removed_first():
     np.testing.assert_array_equal(exchange(scaled, np.array([3.0, 1.5]), np.array([0, 1])), [0, 2])
     M = np.hstack([np.eye(4), np.zeros((4, 20))])
     assert len(l0np.calibrate(M, [1, 2, 3, 4], 10, method="exchange").indices) == 10
+
+
+def sum_with_ridge(scaled, target, selection, ridge):
+    """The least of |A w - t|^2 + ridge |w|^2, and its weights."""
+    A = np.vstack([scaled[:, selection], np.sqrt(ridge) * np.eye(len(selection))])
+    padded = np.append(target, np.zeros(len(selection)))
+    weights = np.linalg.lstsq(A, padded, rcond=None)[0]
+    return float(((A @ weights - padded) ** 2).sum()), weights
+
+
+@pytest.mark.parametrize("ridge", [1e-3, 0.3, 10.0])
+def test_exchanges_with_a_ridge_end_where_no_exchange_lowers_the_sum(ridge):
+    rng = np.random.default_rng(2)
+    scaled, target, start = rng.random((6, 30)), 5 * rng.random(6), np.array([1, 5, 9, 20])
+    sums = []
+    for most in range(4):
+        made = exchange_with_ridge(scaled, target, start, ridge, most)
+        assert len(set(made.tolist())) == 4
+        sums.append(sum_with_ridge(scaled, target, made, ridge)[0])
+    assert (np.diff(sums) <= 1e-12).all()
+    assert sums[1] < sums[0]
+    found = exchange_with_ridge(scaled, target, start, ridge)
+    least = sum_with_ridge(scaled, target, found, ridge)[0]
+    for removed in range(4):
+        for new in np.setdiff1d(np.arange(30), found):
+            other = np.append(np.delete(found, removed), new)
+            total, weights = sum_with_ridge(scaled, target, other, ridge)
+            assert total >= least * (1 - 1e-9) or weights[-1] <= 0

@@ -78,9 +78,11 @@ class Calibration:
         Each method that was tried: its mean squared relative error (`squared_error`), spread / effective
         sample size (`spread`) and number of missed targets (`n_missed`).
     inclusion_probabilities : array of shape (N,), optional
-        What the reference weights follow from: the probabilities with which "balanced" draws records, and
-        nearly those with which "thinned" keeps them; "exchange" and "gates" draw nothing. None if all records
-        were calibrated.
+        What the reference weights follow from: the probabilities with which "balanced" selects records (where
+        it swaps none) and "thinned" starts. There over seeds the mean of a record's weight after the random
+        part is its weight before selection; thinning, which is not at random, then moves the frequency with
+        which a record is selected away from its probability (see `l0np.selection.thinned`). "exchange" and
+        "gates" draw nothing. None if all records were calibrated.
     n_active_by_group : dict from label to int, optional
         How many records are selected in each area, if `groups_of_records` are given.
     selected_names : tuple of k str, optional

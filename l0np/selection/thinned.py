@@ -11,6 +11,13 @@
    half.
 4. A last refit goes to the targets themselves, with their tolerances and caps.
 
+What chance does here is the flight: over seeds, the mean of the weights that it leaves to a record is the
+record's weight before selection, so that totals of any kind are unbiased so far. Thinning is not at random.
+It prefers records that others can make up for, so that a record is selected more or less often than its
+inclusion probability says, and has less or more weight where it is selected: estimates of totals that are no
+targets have a bias, which is that of calibration and falls as k grows. Where each record has to be selected
+with its probability, method "balanced" does that.
+
 The refits on the way use the chi-square distance; the last one uses the distance and the bounds that were
 asked for wherever a weight of that kind is known to exist, and otherwise those of step 2.
 """
@@ -122,7 +129,7 @@ class Thinning:
 
     def select(self) -> Selection:
         """Return the selection."""
-        records, walked = self._drawn()
+        records, walked = self.drawn()
         reference = self._reference[records]
         least = np.minimum(self._least_fraction * reference, OF_WALKED * walked)
         kept = self._refitted(records, np.maximum(least, SMALLEST * reference), self._reached)
@@ -135,8 +142,11 @@ class Thinning:
         is_small = self._rows.nnz <= limits.samples_size
         return limits.samples + 1 if is_small and self.k < self.plan.near * self._n_totals else 1
 
-    def _drawn(self) -> tuple[Integers, Floats]:
-        """Return at least k records and their weights after the walk, which keep the totals."""
+    def drawn(self) -> tuple[Integers, Floats]:
+        """Return at least k records and their weights after the walk, which keep the totals.
+
+        Over seeds, a record's weight, 0 where it is not drawn, has the weight before selection as its mean.
+        """
         problem, size = self.all_records.problem, self.all_records.sizes(self.k)
         n_possible = int(np.count_nonzero(size.sizes))
         surplus = self._surplus()

@@ -2,7 +2,8 @@
 
     python benchmarks/selection.py [PROBLEM ...] [--rival-python PYTHON]
 
-PROBLEM is nhanes, schools, stress, national, persons or districts; all by default. Problems that are not
+PROBLEM is nhanes, schools, stress, national, persons, districts, at_odds, insurance (which needs statsmodels)
+or dense (3 GB); all by default. Problems that are not
 named keep their earlier results, as do those of l0-python where it does not take part. PYTHON is that of an
 environment with l0-python and PyTorch: l0-python then takes part, its lambda found by bisection so that about
 k records are left. All selections get the same refit; a record whose weight the refit puts at its lower bound
@@ -10,7 +11,6 @@ is counted as such. Writes benchmarks/results/selection.json and selection.md.
 """
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -18,20 +18,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import problems
 from pages import machine, paragraph
 from scipy import sparse
 from scipy.optimize import nnls
+from selection_problems import BOUNDS, PROBLEMS, Problem
 
 import l0np
 from l0np.sampling import inclusion_probabilities  # no public name gives them for a selection made elsewhere
 
 HERE = Path(__file__).parent
-SEEDS = range(10)
-BOUNDS = (0.05, None)  # of g-weights, in every refit
 ORIGINAL = """
 import json, sys, time
 import numpy as np, scipy.sparse as sp
@@ -57,127 +55,7 @@ print(json.dumps(best | {"seconds": time.process_time() - start, "runs": runs}))
 """
 
 
-class Problem(NamedTuple):
-    """A matrix by columns, its targets and the base weights."""
-
-    M: l0np.ColumnMatrix
-    y: Any
-    base: Any
-
-    def refit(self, indices: Any, reference: Any) -> Any:
-        """Return the calibration of selected records from their reference weights."""
-        return l0np.calibrate(self.M.to_scipy()[:, indices], self.y, base_weights=reference, bounds=BOUNDS)
-
-
-def schools() -> Problem:
-    """Return 68 targets of 6,194 Californian schools, base weights 1."""
-    with (HERE.parent / "examples" / "apipop.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    classes = ("stype", "sch_wide", "comp_imp", "cname")
-    labels = [values[name] == level for name in classes for level in np.unique(values[name])]
-    amounts = [values[name].astype(float) for name in ("api99", "api00", "meals", "api_stu")]
-    M = np.array([*labels, *amounts], dtype=float)
-    return Problem(l0np.ColumnMatrix.build(M, "float64"), M.sum(axis=1), np.ones(M.shape[1]))
-
-
-def stress() -> Problem:
-    """Return the stress example: 2,000 targets, 20,000 records, 10 % dense; base weights 1."""
-    case = problems.stress()
-    M = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
-    return Problem(M, case.y, np.ones(case.shape[1]))
-
-
-def national() -> Problem:
-    """Return 100,000 records of 40 districts in 9 states, 2,000 targets and lognormal base weights.
-
-    The targets are totals under weights that differ from the base weights at random.
-    """
-    case = problems.national(100_000, geography=problems.Geography(districts=40, states=9, variables=40))
-    M = l0np.ColumnMatrix(case.data, case.indices, case.indptr, case.shape)
-    rng = np.random.default_rng(5)
-    base = rng.lognormal(5, 0.5, size=100_000)
-    return Problem(M, M.to_scipy().astype(float) @ (base * rng.lognormal(0, 0.2, size=100_000)), base)
-
-
-def nhanes() -> Problem:
-    """Return 10,337 persons of NHANES II with final weights from 2,000 to 79,634, and 75 targets.
-
-    The targets are totals under weights that differ from the final ones at random, which moves them by up
-    to 7 %: persons by region and race, by region and sampling unit, and by stratum; cases of high blood
-    pressure and diabetes by region; sums of zinc by region.
-    """
-    with (HERE / "data" / "nhanes2.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    values = {name: np.array([float(row[name] or 0) for row in rows]) for name in rows[0]}
-    region = [values["region"] == level for level in np.unique(values["region"])]
-    race = [values["race"] == level for level in np.unique(values["race"])]
-    unit = [values["psuid"] == level for level in np.unique(values["psuid"])]
-    stratum = [values["stratid"] == level for level in np.unique(values["stratid"])]
-    amounts = [values[name] for name in ("highbp", "diabetes", "zinc")]
-    crossed = [one * other for one in region for other in (*race, *unit, *amounts)]
-    M = np.array([*region, *race, *unit, *stratum, *crossed, *amounts], dtype=float)
-    base = values["finalwgt"]
-    y = M @ (base * np.random.default_rng(6).lognormal(0, 0.2, size=len(base)))
-    return Problem(l0np.ColumnMatrix.build(M, "float64"), y, base)
-
-
-def persons() -> Problem:
-    """Return 100,000 persons in 200 cells, 1,800 targets, base weights that vary more than tenfold.
-
-    Nine measures in each cell, some negative, some of two records or none: their targets are 0.
-    """
-    rng, n, n_cells = np.random.default_rng(0), 100_000, 200
-    cell = np.sort(rng.integers(0, n_cells, n))
-    base = np.round(rng.lognormal(2.6, 0.8, n)).clip(1)
-    rich = rng.normal(size=n_cells)[cell]
-    rare = 0.004 * np.exp(rich)
-    measures = [
-        np.ones(n),
-        np.exp(rng.normal(10 + 0.5 * rich, 0.6)).round(),
-        np.where(rng.random(n) < 0.6, np.exp(rng.normal(10, 0.9, n)).round(), 0.0),
-        np.where(rng.random(n) < 0.02 + 0.1 * (rich < -1), rng.normal(2000, 6000, n).round(), 0.0),
-        np.where(rng.random(n) < rare, np.exp(rng.normal(9, 1, n)).round(), 0.0),
-        *((rng.random(n) < share).astype(float) for share in (rare, 0.25, 0.4, 0.02)),
-    ]
-    entries = [(x[on], cell[on] * 9 + i, on) for i, x in enumerate(measures) for on in [np.flatnonzero(x)]]
-    values, rows, columns = (np.concatenate(part) for part in zip(*entries, strict=True))
-    M = sparse.coo_array((values, (rows, columns)), shape=(9 * n_cells, n)).tocsc()
-    return Problem(l0np.ColumnMatrix.of(M), M @ base, base)
-
-
-def districts() -> Problem:
-    """Return 100,000 records of 436 districts in 51 states, 18 variables at each level, 8,784 targets.
-
-    The targets are totals under weights that differ from the lognormal base weights at random.
-    """
-    rng, n, n_districts, n_states, n_variables = np.random.default_rng(0), 100_000, 436, 51, 18
-    district = rng.integers(0, n_districts, n)
-    state = district * n_states // n_districts
-    first_state, nation = n_districts * n_variables, (n_districts + n_states) * n_variables
-    entries = []
-    for v in range(n_variables):
-        on = np.flatnonzero(rng.random(n) < rng.uniform(0.02, 0.6))
-        x = rng.integers(1, 5, on.size).astype(float) if v % 2 == 0 else rng.lognormal(9, 1, on.size)
-        places = district[on] * n_variables, first_state + state[on] * n_variables, np.full(on.size, nation)
-        entries += [(x, place + v, on) for place in places]
-    values, rows, columns = (np.concatenate(part) for part in zip(*entries, strict=True))
-    M = sparse.coo_array((values, (rows, columns)), shape=(nation + n_variables, n)).tocsc()
-    base = rng.lognormal(5, 0.7, n)
-    return Problem(l0np.ColumnMatrix.of(M), M @ (base * rng.lognormal(0, 0.2, n)), base)
-
-
-PROBLEMS = {
-    "nhanes": (nhanes, (40, 150, 500), range(3)),
-    "schools": (schools, (10, 20, 40, 60, 65, 66, 70, 80, 100, 231, 771), SEEDS),
-    "stress": (stress, (1000, 3000, 6000), range(3)),
-    "national": (national, (1500, 4000, 10000), range(3)),
-    "persons": (persons, (2000, 6000, 16000, 46000), range(1)),
-    "districts": (districts, (12000, 16000, 30000), range(1)),
-}
-
-
-LARGE = ("persons", "districts")  # l0np's default method alone
+LARGE = ("persons", "districts", "at_odds", "dense")  # l0np's default method alone
 
 
 def at_random(problem: Problem, k: int, seed: int) -> Any:

@@ -82,7 +82,7 @@ def cells(records: int, n_cells: int = 200) -> Problem:
 def scattered(records: int) -> Problem:
     """Return 500 targets, 5 % dense."""
     rng = np.random.default_rng(0)
-    M = sparse.random_array((500, records), density=0.05, rng=rng, format="csr")
+    M = sparse.random_array((500, records), density=0.05, random_state=rng, format="csr")
     base = rng.lognormal(3, 0.5, records)
     return Problem(M, M @ (base * rng.lognormal(0, 0.2, records)), base)
 

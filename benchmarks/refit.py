@@ -133,7 +133,8 @@ def page(rows: list[dict[str, Any]], measured_on: str) -> str:
         f"caps 0.01 (the square of an error of 10 %), bounds {BOUNDS[0]:g} and {BOUNDS[1]:g} where there "
         "are any; the others with words after the distance use the default bounds, 0.05 and none. Absolute "
         "errors miss few targets by much where squares miss each by a little. One thread, on a machine that "
-        f"did other work at the same time, which makes user seconds longer too. Peak memory includes the problem ({before:.2f} GB while it is made)."
+        "did other work at the same time, which makes user seconds longer too. Peak memory includes the "
+        f"problem ({before:.2f} GB while it is made)."
     )
     return "\n\n".join([*sections, paragraph(MISSED), paragraph(note)]) + "\n"
 

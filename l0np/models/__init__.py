@@ -15,7 +15,7 @@ from l0np.models.calibrated_model import SMALLEST_WEIGHT, CalibratedModel
 from l0np.models.fit_quality import Fault, FitEnd, faults_of_regression
 from l0np.models.gated_model import GatedModel
 from l0np.models.ranks import check_same, checked_communicator
-from l0np.models.resuming import ResumableModel, ResumableRegression
+from l0np.models.resuming import Changes, ResumableModel, ResumableRegression, resume
 from l0np.models.settings import TrainingSettings
 from l0np.models.state_dict import LARGEST_SEED, check_finite_weights
 
@@ -23,6 +23,7 @@ __all__ = [
     "LARGEST_SEED",
     "SMALLEST_WEIGHT",
     "CalibratedModel",
+    "Changes",
     "Fault",
     "FitEnd",
     "GatedModel",
@@ -33,4 +34,5 @@ __all__ = [
     "check_same",
     "checked_communicator",
     "faults_of_regression",
+    "resume",
 ]

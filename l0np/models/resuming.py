@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
@@ -19,24 +19,13 @@ from l0np.models.checkpoint_parts import checkpoint_of_rank
 from l0np.models.gated_model import GatedModel
 from l0np.models.ranks import checked_communicator
 from l0np.models.records import GivenAgain, decode
+from l0np.models.resume_checks import check_matrix, check_options, check_y
 from l0np.models.settings import TrainingSettings
 from l0np.models.snapshots import InterruptedFit, fingerprint
 from l0np.targets import TargetOptions, Targets, check_restored, takes_target_options
 
 Model = TypeVar("Model", bound=GatedModel)
 SCHEDULES = ("lr", "beta")  # what may be a function, which is given again
-# The options that decide each part of `Targets`, for messages
-OPTIONS = {
-    "fitted": "exclude",
-    "weights": "target_groups, normalize_groups, group_multipliers or target_weights",
-    "groups": "target_groups",
-    "loss_class": "loss_type",
-    "scale": "target_scales",
-    "scales_given": "target_scales",
-    "tolerance": "tolerances",
-    "cap": "caps",
-    "aggregates": "aggregates",
-}
 
 
 @dataclass(frozen=True)
@@ -161,61 +150,7 @@ def _unless_invalid(path: Path, make: Callable[[], Result]) -> Result:
         raise CheckpointError(f"{str(path)!r} cannot be resumed: {missing}{error}") from error
 
 
-def _check_matrix(name: str, given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
-    """Refuse another matrix than that of the checkpoint."""
-    shape, wanted = tuple(given["shape"]), tuple(stored["shape"])
-    if shape != wanted:
-        raise InputError(f"{name} has the shape {shape}, that of the checkpoint has {wanted}")
-    if given["form"] != stored.get("form"):
-        where = "on a CUDA device" if stored.get("form") == "device" else "in main memory"
-        raise InputError(f"{name} was {where} when the checkpoint was written: give it there again")
-    if "non_zeros" not in stored:  # of other ranks, which held other columns
-        return
-    folded, folded_then = given["folded_rows"], stored.get("folded_rows", 0)
-    if folded != folded_then:
-        rule = "give it as it was given then, or what ColumnMatrix.build makes of it with that `fold`"
-        raise InputError(
-            f"{name} has {folded} folded rows, in the interrupted fit it had {folded_then}: {rule}"
-        )
-    if given["non_zeros"] != stored.get("non_zeros"):
-        found = f"{given['non_zeros']} non-zeros, that of the checkpoint {stored.get('non_zeros')}"
-        raise InputError(f"{name} is another matrix: it has {found}")
-    if given["pattern_sha256"] != stored.get("pattern_sha256"):
-        raise InputError(f"{name} is another matrix: its non-zeros are not where the checkpoint's were")
-    if given["values_sha256"] != stored.get("values_sha256"):
-        raise InputError(f"{name} is another matrix: its entries have other values than the checkpoint's")
-
-
-def _check_y(value: Any, targets: Targets) -> None:
-    """Refuse other targets than those of the checkpoint."""
-    differs = np.flatnonzero(value != targets.value)
-    if differs.size:
-        i = int(differs[0])
-        found = f"y[{i}] ({targets.name(i)}) is {value[i]:g}, in the checkpoint {targets.value[i]:g}"
-        raise InputError(f"y differs from that of the checkpoint: {found}{validation.and_more(differs.size)}")
-
-
-def _check_options(given: Targets, stored: Targets) -> None:
-    """Refuse target options that make other targets than those of the checkpoint."""
-    for part, options in OPTIONS.items():
-        if not _same(getattr(given, part), getattr(stored, part)):
-            raise InputError(f"{options} differs from that of the interrupted fit")
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, np.ndarray):
-        return isinstance(other, np.ndarray) and np.array_equal(one, other)
-    if isinstance(one, tuple):
-        same_length = isinstance(other, tuple) and len(one) == len(other)
-        return same_length and all(map(_same, one, other))
-    if hasattr(one, "__dataclass_fields__"):
-        return type(one) is type(other) and all(
-            _same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one) if f.name != "names"
-        )
-    return bool(one == other)
-
-
-def _resumed(
+def resume(
     kind: type[Model],
     name: str,
     folder: str | PathLike[str],
@@ -238,15 +173,15 @@ def _resumed(
     _checked(stored, lambda: model.load_state_dict(stored.state))
     fold = settings.fold if communicator is None else False
     matrix = model._trainable(name, given[0], fold)
-    _check_matrix(name, fingerprint(matrix, model._backend), stored.matrix)
+    check_matrix(name, fingerprint(matrix, model._backend), stored.matrix)
     validation.check_order("y", given[1], name, given[0])
     n = matrix.shape[0]
     value = validation.vector("y", given[1], n, model.dtype, per=f"row of {name}").astype(np.float64)
     exact = validation.vector("y", given[1], n, np.dtype(np.float64), per=f"row of {name}")
     if not np.array_equal(exact, stored.targets.value):  # a selection trains on targets that are not rounded
-        _check_y(value, stored.targets)
+        check_y(value, stored.targets)
     if targets_of is not None:
-        _check_options(targets_of(n, model.dtype), stored.targets)
+        check_options(targets_of(n, model.dtype), stored.targets)
     fit = InterruptedFit(stored.first_epoch, Path(folder), stored.memories)
     return model.train_on(
         matrix,
@@ -344,7 +279,7 @@ class ResumableModel(GatedModel):
             return Targets.build(y, n, M=M, dtype=dtype, **options)
 
         changes = Changes(epochs, lr, beta, callbacks)
-        return _resumed(cls, "M", folder, (M, y), changes, targets if options else None, communicator)
+        return resume(cls, "M", folder, (M, y), changes, targets if options else None, communicator)
 
 
 class ResumableRegression(GatedModel):
@@ -405,7 +340,7 @@ class ResumableRegression(GatedModel):
         60
         """
         changes = Changes(epochs, lr, beta, callbacks)
-        return _resumed(cls, "X", folder, (X, y), changes, communicator=communicator)
+        return resume(cls, "X", folder, (X, y), changes, communicator=communicator)
 
 
 def _n_columns(M: Any) -> int:

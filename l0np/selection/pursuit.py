@@ -23,6 +23,7 @@ MOST_REMOVED = 5
 LEAST_ERROR = 1e-14  # squared error, relative to the targets' squares, below which nothing is left to improve
 LEAST_GAIN = 1e-9  # relative decrease of the squared error from which an exchange is made
 FREE = 1e-9  # a column cannot be removed if a ridge changes less than this of what it contributes
+LOST = 1e12  # trace of A A' / ridge above which rounding hides the ridge, so that `exchange` has done it all
 INDEPENDENT = 1e-9  # a column is no new direction if its residual keeps less than this of its square
 
 
@@ -154,6 +155,8 @@ def exchange_with_ridge(
     """
     selected = np.array(selected)
     gram = scaled[:, selected] @ scaled[:, selected].T / ridge
+    if np.trace(gram) > LOST:
+        return np.sort(selected)
     solved = np.linalg.solve(np.eye(len(target)) + gram, scaled)
     cost = float(target @ np.linalg.solve(np.eye(len(target)) + gram, target))
     squares = np.einsum("ij,ij->j", scaled, solved)

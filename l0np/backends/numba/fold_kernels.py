@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l0np._jit import jit
-from l0np.matrix import Fold
 
 U64 = np.uint64
 LARGEST_FLOAT64 = np.finfo(np.float64).max
@@ -16,13 +15,6 @@ class Links(NamedTuple):
 
     parents: Any
     children: Any
-
-
-def links_of(fold: Fold | None) -> Links:
-    """Return the links of a fold; none where nothing is folded."""
-    if fold is None:
-        return Links(np.zeros(0, np.uint32), np.zeros(0, np.uint32))
-    return Links(fold.parents.view(np.uint32), fold.children.view(np.uint32))
 
 
 @jit

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l0np.backends.numba.fold_kernels import Links, links_of
+from l0np.backends.numba.fold_kernels import Links
 from l0np.backends.numba.kernels import Entries
 from l0np.backends.numba.order_kernels import ordered_entries
-from l0np.matrix import ColumnMatrix
+from l0np.matrix import ColumnMatrix, Fold
 
 MOST_CHUNKS = 64
 # Chosen so that adding up the chunks' predictions costs little, even if most columns are closed
@@ -92,3 +92,10 @@ def chunk_bounds(indptr: NDArray[np.int64], n_rows: int, chunk_cost: int = CHUNK
     n_chunks = 1 if cost[-1] < CHUNKED_COST else 1 << min(max(int(wanted), 2), MOST_CHUNKS).bit_length() - 1
     bounds = np.searchsorted(cost, np.linspace(0, cost[-1], n_chunks + 1)[1:-1])
     return np.concatenate(([0], bounds, [n_columns])).astype(np.uint64)
+
+
+def links_of(fold: Fold | None) -> Links:
+    """Return the links of a fold; none where nothing is folded."""
+    if fold is None:
+        return Links(np.zeros(0, np.uint32), np.zeros(0, np.uint32))
+    return Links(fold.parents.view(np.uint32), fold.children.view(np.uint32))

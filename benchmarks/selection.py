@@ -3,11 +3,11 @@
     python benchmarks/selection.py [PROBLEM ...] [--rival-python PYTHON]
 
 PROBLEM is nhanes, schools, stress, national, persons, districts, at_odds, insurance (which needs statsmodels)
-or dense (3 GB); all by default. Problems that are not
-named keep their earlier results, as do those of l0-python where it does not take part. PYTHON is that of an
-environment with l0-python and PyTorch: l0-python then takes part, its lambda found by bisection so that about
-k records are left. All selections get the same refit; a record whose weight the refit puts at its lower bound
-is counted as such. Writes benchmarks/results/selection.json and selection.md.
+or dense (3 GB); all by default. Problems that are not named keep their earlier results, as do those of
+l0-python where it does not take part. PYTHON is that of an environment with l0-python and PyTorch: l0-python
+then takes part, its lambda found by bisection so that about k records are left. All selections get the same
+refit; a record whose weight the refit puts at its lower bound is counted as such. Writes
+benchmarks/results/selection.json and selection.md.
 """
 
 import argparse
@@ -137,11 +137,12 @@ def run(name: str, rival: str | None) -> Iterator[tuple[int, str, dict[str, Any]
     rivals = {} if name in LARGE else {"random": at_random, "stratified": stratified}
     for k in sizes:
         for seed in seeds:
-            for method in methods:
-                if seed > (0 if method == "gates" else 2) and method != "auto":
+            for method in methods + (("spread 0", "exchange") if name == "schools" and k <= 70 else ()):
+                if seed > (0 if method == "gates" else 2) and method not in ("auto", "spread 0"):
                     continue
+                given: Any = {"spread": 0.0} if method == "spread 0" else {"method": method}
                 start = time.process_time()
-                answer = l0np.calibrate(M, y, k, base, method=method, bounds=BOUNDS, seed=seed)
+                answer = l0np.calibrate(M, y, k, base, bounds=BOUNDS, seed=seed, **given)
                 seconds = time.process_time() - start
                 yield k, f"ours, {method}", measure(answer, answer.method, seconds, k)
             for way, select in rivals.items() if seed <= 2 else ():
@@ -175,7 +176,11 @@ def original(rival: str, problem: Problem, k: int) -> dict[str, Any]:
     return measure(answer, "original", best["seconds"], len(indices))
 
 
+FIRST = "ours, spread 0"  # targets first
+OWN = ("ours, exchange", "ours, balanced", "ours, gates")
 NAMES = {"ours, auto": "l0np, auto", "ours, balanced": "l0np, balanced", "ours, gates": "l0np, gates",
+         "ours, thinned": "l0np, thinned", "ours, exchange": "l0np, exchange",
+         "ours, spread 0": "l0np, spread=0",
          "original, tuned": "l0-python, tuned", "original": "l0-python"}  # fmt: skip
 ROUNDING = 1e-12  # errors below it are rounding errors
 ABOUT = (
@@ -183,7 +188,10 @@ ABOUT = (
     "with their final weights, 75 targets. Stress: 20,000 records, 2,000 targets, 10 % dense, base weights "
     "1. National: 100,000 records, 40 districts in 9 states, 2,000 targets, lognormal base weights. Persons: "
     "100,000 records in 200 cells, 1,800 targets, some of them 0. Districts: 100,000 records, 436 districts "
-    "in 51 states, 8,784 targets, lognormal base weights; these two have the default method and one seed. "
+    "in 51 states, 8,784 targets, lognormal base weights. At_odds: the same with targets that contradict "
+    "each other by 3 %. Dense: 50,000 records, 5,000 dense lognormal targets. These four have the default "
+    "method and one seed. Insurance: 20,190 years of persons of the RAND Health Insurance Experiment, 330 "
+    "targets, 69 of them 0 and 8 of two records, base weights that vary more than tenfold. "
     "The default method has ten seeds for the schools and three elsewhere; the others have three, but "
     "l0-python, gates and pursuit one.",
     'l0np: `calibrate` with its default method, "auto", and with `method=` (the first row of gates includes '
@@ -230,9 +238,12 @@ def table(rows: list[dict[str, Any]]) -> str:
 def means(rows: list[dict[str, Any]], problem: str, k: int) -> dict[str, dict[str, float]]:
     """Return the means over seeds of each method for one problem and size."""
     of_size = [row for row in rows if (row["problem"], row["k"]) == (problem, k)]
-    fields = ("count", "mean", "mean_y_plus_1", "worst", "ess", "lost", "seconds")
+    fields = ("count", "mean", "mean_y_plus_1", "worst", "ess", "lost", "seconds", "sum")
     return {
-        way: {name: float(np.mean([row[name] for row in of_size if row["way"] == way])) for name in fields}
+        way: {
+            name: float(np.mean([row.get(name, np.nan) for row in of_size if row["way"] == way]))
+            for name in fields
+        }
         for way in dict.fromkeys(row["way"] for row in of_size)
     }
 
@@ -274,7 +285,7 @@ PURSUIT = {
     20: 0.535,
     10: 0.704,
 }  # goals: errors of pursuit, measured before, over |y + 1|
-EVENNESS = {100: 0.75, 231: 0.93, 771: 0.99}  # goals for the effective sample size / k
+EVENNESS = {66: 0.44, 70: 0.5, 80: 0.65, 100: 0.78, 231: 0.95, 771: 0.996}  # goals: effective size / k
 
 
 def goals(rows: list[dict[str, Any]]) -> str:
@@ -285,25 +296,39 @@ def goals(rows: list[dict[str, Any]]) -> str:
     found = [(f"exactly k records, {len(schools)} runs", exact, "")]
     for k, least in EVENNESS.items():
         of_size = [row for row in schools if row["k"] == k]
-        worst, lost = max(row["worst"] for row in of_size), sum(row["lost"] for row in of_size)
+        if k == 66:
+            of_size = [row for row in rows if (row["problem"], row["k"], row["way"]) == ("schools", k, FIRST)]
+        worst, missed = max(row["worst"] for row in of_size), sum(row["missed"] for row in of_size)
         ess = float(np.mean([row["ess"] for row in of_size]))
-        found.append((f"k = {k}: worst error <= 1e-6 in every run", worst <= 1e-6, f"{worst:.1g}"))
+        found.append((f"k = {k}: no target missed in any run", missed == 0, f"{worst:.1g}"))
         found.append((f"k = {k}: effective sample size / k >= {least}", ess >= least, f"{ess:.3f}"))
-        found.append((f"k = {k}: no record at its bound", lost == 0, f"{lost}"))
     differences = []
     for k, goal in PURSUIT.items():
         of_size = means(rows, "schools", k)
-        ours, rival = of_size["ours, auto"], of_size["pursuit"]
+        ours, rival = of_size[FIRST], of_size["pursuit"]
         differences.append(rival["mean"] - ours["mean"])
         figures = (
             f"{ours['mean_y_plus_1']:.4f} of abs(y + 1), goal {goal}; "
             f"{ours['mean']:.4f} of max(abs(y), 1), pursuit {rival['mean']:.4f}"
         )
         met = ours["mean"] <= rival["mean"] * (1 + 1e-9) and ours["mean_y_plus_1"] <= goal + 0.0005
-        found.append((f"k = {k}: mean error not above that of pursuit (the goal is rounded)", met, figures))
+        goal_text = "mean error with spread=0 not above that of pursuit (the goal is rounded)"
+        found.append((f"k = {k}: {goal_text}", met, figures))
+        ours, others = of_size["ours, auto"]["sum"], [of_size[way]["sum"] for way in OWN if way in of_size]
+        found.append(
+            (
+                f"k = {k}: sum of the default not above that of exchange, balanced or gates",
+                ours <= min(others) * (1 + 1e-9),
+                f"{ours:.4f}, best of the others {min(others):.4f}",
+            )
+        )
     gain = float(np.mean(differences))
     found.append(
-        ("k = 60, 40, 20, 10: mean error below that of pursuit, on average", gain > 0, f"by {gain:.4f}")
+        (
+            "k = 60, 40, 20, 10: mean error with spread=0 below that of pursuit, on average",
+            gain > 0,
+            f"by {gain:.4f}",
+        )
     )
     seconds = float(np.median([row["seconds"] for row in schools if row["k"] == 231]))
     found.append(("k = 231: selection and refit within 1 s (median)", seconds <= 1.0, f"{seconds:.2f} s"))

@@ -159,7 +159,8 @@ def dense() -> Problem:
     """Return 5,000 dense targets of 50,000 records, lognormal as in issue 69 of the tracker of L0Learn."""
     rng = np.random.default_rng(0)
     rows, n = 5_000, 50_000
-    data = rng.lognormal(size=(n, rows)).astype(np.float32)
+    data = rng.standard_normal((n, rows), dtype=np.float32)
+    np.exp(data, out=data)
     weights = rng.lognormal(0, 0.5, n).astype(np.float32)
     y = (weights @ data).astype(np.float64)
     indices = np.tile(np.arange(rows, dtype=np.uint16), n)

@@ -88,6 +88,26 @@ def test_bounds_are_kept_relative_to_the_reference_weights_of_the_answer(distanc
     assert worst(answer) < 1e-9
 
 
+@pytest.mark.slow  # selects many times
+@given(
+    k=st.integers(1, 120),
+    seed=st.integers(0, 2**63 - 1),
+    lower=st.floats(1e-3, 0.9),
+    width=st.floats(0.2, 20.0),
+    distance=st.sampled_from(["chi-square", "raking", "logit"]),
+)
+@settings(max_examples=25, deadline=None)
+def test_bounds_are_kept_whatever_they_are(k, seed, lower, width, distance):
+    M, y, base = problem()
+    bounds = (lower, 1.0 + width)
+    answer = thinned(M, y, k, base, seed=seed, distance=distance, bounds=bounds)
+    assert len(answer.indices) == np.count_nonzero(answer.weights) == k
+    ratios = answer.selected_weights / answer.reference_weights
+    assert ratios.min() >= bounds[0] * (1 - 1e-6)
+    assert ratios.max() <= bounds[1] * (1 + 1e-6)
+    assert (answer.reference_weights > 0).all()
+
+
 def test_the_last_refit_uses_the_distance_that_was_asked_for():
     M, y, base = problem()
     chi_square, raking = (thinned(M, y, 60, base, distance=name) for name in ("chi-square", "raking"))

@@ -105,12 +105,15 @@ class NumbaBackend(NumpyBackend):
             entries = matrix.entries._replace(starts=problem.row_starts, bits=np.uint64(1))
         n_chunks = len(entries.bounds) - 1
         n_threads = min(self._n_threads(), n_chunks)
+        n_draws = (
+            4 * (len(theta) // 4 + 2) if len(entries.order) else 0
+        )  # in fours, the first of which may be cut
         state.slopes = Slopes(np.empty_like(theta), np.empty_like(theta))
         state.run = NumbaRun(
             entries=entries,
             own=columns_in_order(problem, state, entries.order),
             sums=np.empty((n_chunks, matrix.shape[0])),
-            work=kernels.work_space(n_threads, n_chunks, theta.dtype),
+            work=kernels.work_space(n_threads, n_chunks, theta.dtype, n_draws),
             pace=Pace(n_threads, ENTRY_SECONDS * cost_of(entries)),
             gradient=np.empty(matrix.shape[0]) if matrix.is_folded else None,
         )
@@ -140,6 +143,7 @@ class NumbaBackend(NumpyBackend):
         run = state.run
         if backward and run.gradient is not None:
             gradient = _with_parents(problem.matrix, gradient, run.gradient)
+        noise = Noise(np.uint64(problem.column_offset), np.uint64(state.epoch), np.uint64(state.seed))
         arguments = (
             run.entries,
             run.own or columns_for(problem, state),
@@ -148,11 +152,13 @@ class NumbaBackend(NumpyBackend):
             run.work,
             _constants(problem, state),
             Switches(backward, problem.link.exponential, problem.gates is not None),
-            Noise(np.uint64(problem.column_offset), np.uint64(state.epoch), np.uint64(state.seed)),
+            noise,
             state.first_bad,
             state.counts,
         )
         run.work.taken.fill(0)
+        if run.own is not None and problem.gates is not None:
+            kernels.draw_all(noise, run.work.draws)
         n_threads, start = run.pace.threads(), time.perf_counter()
         if n_threads == 1:
             kernels.epoch(0, 1, *arguments)

@@ -100,34 +100,17 @@ def _clipped_uniform(word):
 
 
 @helper
-def philox_words(counter, epoch, seed):
-    """Return the four words of a counter."""
-    c0, c1, c2, c3 = counter & WORD, counter >> WORD_BITS, epoch & WORD, GATES
-    k0, k1 = seed & WORD, seed >> WORD_BITS
-    for _ in range(ROUNDS):
-        product0, product1 = c0 * MULTIPLIER0, c2 * MULTIPLIER1
-        c0, c1 = (product1 >> WORD_BITS) ^ c1 ^ k0, product1 & WORD
-        c2, c3 = (product0 >> WORD_BITS) ^ c3 ^ k1, product0 & WORD
-        k0, k1 = (k0 + KEY_STEP0) & WORD, (k1 + KEY_STEP1) & WORD
-    return c0, c1, c2, c3
-
-
-@helper
-def uniforms_of(columns, first, n, offset, epoch, seed, out):
-    """Write the draws of the columns with the numbers ``offset + columns[first : first + n]``."""
-    for i in range(n):
-        column = offset + columns[first + i]
-        c0, c1, c2, c3 = philox_words(column // QUAD, epoch, seed)
-        place = column % QUAD
-        low, high = (c1 if place == SECOND else c0), (c3 if place == FOURTH else c2)
-        out[i] = _clipped_uniform(high if place >= THIRD else low)
-
-
-@helper
 def uniforms(first_quad, n_quads, epoch, seed, out):
     """Write the draws of ``4 * n_quads`` columns, clipped as `HardConcrete` does."""
     for quad in range(n_quads):
-        c0, c1, c2, c3 = philox_words(first_quad + quad, epoch, seed)
+        counter = first_quad + quad
+        c0, c1, c2, c3 = counter & WORD, counter >> WORD_BITS, epoch & WORD, GATES
+        k0, k1 = seed & WORD, seed >> WORD_BITS
+        for _ in range(ROUNDS):
+            product0, product1 = c0 * MULTIPLIER0, c2 * MULTIPLIER1
+            c0, c1 = (product1 >> WORD_BITS) ^ c1 ^ k0, product1 & WORD
+            c2, c3 = (product0 >> WORD_BITS) ^ c3 ^ k1, product0 & WORD
+            k0, k1 = (k0 + KEY_STEP0) & WORD, (k1 + KEY_STEP1) & WORD
         out[QUAD * quad] = _clipped_uniform(c0)
         out[QUAD * quad + SECOND] = _clipped_uniform(c1)
         out[QUAD * quad + THIRD] = _clipped_uniform(c2)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from l0np._jit import helper, jit
-from l0np.backends.numba.elementary_kernels import exp, log, uniforms, uniforms_of
+from l0np.backends.numba.elementary_kernels import exp, log, uniforms
 from l0np.backends.numba.entry_kernels import (
     gather,
     gather_all,
@@ -92,13 +92,14 @@ class WorkSpace(NamedTuple):
     numbers: Any  # (threads, 14, BLOCK + 8), of the run's dtype; `epoch` names the rows
     lists: Any  # (threads, 2, BLOCK + 1): the open columns of this block, and of the next
     taken: Any  # (chunks,): whether a thread has the chunk; 0 before an epoch
+    draws: Any  # float32: where columns have another order, those of all columns, from the first in its four
 
 
-def work_space(n_threads: int, n_chunks: int, dtype: Any) -> WorkSpace:
+def work_space(n_threads: int, n_chunks: int, dtype: Any, n_draws: int = 0) -> WorkSpace:
     """Return work space. Draws come in fours, the first of which may belong to another block."""
     numbers = np.empty((n_threads, 14, BLOCK + 8), dtype)
     lists = np.empty((n_threads, 2, BLOCK + 1), np.uint64)
-    return WorkSpace(numbers, lists, np.zeros(n_chunks, np.int64))
+    return WorkSpace(numbers, lists, np.zeros(n_chunks, np.int64), np.empty(n_draws, np.float32))
 
 
 # --- the backward half of an epoch: chain rule and Adam
@@ -239,6 +240,12 @@ def slopes(theta, gate, gate_slope, n, exponential, constants, weight, product, 
 
 
 @jit
+def draw_all(noise, draws):
+    """Write the draws of all columns in the order of their numbers, for runs that visit them in another."""
+    uniforms(noise.column_offset // FOUR, U64(draws.size) // FOUR, noise.epoch, noise.seed, draws)
+
+
+@jit
 def epoch(
     thread, n_threads, entries, columns, rows, sums, work, constants, switches, noise, first_bad, counts
 ):
@@ -303,12 +310,13 @@ def epoch(
             some_log_alpha_slope = log_alpha_slope[first : first + n]
             some_draws, some_products, n_some, few = uniform, product, n, False
             if gated:
-                position = ZERO if ordered else (noise.column_offset + first) % FOUR
-                n_quads = (position + n + THREE) // FOUR
                 if ordered:
-                    offset = noise.column_offset
-                    uniforms_of(entries.order, first, n, offset, noise.epoch, noise.seed, uniform)
+                    position, before = ZERO, noise.column_offset % FOUR
+                    for i in range(n):
+                        uniform[i] = work.draws[before + entries.order[first + i]]
                 else:
+                    position = (noise.column_offset + first) % FOUR
+                    n_quads = (position + n + THREE) // FOUR
                     uniforms((noise.column_offset + first) // FOUR, n_quads, noise.epoch, noise.seed, uniform)
                 some_draws = uniform[position : position + n]
                 n_closed = decide_open(some_log_alpha, n, some_draws, constants, is_open)

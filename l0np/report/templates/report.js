@@ -87,7 +87,7 @@
     made.append(name);
     const status = data.statuses[data.status[i]];
     made.append(cell("td", shownError(data.error[i])));
-    made.append(cell("td", status, `status ${status.replace(" ", "-")}`));
+    made.append(cell("td", status, `status ${status}`));
     for (const column of ["target", "after", "before"]) made.append(cell("td", shownNumber(data[column][i])));
     if (hasGroups) made.append(cell("td", data.groups[data.group[i]], "words"));
     return made;

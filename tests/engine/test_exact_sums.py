@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from support import squares
+from support import CPU_DEVICES, squares
 from thread_ranks import on_ranks
 
 from l0np.backends import get_backend
@@ -13,7 +13,7 @@ from l0np.engine.exact_sums import LARGEST_STEP, ExactSums, starts_for
 from l0np.maths import ExponentialLink, IdentityLink, Parameter, adam_update
 from l0np.matrix import ColumnMatrix
 
-BACKENDS = ["numpy", "numba"]
+BACKENDS = CPU_DEVICES
 
 
 def spread_matrix(rng, dtype):
